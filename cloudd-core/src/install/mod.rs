@@ -1,0 +1,1 @@
+//! Install containers: what is to be installed.
