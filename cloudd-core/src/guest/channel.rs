@@ -1,0 +1,30 @@
+use async_trait::async_trait;
+
+use crate::install::ContextArchive;
+use crate::provider::{Error, ErrorKind, Result};
+
+/// The channel on which a builder VM speaks: a stream of bytes that hold one event a line.
+///
+/// A channel survives what its transport survives not: it reconnects and goes on where it was. It
+/// may give bytes again that it gave before (whole lines, which carry sequence numbers), never
+/// leave any out.
+#[async_trait]
+pub trait GuestChannel: Send {
+    /// Waits for the next bytes. `None` when nothing can come any more.
+    ///
+    /// May be dropped while it waits, without losing bytes.
+    ///
+    /// # Errors
+    /// What keeps the channel from ever going on, such as a wrong host key.
+    async fn receive(&mut self) -> Result<Option<Vec<u8>>>;
+
+    /// Brings a build context into the guest, complete and verified.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] on channels that only speak.
+    async fn upload(&mut self, archive: &ContextArchive) -> Result<()> {
+        let _ = archive;
+        Err(Error::new(ErrorKind::Unsupported, "upload build context")
+            .message("this channel only carries events"))
+    }
+}

@@ -1,0 +1,12 @@
+//! The builder VM from outside: the user data it is given, the events it sends back, and the
+//! channel they come by. What runs inside is in the folder `assets`, with a page of its own.
+
+mod channel;
+mod event;
+mod parameters;
+mod parser;
+
+pub use channel::GuestChannel;
+pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
+pub use parameters::{ArchiveIdentity, ContextSource, Entry, Parameters};
+pub use parser::{EventParser, Parsed};

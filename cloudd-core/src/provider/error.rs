@@ -1,0 +1,180 @@
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of a call to a provider.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What kind of failure an [`Error`] is: what a program branches on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The caller's input cannot work; nothing was created.
+    InvalidInput,
+    /// The resource does not exist (any more).
+    NotFound,
+    /// The name is taken by a resource that is not of this build.
+    AlreadyExists,
+    /// The credentials are missing, wrong, or may not do this.
+    Unauthorized,
+    /// A quota of the account is used up.
+    QuotaExceeded,
+    /// The cloud cannot provide this now (sold out, maintenance).
+    Unavailable,
+    /// Another operation holds the resource.
+    Busy,
+    /// Too many requests.
+    RateLimited,
+    /// The cloud could not be reached, or the connection was lost.
+    Connection,
+    /// A deadline passed.
+    Timeout,
+    /// The storage of the provider is full.
+    StorageFull,
+    /// A resource disappeared or broke while it was being used.
+    Vanished,
+    /// The provider cannot do this at all ([`Capabilities`](super::Capabilities) say so).
+    Unsupported,
+    /// The answer was lost or not understood: the operation may have taken effect.
+    Ambiguous,
+    /// The cloud tried and failed.
+    Failed,
+    /// A fault of cloudd or of this machine.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Whether the same call may succeed a little later without anybody's doing.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Busy | Self::RateLimited | Self::Connection)
+    }
+}
+
+/// A failed call to a provider, written for the person who reads it at night: what was being done,
+/// to which resource, why it failed, and what can be done about it.
+///
+/// Displays as `create volume cloudd-abc: the pool is full (correlation id 7f)`; the cause is in
+/// [`source`](StdError::source) and not repeated.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: String,
+    resource: Option<String>,
+    message: Option<String>,
+    attempts: u32,
+    correlation_id: Option<String>,
+    hint: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of an operation, an infinitive such as `create volume`.
+    #[must_use]
+    pub fn new(kind: ErrorKind, operation: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            operation: operation.into(),
+            resource: None,
+            message: None,
+            attempts: 1,
+            correlation_id: None,
+            hint: None,
+            source: None,
+        }))
+    }
+
+    /// The resource it was done to: id or name.
+    #[must_use]
+    pub fn on(mut self, resource: impl fmt::Display) -> Self {
+        self.0.resource = Some(resource.to_string());
+        self
+    }
+
+    /// Why it failed: lower case, no final dot, no secret.
+    #[must_use]
+    pub fn message(mut self, message: impl fmt::Display) -> Self {
+        self.0.message = Some(message.to_string());
+        self
+    }
+
+    /// How often it was tried.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// The cloud's own id of the failed request, for its support.
+    #[must_use]
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.0.correlation_id = Some(id.into());
+        self
+    }
+
+    /// What the reader can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The error underneath.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What a program branches on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The resource concerned, if one is.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.0.resource.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.write_str(&inner.operation)?;
+        if let Some(resource) = &inner.resource {
+            write!(f, " {resource}")?;
+        }
+        match &inner.message {
+            Some(message) => write!(f, ": {message}")?,
+            None => write!(f, " failed")?,
+        }
+        if inner.attempts > 1 {
+            write!(f, " after {} attempts", inner.attempts)?;
+        }
+        if let Some(id) = &inner.correlation_id {
+            write!(f, " (correlation id {id})")?;
+        }
+        if let Some(hint) = &inner.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("display", &self.to_string())
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,255 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a newtype for an id that a provider gives out.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as the provider wrote it.
+            #[must_use]
+            pub fn new(id: impl Into<String>) -> Self {
+                Self(id.into())
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// A VM of a provider: a server number on Hetzner Cloud, a domain name on libvirt.
+    VmId
+}
+id! {
+    /// A volume of a provider.
+    VolumeId
+}
+id! {
+    /// An image of a provider: what a build returns and what servers are started from.
+    ImageId
+}
+
+/// Anything a provider created for a build and can delete again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "id")]
+#[non_exhaustive]
+pub enum ResourceId {
+    /// A VM.
+    Vm(VmId),
+    /// A volume.
+    Volume(VolumeId),
+    /// An image.
+    Image(ImageId),
+    /// Something only this provider has (an SSH key, a seed volume), as `kind` and id.
+    Other(String, String),
+}
+
+impl ResourceId {
+    /// The order in which resources are deleted: what uses others goes first.
+    #[must_use]
+    pub fn deletion_rank(&self) -> u8 {
+        match self {
+            Self::Vm(_) => 0,
+            Self::Image(_) => 1,
+            Self::Volume(_) => 2,
+            Self::Other(..) => 3,
+        }
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vm(id) => write!(f, "VM {id}"),
+            Self::Volume(id) => write!(f, "volume {id}"),
+            Self::Image(id) => write!(f, "image {id}"),
+            Self::Other(kind, id) => write!(f, "{kind} {id}"),
+        }
+    }
+}
+
+impl From<VmId> for ResourceId {
+    fn from(id: VmId) -> Self {
+        Self::Vm(id)
+    }
+}
+
+impl From<VolumeId> for ResourceId {
+    fn from(id: VolumeId) -> Self {
+        Self::Volume(id)
+    }
+}
+
+impl From<ImageId> for ResourceId {
+    fn from(id: ImageId) -> Self {
+        Self::Image(id)
+    }
+}
+
+/// A text that is not what the newtype it was parsed as demands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not a {what}: {rule}")]
+pub struct InvalidName {
+    /// What it should have been.
+    pub what: &'static str,
+    /// The offending value.
+    pub value: String,
+    /// What the value must look like.
+    pub rule: &'static str,
+}
+
+/// One run of a build: ten characters `[a-z0-9]`, in the name and labels of everything it creates.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BuildId(String);
+
+impl BuildId {
+    const LENGTH: usize = 10;
+
+    /// A new id from the operating system's random numbers (36¹⁰, about 51 bits).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](super::ErrorKind::Internal) when the system has no random numbers.
+    pub fn random() -> super::Result<Self> {
+        const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        // 252 is the largest multiple of 36 below 256: larger bytes would favour some characters.
+        const FAIR: u8 = 252;
+        let mut id = String::with_capacity(Self::LENGTH);
+        while id.len() < Self::LENGTH {
+            let mut bytes = [0u8; 16];
+            getrandom::fill(&mut bytes).map_err(|error| {
+                super::Error::new(super::ErrorKind::Internal, "make a build id").because(error)
+            })?;
+            for byte in bytes.into_iter().filter(|byte| *byte < FAIR) {
+                if id.len() < Self::LENGTH {
+                    id.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+                }
+            }
+        }
+        Ok(Self(id))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BuildId {
+    type Error = InvalidName;
+
+    fn try_from(value: String) -> Result<Self, InvalidName> {
+        let shape = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if value.len() == Self::LENGTH && value.bytes().all(shape) {
+            Ok(Self(value))
+        } else {
+            Err(InvalidName { what: "build id", value, rule: "ten characters a-z and 0-9" })
+        }
+    }
+}
+
+impl From<BuildId> for String {
+    fn from(id: BuildId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an image is made from: 40 hexadecimal characters (160 bits of SHA-256), so that it fits a
+/// label value of Hetzner Cloud (63 characters).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    const LENGTH: usize = 40;
+
+    /// The fingerprint of a SHA-256 digest.
+    #[must_use]
+    pub fn from_digest(digest: [u8; 32]) -> Self {
+        use std::fmt::Write as _;
+        let mut hex = String::with_capacity(64);
+        for byte in digest {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex.truncate(Self::LENGTH);
+        Self(hex)
+    }
+
+    /// The fingerprint as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = InvalidName;
+
+    fn try_from(value: String) -> Result<Self, InvalidName> {
+        let shape = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if value.len() == Self::LENGTH && value.bytes().all(shape) {
+            Ok(Self(value))
+        } else {
+            Err(InvalidName { what: "fingerprint", value, rule: "40 characters 0-9 and a-f" })
+        }
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_ids_have_the_shape_they_are_parsed_with_and_differ() {
+        let first = BuildId::random().unwrap();
+        assert_eq!(BuildId::try_from(first.to_string()), Ok(first.clone()));
+        assert_ne!(first, BuildId::random().unwrap());
+        assert!(BuildId::try_from("UPPER-case".to_owned()).is_err());
+    }
+
+    #[test]
+    fn what_uses_others_is_deleted_first() {
+        let mut ids = [
+            ResourceId::Other("ssh key".into(), "1".into()),
+            VolumeId::new("2").into(),
+            VmId::new("3").into(),
+        ];
+        ids.sort_by_key(ResourceId::deletion_rank);
+        assert_eq!(ids[0], VmId::new("3").into());
+        assert_eq!(ids[2], ResourceId::Other("ssh key".into(), "1".into()));
+    }
+}

@@ -1,0 +1,26 @@
+//! What a cloud must be able to do so that images can be built on it: the [`Provider`] trait, its
+//! contract in prose, and the values that cross it.
+//!
+//! Differences between clouds are data ([`Capabilities`]), never a test for a provider's name.
+//! The contract suite (feature `testing`, [`crate::testing`]) tells whether an implementation is
+//! done; [`crate::memory::Memory`] is the reference semantics in one file.
+
+mod capabilities;
+mod contract;
+mod error;
+mod ids;
+mod labels;
+mod reporter;
+mod resources;
+mod size;
+mod specs;
+
+pub use capabilities::{Capabilities, ContextDelivery, UserDataLimits};
+pub use contract::Provider;
+pub use error::{Error, ErrorKind, Result};
+pub use ids::{BuildId, Fingerprint, ImageId, InvalidName, ResourceId, VmId, VolumeId};
+pub use labels::{InvalidLabel, Labels, Selector, keys, validate_value};
+pub use reporter::{Report, Reporter};
+pub use resources::{Architecture, Image, ImageStatus, PowerState, Resource, Vm, Volume};
+pub use size::Size;
+pub use specs::{ImageSpec, Media, Offer, Requirements, VmSpec, VolumeSpec};

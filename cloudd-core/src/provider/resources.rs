@@ -1,0 +1,156 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ImageId, Labels, ResourceId, Size, VmId, VolumeId};
+
+/// A processor architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Architecture {
+    /// 64-bit x86, `amd64` in Debian's words.
+    X86_64,
+    /// 64-bit Arm, `arm64` in Debian's words.
+    Aarch64,
+}
+
+impl Architecture {
+    /// The name that `uname -m` prints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a VM is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PowerState {
+    /// Off, by the guest's own doing or never started.
+    Off,
+    /// Between two states.
+    Changing,
+    /// Running.
+    Running,
+    /// Stopped by the provider, with its reason: the guest cannot go on by itself.
+    Stuck(String),
+}
+
+/// A VM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vm {
+    /// Its id.
+    pub id: VmId,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: PowerState,
+    /// Where it can be reached from outside, if anywhere.
+    pub addresses: Vec<IpAddr>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl Vm {
+    /// A VM that is off, without labels or addresses.
+    #[must_use]
+    pub fn new(id: VmId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            state: PowerState::Off,
+            addresses: Vec::new(),
+            labels: Labels::new(),
+        }
+    }
+}
+
+/// A volume: the extra disk that the install container writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Volume {
+    /// Its id.
+    pub id: VolumeId,
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub size: Size,
+    /// How the guest finds it: a path under `/dev/disk/by-id`, never a kernel name.
+    pub device: PathBuf,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl Volume {
+    /// A volume without labels.
+    #[must_use]
+    pub fn new(id: VolumeId, name: impl Into<String>, size: Size, device: PathBuf) -> Self {
+        Self { id, name: name.into(), size, device, labels: Labels::new() }
+    }
+}
+
+/// How far an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ImageStatus {
+    /// Being made; not to be used.
+    Creating,
+    /// Complete: servers can be started from it.
+    Available,
+    /// Half made and given up.
+    Broken,
+}
+
+/// An image: what a build returns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Image {
+    /// Its id: what servers are started from.
+    pub id: ImageId,
+    /// How far it is.
+    pub status: ImageStatus,
+    /// The size of the disk that a server needs at least.
+    pub disk_size: Size,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl Image {
+    /// An image without labels.
+    #[must_use]
+    pub fn new(id: ImageId, status: ImageStatus, disk_size: Size) -> Self {
+        Self { id, status, disk_size, labels: Labels::new() }
+    }
+}
+
+/// Anything a provider found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resource {
+    /// What it is.
+    pub id: ResourceId,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl Resource {
+    /// A found resource.
+    #[must_use]
+    pub fn new(id: impl Into<ResourceId>, labels: Labels) -> Self {
+        Self { id: id.into(), labels }
+    }
+}

@@ -1,0 +1,195 @@
+//! Waiting for a cloud: polling that slows down, and deadlines with names.
+//!
+//! The only room that knows the crate `backoff`, so that replacing it is one file.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff as _;
+use tokio::time;
+
+use crate::provider::{Error, ErrorKind, Result};
+
+/// How fast to ask again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Pace {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// By what each pause grows.
+    pub growth: f64,
+    /// How much a pause may differ at random, 0 to 1, so that many builds do not ask in step.
+    pub jitter: f64,
+}
+
+impl Pace {
+    /// For things that are asked cheaply and end soon: 200 ms growing to 1 s.
+    pub const QUICK: Self = Self {
+        first: Duration::from_millis(200),
+        longest: Duration::from_secs(1),
+        growth: 1.5,
+        jitter: 0.1,
+    };
+
+    /// For things that take seconds to minutes: 1 s growing to 5 s.
+    pub const STEADY: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(5),
+        growth: 1.3,
+        jitter: 0.1,
+    };
+
+    /// A pace.
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration, growth: f64, jitter: f64) -> Self {
+        Self { first, longest, growth, jitter }
+    }
+
+    /// The pauses of this pace, without end.
+    pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
+        let mut backoff = ExponentialBackoff {
+            current_interval: self.first,
+            initial_interval: self.first,
+            randomization_factor: self.jitter,
+            multiplier: self.growth,
+            max_interval: self.longest,
+            // Deadlines are ours: `within`.
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        };
+        std::iter::repeat_with(move || backoff.next_backoff().unwrap_or(self.longest))
+    }
+}
+
+/// Asks until there is an answer. Connection losses and the like
+/// ([`ErrorKind::is_transient`]) are asked through, up to ten in a row; every other error ends the
+/// wait at once.
+///
+/// # Errors
+/// The first lasting error, or the tenth transient one, with the number of attempts.
+pub async fn until<T, F, Fut>(
+    operation: &str,
+    resource: impl Display,
+    pace: Pace,
+    mut ask: F,
+) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    const PATIENCE: u32 = 10;
+    let mut failures = 0;
+    let mut pauses = pace.pauses();
+    loop {
+        match ask().await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => failures = 0,
+            Err(error) if error.kind().is_transient() && failures + 1 < PATIENCE => {
+                failures += 1;
+                tracing::debug!(%error, failures, operation, "asking again");
+            }
+            Err(error) if error.kind().is_transient() => {
+                return Err(Error::new(error.kind(), operation)
+                    .on(resource)
+                    .message("no usable answer")
+                    .attempts(PATIENCE)
+                    .because(error));
+            }
+            Err(error) => return Err(error),
+        }
+        time::sleep(pauses.next().unwrap_or(pace.longest)).await;
+    }
+}
+
+/// Lets a call take no longer than `deadline`.
+///
+/// # Errors
+/// The call's own, or [`ErrorKind::Timeout`] that names operation, resource and deadline.
+pub async fn within<T>(
+    operation: &str,
+    resource: impl Display,
+    deadline: Duration,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match time::timeout(deadline, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Timeout, operation)
+            .on(resource)
+            .message(format_args!("not done within {} s", deadline.as_secs_f32()))),
+    }
+}
+
+/// The error of a wait for something that is not there any more.
+pub fn vanished(resource: impl Display) -> Error {
+    Error::new(ErrorKind::Vanished, "wait for")
+        .on(resource)
+        .message("it does not exist any more; somebody or something else deleted it")
+}
+
+/// The error of a wait for a VM that its provider stopped.
+pub fn stuck(vm: impl Display, reason: &str) -> Error {
+    Error::new(ErrorKind::Vanished, "wait for VM").on(vm).message(reason)
+}
+
+/// The error of a wait for an image that will never be complete.
+pub fn broken(image: impl Display) -> Error {
+    Error::new(ErrorKind::Failed, "make image").on(image).message("the image is incomplete")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    fn transient() -> Error {
+        Error::new(ErrorKind::Connection, "ask")
+    }
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let pace = Pace::new(Duration::from_secs(1), Duration::from_secs(3), 2.0, 0.0);
+        let pauses: Vec<_> = pace.pauses().take(4).map(|pause| pause.as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 3, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_is_asked_through_and_a_lasting_error_is_not() {
+        let asked = AtomicU32::new(0);
+        let answer = until("ask", "it", Pace::QUICK, || async {
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0..=2 => Err(transient()),
+                3 => Ok(None),
+                _ => Ok(Some(7)),
+            }
+        });
+        assert_eq!(answer.await.unwrap(), 7);
+
+        let lasting = until("ask", "it", Pace::QUICK, || async {
+            Err::<Option<()>, _>(Error::new(ErrorKind::Unauthorized, "ask"))
+        });
+        assert_eq!(lasting.await.unwrap_err().kind(), ErrorKind::Unauthorized);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_lost_connections_in_a_row_end_the_wait() {
+        let error = until("ask", "it", Pace::QUICK, || async { Err::<Option<()>, _>(transient()) })
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), "ask it: no usable answer after 10 attempts");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_names_what_was_waited_for() {
+        let error =
+            within("start VM", "v1", Duration::from_secs(30), std::future::pending::<Result<()>>())
+                .await
+                .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.to_string(), "start VM v1: not done within 30 s");
+    }
+}
