@@ -1,0 +1,270 @@
+//! Reads of a Containerfile what is needed to know whether its image has a `RUN` label, by the
+//! rules of the parser that podman uses.
+
+mod lines;
+mod words;
+
+use lines::Instruction;
+
+/// The label that says how to run an install container. podman ignores its case.
+const RUN: &str = "RUN";
+
+/// What podman would refuse.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub(super) line: usize,
+    pub(super) problem: String,
+}
+
+/// The stages of a Containerfile, at least one.
+#[derive(Debug)]
+pub(super) struct Containerfile(Vec<Stage>);
+
+#[derive(Debug)]
+struct Stage {
+    base: Base,
+    labels: Vec<Label>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// An earlier stage, by its position.
+    Stage(usize),
+    /// `scratch`: an image without labels.
+    Scratch,
+    /// An image; or a variable, for podman 4 takes no stage from a variable.
+    Image(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Label {
+    line: usize,
+    name: String,
+    /// As written, without quotes; variables are not expanded.
+    value: String,
+}
+
+/// What a Containerfile says of the `RUN` label of its image.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RunLabel {
+    Set(String),
+    /// A label's name is made of variables, so it may be this one.
+    Unknown,
+    /// Not set; the last stage starts, by way of other stages, from this.
+    Missing(Base),
+    Empty {
+        line: usize,
+    },
+    Ambiguous {
+        first: String,
+        second: String,
+    },
+}
+
+impl Containerfile {
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+        let (instructions, escape) = lines::instructions(text)?;
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut names = Vec::new();
+        for instruction in &instructions {
+            match (&*instruction.keyword, stages.last_mut()) {
+                ("FROM", _) => {
+                    let (stage, name) = from(instruction, &names)?;
+                    stages.push(stage);
+                    names.push(name);
+                }
+                ("LABEL", Some(stage)) => stage.labels.extend(labels(instruction, escape)?),
+                // Labels before the first FROM belong to no image.
+                _ => {}
+            }
+        }
+        if stages.is_empty() {
+            return Err(Problem { line: 1, problem: "there is no FROM".to_owned() });
+        }
+        Ok(Self(stages))
+    }
+
+    /// The `RUN` label of the image: that of the last stage, or of the stages it is built on.
+    pub(super) fn run_label(&self) -> RunLabel {
+        let mut chain = vec![self.0.len() - 1];
+        let base = loop {
+            match &self.0[chain[chain.len() - 1]].base {
+                Base::Stage(earlier) => chain.push(*earlier),
+                base => break base.clone(),
+            }
+        };
+        let mut set: Vec<&Label> = Vec::new();
+        let mut unknown = false;
+        for label in chain.iter().rev().flat_map(|stage| &self.0[*stage].labels) {
+            unknown |= label.name.contains('$');
+            if label.name.eq_ignore_ascii_case(RUN) {
+                set.retain(|known| known.name != label.name);
+                set.push(label);
+            }
+        }
+        match set[..] {
+            [] if unknown => RunLabel::Unknown,
+            [] => RunLabel::Missing(base),
+            // podman takes white space for a command, and crashes.
+            [label] if label.value.trim().is_empty() => RunLabel::Empty { line: label.line },
+            [label] => RunLabel::Set(label.value.clone()),
+            [first, second, ..] => {
+                RunLabel::Ambiguous { first: first.name.clone(), second: second.name.clone() }
+            }
+        }
+    }
+}
+
+fn from(
+    instruction: &Instruction,
+    earlier: &[Option<String>],
+) -> Result<(Stage, Option<String>), Problem> {
+    let words = instruction.arguments.split_whitespace();
+    let words: Vec<&str> = words.skip_while(|word| word.starts_with("--")).collect();
+    let (image, name) = match words[..] {
+        [image] => (image, None),
+        [image, word, name] if word.eq_ignore_ascii_case("as") => (image, Some(name.to_owned())),
+        _ => {
+            let problem = "FROM takes an image, or an image, AS and a name".to_owned();
+            return Err(Problem { line: instruction.line, problem });
+        }
+    };
+    let named = |name: &Option<String>| {
+        name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(image))
+    };
+    let by_number = || image.parse().ok().filter(|stage| *stage < earlier.len());
+    let base = match earlier.iter().rposition(named).or_else(by_number) {
+        Some(stage) => Base::Stage(stage),
+        None if image == "scratch" => Base::Scratch,
+        None => Base::Image(image.to_owned()),
+    };
+    Ok((Stage { base, labels: Vec::new() }, name))
+}
+
+fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem> {
+    let line = instruction.line;
+    let label = |name: &str, value: &str| Label {
+        line,
+        name: words::unquote(name, escape),
+        value: words::unquote(value, escape),
+    };
+    let words = words::split(&instruction.arguments, escape);
+    match words.first() {
+        None => Err(Problem { line, problem: "LABEL has no name and value".to_owned() }),
+        // The old form: a name, and the rest of the line is its value.
+        Some(first) if !first.contains('=') => {
+            match instruction.arguments.split_once(char::is_whitespace) {
+                Some((name, value)) => Ok(vec![label(name, value.trim())]),
+                None => Err(Problem { line, problem: format!("LABEL {first} has no value") }),
+            }
+        }
+        Some(_) => {
+            let pair = |word: &String| match word.split_once('=') {
+                Some((name, value)) => Ok(label(name, value)),
+                None => Err(Problem {
+                    line,
+                    problem: format!("in LABEL, {word} is not of the form name=value"),
+                }),
+            };
+            words.iter().map(pair).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_label(text: &str) -> RunLabel {
+        Containerfile::parse(text).unwrap().run_label()
+    }
+
+    fn image(name: &str) -> RunLabel {
+        RunLabel::Missing(Base::Image(name.to_owned()))
+    }
+
+    #[test]
+    fn the_label_is_found_in_all_its_forms() {
+        for label in [
+            "LABEL RUN=\"podman run IMAGE\"",
+            "label run='podman run IMAGE'",
+            "LABEL RUN podman run IMAGE",
+            "LABEL RUN   \"podman run IMAGE\"",
+            "LABEL \"RUN\"=\"podman run IMAGE\" other=y",
+            "LABEL a=b \\\n  # comment\n  Run=podman\\ run\\ IMAGE \\\n  c=d",
+            "LABEL RUN=x\nUSER y\nLABEL RUN=\"podman run IMAGE\"",
+            "LABEL RUN=\"podman \\\nrun IMAGE\"",
+        ] {
+            let text = format!("ARG V=1\nFROM --platform=linux/amd64 quay.example/x:$V\n{label}\n");
+            assert_eq!(run_label(&text), RunLabel::Set("podman run IMAGE".to_owned()), "{label}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_stage_and_what_it_is_built_on_counts() {
+        let set = RunLabel::Set("x".to_owned());
+        assert_eq!(run_label("FROM a AS one\nLABEL RUN=x\nFROM b"), image("b"));
+        assert_eq!(run_label("FROM a AS one\nFROM one\nLABEL RUN=x"), set);
+        assert_eq!(run_label("FROM a as One\nLABEL RUN=x\nFROM one AS two\nFROM two"), set);
+        assert_eq!(run_label("FROM a\nLABEL RUN=x\nFROM 0"), set);
+        assert_eq!(run_label("FROM a AS one\nFROM scratch\nLABEL RUN=x\nFROM one"), image("a"));
+        assert_eq!(run_label("FROM a AS x\nLABEL RUN=x\nFROM $x"), image("$x"));
+        assert_eq!(run_label("FROM one\nLABEL RUN=x\nFROM b AS one"), image("b"));
+        assert_eq!(run_label("FROM scratch\n"), RunLabel::Missing(Base::Scratch));
+        assert_eq!(run_label("LABEL RUN=x\nFROM a"), image("a"));
+    }
+
+    #[test]
+    fn what_is_no_label_of_the_image_does_not_count() {
+        for line in [
+            "# LABEL RUN=x",
+            "ONBUILD LABEL RUN=x",
+            "RUN echo LABEL RUN=x",
+            "ENV RUN=x",
+            "LABEL MYRUN=x",
+            "LABEL a=\"b RUN=x\"",
+            "RUN a \\\nLABEL RUN=x",
+            "RUN <<EOF\nLABEL RUN=x\nEOF",
+        ] {
+            assert_eq!(run_label(&format!("FROM a\n{line}\n")), image("a"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_empty_label_is_none_even_where_a_stage_below_sets_it() {
+        for label in ["LABEL RUN=", "LABEL RUN=\"\"", "LABEL RUN='  '", "LABEL RUN \"\""] {
+            let text = format!("FROM a AS b\nLABEL RUN=x\nFROM b\n{label}\n");
+            assert_eq!(run_label(&text), RunLabel::Empty { line: 4 }, "{label}");
+        }
+    }
+
+    #[test]
+    fn two_spellings_are_ambiguous() {
+        let ambiguous = RunLabel::Ambiguous { first: "RUN".to_owned(), second: "run".to_owned() };
+        assert_eq!(run_label("FROM a\nLABEL RUN=x run=y"), ambiguous);
+    }
+
+    #[test]
+    fn a_name_made_of_variables_may_be_the_label() {
+        assert_eq!(run_label("FROM a\nLABEL $NAME=x"), RunLabel::Unknown);
+    }
+
+    #[test]
+    fn what_podman_refuses_is_refused_with_its_line() {
+        for (text, line, part) in [
+            ("", 1, "no FROM"),
+            ("# nothing\n\n", 1, "no FROM"),
+            ("ARG x\n", 1, "no FROM"),
+            ("FROM\n", 1, "FROM takes"),
+            ("\nFROM a b\n", 2, "FROM takes"),
+            ("FROM a AS\n", 1, "FROM takes"),
+            ("FROM a\n\nLABEL\n", 3, "no name"),
+            ("FROM a\nLABEL RUN\n", 2, "no value"),
+            ("FROM a\nLABEL RUN=podman run IMAGE\n", 2, "run is not of the form"),
+        ] {
+            let problem = Containerfile::parse(text).unwrap_err();
+            assert_eq!(problem.line, line, "{text:?}");
+            assert!(problem.problem.contains(part), "{problem:?}");
+        }
+    }
+}

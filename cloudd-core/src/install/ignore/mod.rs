@@ -1,0 +1,140 @@
+//! Ignore files: which files of the build context stay at home.
+//!
+//! The rules are Docker's: a pattern a line, anchored at the root of the context, `*`, `?`,
+//! `[…]`, `\` and `**`; `#` starts a comment line; a pattern that matches a directory leaves out
+//! all that is in it; a line that starts with `!` takes back in what it matches; the last line
+//! that matches decides.
+//!
+//! podman in the builder VM reads the ignore file again when it copies from the context, so what
+//! matters here is to leave out nothing that podman would use. Where engines differ, the archive
+//! has more rather than less: exceptions with wildcards reach below excluded directories, as in
+//! Docker's `BuildKit` and unlike in podman 4.
+
+mod pattern;
+
+use pattern::Pattern;
+
+/// The rules of one ignore file. No rules leave nothing out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IgnoreRules(Vec<Rule>);
+
+#[derive(Clone, Debug)]
+struct Rule {
+    effect: Effect,
+    pattern: Pattern,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Exclude,
+    Include,
+}
+
+/// A line that is not a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BadPattern {
+    pub(super) line: usize,
+    pub(super) pattern: String,
+    pub(super) problem: &'static str,
+}
+
+impl IgnoreRules {
+    pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut rules = Vec::new();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+            let bad =
+                |problem| BadPattern { line: index + 1, pattern: line.trim().to_owned(), problem };
+            let (effect, pattern) = match line.trim().strip_prefix('!') {
+                Some("") => return Err(bad("there is nothing after its `!`")),
+                Some(pattern) => (Effect::Include, clean(pattern.trim())),
+                None => (Effect::Exclude, clean(line.trim())),
+            };
+            if !pattern.is_empty() {
+                let pattern = Pattern::parse(&pattern).map_err(bad)?;
+                rules.push(Rule { effect, pattern });
+            }
+        }
+        Ok(Self(rules))
+    }
+
+    /// Whether `path`, relative to the context, is left out.
+    pub(super) fn excludes(&self, path: &[u8]) -> bool {
+        let last = self.0.iter().rev().find(|rule| rule.pattern.matches(path));
+        last.is_some_and(|rule| rule.effect == Effect::Exclude)
+    }
+
+    /// Whether an exception may take something back in below the excluded directory `path`.
+    pub(super) fn may_include_below(&self, path: &[u8]) -> bool {
+        let mut exceptions = self.0.iter().filter(|rule| rule.effect == Effect::Include);
+        exceptions.any(|rule| rule.pattern.may_match_below(path))
+    }
+}
+
+/// The pattern without a leading `/`, without empty and `.` components, and with `..` resolved.
+fn clean(pattern: &str) -> String {
+    let mut components = Vec::new();
+    for component in pattern.split('/') {
+        match component {
+            "" | "." => {}
+            ".." if components.last().is_some_and(|last| *last != "..") => {
+                components.pop();
+            }
+            component => components.push(component),
+        }
+    }
+    components.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluded<'a>(rules: &str, paths: &[&'a str]) -> Vec<&'a str> {
+        let rules = IgnoreRules::parse(rules).unwrap();
+        paths.iter().copied().filter(|path| rules.excludes(path.as_bytes())).collect()
+    }
+
+    #[test]
+    fn patterns_are_anchored_at_the_root_however_they_are_written() {
+        for line in
+            ["docs", "/docs", "docs/", "/docs/", "./docs", "a/../docs", "  docs\t", "docs//"]
+        {
+            let paths = ["docs", "docs/a", "x/docs", "docsx"];
+            assert_eq!(excluded(line, &paths), ["docs", "docs/a"], "{line:?}");
+        }
+    }
+
+    #[test]
+    fn last_match_wins() {
+        let paths = ["a.md", "README.md", "README-secret.md"];
+        assert_eq!(
+            excluded("*.md\n!README*.md\nREADME-secret.md\n", &paths),
+            ["a.md", "README-secret.md"]
+        );
+        assert_eq!(excluded("*.md\nREADME-secret.md\n!README*.md\n", &paths), ["a.md"]);
+    }
+
+    #[test]
+    fn an_exception_takes_a_file_out_of_an_excluded_directory() {
+        let paths = ["docs", "docs/a", "docs/keep", "docs/sub/keep"];
+        let rules = "docs\n!docs/keep\n";
+        assert_eq!(excluded(rules, &paths), ["docs", "docs/a", "docs/sub/keep"]);
+        let rules = IgnoreRules::parse(rules).unwrap();
+        assert!(rules.may_include_below(b"docs"));
+        assert!(!rules.may_include_below(b"docs/sub"));
+    }
+
+    #[test]
+    fn comments_blank_lines_and_windows_line_ends_are_no_patterns() {
+        let text = "\u{feff}a\r\n# b\r\n\r\n   \n #c\n/\n.\n";
+        assert_eq!(excluded(text, &["a", "b", "# b", "#c", "x"]), ["a", "#c"]);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        let error = IgnoreRules::parse("a\n# x\n  [b  \n").unwrap_err();
+        assert_eq!((error.line, &*error.pattern), (3, "[b"));
+        assert_eq!(IgnoreRules::parse("!\n").unwrap_err().line, 1);
+    }
+}

@@ -1,0 +1,269 @@
+//! One pattern of an ignore file, matched against a path by walking all its possible states at
+//! once: linear in the path, whatever the pattern.
+//!
+//! The rules are those of Go's `path/filepath.Match` with `**` added, as Docker and podman have
+//! them. Matching is on bytes, so that names need not be UTF-8; `?` and classes take one character
+//! where the bytes are UTF-8 and one byte where they are not.
+
+/// A pattern, ready to be matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern(Vec<Token>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    /// This character.
+    Char(char),
+    /// `?`: any character but `/`.
+    Any,
+    /// `*`: any characters but `/`.
+    Run,
+    /// `[…]`: one character of a set of ranges, or one outside of it.
+    Class { negated: bool, ranges: Vec<(char, char)> },
+    /// `**` before more: nothing, or any directories and the `/` after them.
+    Directories,
+    /// `**` at the end: anything.
+    Rest,
+}
+
+impl Pattern {
+    /// Parses a pattern that is already clean: no empty, `.` or inner `..` components.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut tokens = Vec::new();
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            tokens.push(match c {
+                '*' if chars.next_if_eq(&'*').is_some() => {
+                    chars.next_if_eq(&'/');
+                    if chars.peek().is_some() { Token::Directories } else { Token::Rest }
+                }
+                '*' => Token::Run,
+                '?' => Token::Any,
+                '[' => class(&mut chars)?,
+                '\\' => Token::Char(chars.next().ok_or("it ends in a backslash")?),
+                c => Token::Char(c),
+            });
+        }
+        Ok(Self(tokens))
+    }
+
+    /// Whether the pattern matches `path`, or a directory above it.
+    pub(super) fn matches(&self, path: &[u8]) -> bool {
+        let mut states = self.start();
+        let mut rest = path;
+        loop {
+            if self.is_end(&states) && (rest.is_empty() || rest[0] == b'/') {
+                return true;
+            }
+            let Some((c, tail)) = next_char(rest) else {
+                return false;
+            };
+            states = self.step(&states, c);
+            rest = tail;
+        }
+    }
+
+    /// Whether the pattern may match something below the directory `path`.
+    pub(super) fn may_match_below(&self, path: &[u8]) -> bool {
+        let mut states = self.start();
+        let mut rest = path;
+        while let Some((c, tail)) = next_char(rest) {
+            states = self.step(&states, c);
+            rest = tail;
+        }
+        self.matches(path) || self.step(&states, Some('/')).contains(&true)
+    }
+
+    // States are positions in the pattern; the last one is its end.
+    fn start(&self) -> Vec<bool> {
+        let mut states = vec![false; self.0.len() + 1];
+        self.enter(&mut states, 0);
+        states
+    }
+
+    fn is_end(&self, states: &[bool]) -> bool {
+        states[self.0.len()]
+    }
+
+    fn enter(&self, states: &mut [bool], position: usize) {
+        states[position] = true;
+        if let Some(Token::Run | Token::Directories | Token::Rest) = self.0.get(position) {
+            self.enter(states, position + 1);
+        }
+    }
+
+    fn step(&self, states: &[bool], c: Option<char>) -> Vec<bool> {
+        let mut next = vec![false; states.len()];
+        for (position, token) in self.0.iter().enumerate().filter(|(i, _)| states[*i]) {
+            match token {
+                Token::Char(wanted) if c == Some(*wanted) => self.enter(&mut next, position + 1),
+                Token::Any if c != Some('/') => self.enter(&mut next, position + 1),
+                Token::Class { negated, ranges } => {
+                    let within = |c| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
+                    if c.is_some_and(within) != *negated {
+                        self.enter(&mut next, position + 1);
+                    }
+                }
+                Token::Run if c != Some('/') => self.enter(&mut next, position),
+                Token::Rest => self.enter(&mut next, position),
+                // Inside directories: only a `/` leads out.
+                Token::Directories => {
+                    next[position] = true;
+                    if c == Some('/') {
+                        self.enter(&mut next, position + 1);
+                    }
+                }
+                Token::Char(_) | Token::Any | Token::Run => {}
+            }
+        }
+        next
+    }
+}
+
+fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, &'static str> {
+    const OPEN: &str = "its `[` is not closed";
+    let negated = chars.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    loop {
+        if !ranges.is_empty() && chars.next_if_eq(&']').is_some() {
+            return Ok(Token::Class { negated, ranges });
+        }
+        let mut member = || match chars.next() {
+            None => Err(OPEN),
+            Some('-' | ']') => Err("its `[…]` has `-` or `]` where a character is expected"),
+            Some('\\') => chars.next().ok_or(OPEN),
+            Some(c) => Ok(c),
+        };
+        let low = member()?;
+        let high = if chars.next_if_eq(&'-').is_some() {
+            match chars.next() {
+                None => return Err(OPEN),
+                Some('-' | ']') => return Err("its `[…]` has an open range"),
+                Some('\\') => chars.next().ok_or(OPEN)?,
+                Some(c) => c,
+            }
+        } else {
+            low
+        };
+        if high < low {
+            return Err("its `[…]` has a range that runs backwards");
+        }
+        ranges.push((low, high));
+    }
+}
+
+/// The first character and what follows; the character is `None` where the bytes are not UTF-8.
+fn next_char(bytes: &[u8]) -> Option<(Option<char>, &[u8])> {
+    let first = *bytes.first()?;
+    let len = match first {
+        0xC0..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF7 => 4,
+        _ => 1,
+    };
+    let decoded = bytes.get(..len).and_then(|b| std::str::from_utf8(b).ok());
+    match decoded.and_then(|text| text.chars().next()) {
+        Some(c) => Some((Some(c), &bytes[len..])),
+        None => Some((None, &bytes[1..])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_docker() {
+        for (pattern, yes, no) in [
+            ("a", &["a", "a/b", "a/b/c"][..], &["b/a", "ab", "A", ""][..]),
+            ("a/b", &["a/b", "a/b/c"], &["a", "a/bc", "x/a/b"]),
+            ("*", &["a", "a/b", ".x"], &[]),
+            ("*.md", &["a.md", ".md", "a.md/x"], &["x/a.md", "a.mdx"]),
+            ("a*", &["a", "abc", "abc/d"], &["ba", "b/a"]),
+            ("*/x", &["a/x", "b/x/y"], &["x", "a/b/x"]),
+            ("?.c", &["a.c", "é.c"], &["ab.c", "/.c", ".c"]),
+            ("**", &["a", "a/b/c", ".x"], &[]),
+            ("**/x", &["x", "a/x", "a/b/x", "a/x/b"], &["ax", "a/bx"]),
+            ("a/**", &["a/b", "a/b/c"], &["a", "b/a"]),
+            ("a/**/z", &["a/z", "a/b/z", "a/b/c/z"], &["a", "az", "a/bz"]),
+            ("**/*.o", &["a.o", "x/a.o", "x/y/a.o"], &["a.oo"]),
+            ("**/a/**", &["a/b", "x/a/b"], &["a", "x/a"]),
+            ("[a-c]x", &["ax", "cx"], &["dx", "x", "-x"]),
+            ("[^a-c]x", &["dx", "éx"], &["ax", "x"]),
+            ("[a\\]]", &["a", "]"], &["b", "\\"]),
+            ("[*]", &["*"], &["a"]),
+            ("\\*", &["*"], &["a", "\\*"]),
+            ("a+b", &["a+b"], &["aab", "ab"]),
+            ("a.b", &["a.b"], &["axb"]),
+            ("(x|y)$", &["(x|y)$"], &["x", "y"]),
+            ("***", &["a", "a/b"], &[]),
+            ("a**b", &["ab", "ax/b", "ax/y/b"], &["axb"]),
+        ] {
+            let parsed = Pattern::parse(pattern).unwrap();
+            for path in yes {
+                assert!(parsed.matches(path.as_bytes()), "{pattern} should match {path}");
+            }
+            for path in no {
+                assert!(!parsed.matches(path.as_bytes()), "{pattern} should not match {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_matched_by_wildcards() {
+        let matches = |pattern, path| Pattern::parse(pattern).unwrap().matches(path);
+        assert!(matches("*.bin", b"\xff\xfe.bin"));
+        assert!(matches("?", b"\xff"));
+        assert!(matches("[^a]", b"\xff"));
+        assert!(!matches("?", b"\xff\xff"));
+        assert!(!matches("a", b"\xff"));
+    }
+
+    #[test]
+    fn many_stars_do_not_explode() {
+        for stars in ["*a", "**/a*", "?*"] {
+            let pattern = Pattern::parse(&(stars.repeat(40) + "b")).unwrap();
+            assert!(!pattern.matches(&b"a".repeat(4000)), "{stars}");
+            assert!(!pattern.matches(&b"a/".repeat(2000)), "{stars}");
+        }
+    }
+
+    #[test]
+    fn malformed_patterns_are_refused() {
+        for pattern in ["a\\", "[", "[a", "[]", "[]a]", "[a-", "[a-]", "[-a]", "[z-a]", "[\\"] {
+            assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_may_match_below_is_never_less_than_what_matches() {
+        let alphabet = ["a", "b", "*", "**", "?", "/", "[ab]", "a/"];
+        let paths = ["a/a", "a/b", "b/a/b", "a/a/a", "ab/b", "a/b/a/b"];
+        for n in 0..alphabet.len().pow(4) {
+            let pick = |i: u32| alphabet[n / alphabet.len().pow(i) % alphabet.len()];
+            let text: String = (0..4).map(pick).collect();
+            let pattern = Pattern::parse(&text).unwrap();
+            for path in paths.iter().filter(|path| pattern.matches(path.as_bytes())) {
+                for (at, _) in path.match_indices('/') {
+                    assert!(
+                        pattern.may_match_below(&path.as_bytes()[..at]),
+                        "{text} matches {path}, but not below {}",
+                        &path[..at]
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_match_below_is_known() {
+        let below =
+            |pattern, path: &str| Pattern::parse(pattern).unwrap().may_match_below(path.as_bytes());
+        assert!(below("a/b", "a"));
+        assert!(below("a", "a/b"));
+        assert!(below("**/x", "a/b"));
+        assert!(below("a*/x", "ab"));
+        assert!(!below("*.md", "docs"));
+        assert!(!below("a/b", "b"));
+        assert!(!below("a/b/c", "a/c"));
+    }
+}
