@@ -1,0 +1,130 @@
+# shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
+# Makes the target the source's twin: zero, copy, verify. Knows paths and numbers, no devices. Sourced by stage 2.
+# The caller sets: source, target, target_bytes, extents (file, see extents.awk), total (bytes in it), work (a directory
+# in RAM), and broken REASON MESSAGE, which does not return.
+#
+# The target is dealt with in windows of 32 MiB: each that holds an extent is put together in RAM, zeroes where the
+# source was not written, hashed and written. So few processes are started however many extents there are, the source
+# is read once and only where it was written, and reading back covers the gaps inside a window as well.
+# All of it goes past the page cache (direct): nothing is read ahead, and what is verified is what the disk holds.
+
+mib=1048576
+window_bytes=$((32 * mib))
+zeroing=fallocate
+
+# Runs a command; when it fails, so does stage 2, with the command's own last words.
+try() { # REASON COMMAND...
+    reason=$1
+    shift
+    "$@" 2>"$work/error" && return
+    words=
+    read -r words <"$work/error"
+    broken "$reason" "$words"
+}
+
+# Sets $least.
+least() { # A B
+    least=$1
+    [ "$1" -lt "$2" ] || least=$2
+}
+
+# Discarding is not zeroing: what a discarded block reads as is the disk's choice. Each of these three promises zeroes:
+# punching lets the disk give the space back, BLKZEROOUT does not, and writing always works.
+zero_range() { # OFFSET LENGTH
+    if [ $zeroing = fallocate ]; then
+        fallocate --punch-hole --offset "$1" --length "$2" "$target" 2>/dev/null && return
+        note "the target cannot punch holes, zeroing with blkdiscard"
+        zeroing=blkdiscard
+    fi
+    if [ $zeroing = blkdiscard ]; then
+        blkdiscard --zeroout --offset "$1" --length "$2" "$target" 2>/dev/null && return
+        note "the target refuses BLKZEROOUT, writing zeroes"
+        zeroing='dd'
+    fi
+    try zero_failed dd if=/dev/zero of="$target" bs=1M iflag=count_bytes oflag=seek_bytes,direct count="$2" \
+        seek="$1" conv=notrunc status=none
+}
+
+zero_target() {
+    offset=0
+    while [ "$offset" -lt "$target_bytes" ]; do
+        least $((1024 * mib)) $((target_bytes - offset))
+        zero_range "$offset" "$least"
+        offset=$((offset + least))
+        progress zero "$offset" "$target_bytes"
+    done
+}
+
+# Begins an empty window at $1.
+open_window() {
+    window=$1
+    least "$window_bytes" $((target_bytes - window))
+    window_end=$((window + least))
+    : >"$work/window"
+    try copy_failed dd if=/dev/null of="$work/window" bs=1 seek=$((window_end - window)) count=0 status=none
+}
+
+# Writes the window's blocks that are not zeroes: the rest of the target is zero already.
+close_window() {
+    [ -n "$window" ] || return 0
+    b2sum <"$work/window" >"$work/sum" &
+    try copy_failed dd if="$work/window" of="$target" bs=64K oflag=seek_bytes,direct seek="$window" \
+        conv=notrunc,sparse status=none
+    wait $! || broken copy_failed "b2sum failed"
+    read -r sum _ <"$work/sum"
+    echo "$window $((window_end - window)) $sum" >>"$work/windows"
+    progress copy "$copied" "$total"
+}
+
+copy_extents() {
+    window=
+    copied=0
+    : >"$work/windows"
+    while read -r offset length; do
+        while [ "$length" -gt 0 ]; do
+            if [ -z "$window" ] || [ "$offset" -ge "$window_end" ]; then
+                close_window
+                open_window $((offset / window_bytes * window_bytes))
+            fi
+            least $((window_end - offset)) "$length"
+            try copy_failed dd if="$source" of="$work/window" bs=1M skip="$offset" count="$least" \
+                iflag=skip_bytes,count_bytes,fullblock,direct oflag=seek_bytes seek=$((offset - window)) \
+                conv=notrunc status=none
+            copied=$((copied + least))
+            offset=$((offset + least))
+            length=$((length - least))
+        done
+    done <"$extents"
+    close_window
+    rm -f "$work/window"
+    # An empty write with fsync: the disk's own cache is flushed, and an error it kept back is heard of.
+    try copy_failed dd if=/dev/null of="$target" conv=notrunc,fsync status=none
+}
+
+# Fails unless the target's bytes there have this sum. A read that fails gives other bytes, so another sum.
+expect() { # OFFSET LENGTH SUM WHAT
+    found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
+        b2sum)
+    [ "${found%% *}" = "$3" ] || broken verify_failed "$4 at $1 of the target differ"
+}
+
+# Samples both ends of a stretch without any extent: were the old disk's data still there, the backup partition table
+# would stand at the very end.
+expect_zeroes() { # OFFSET END
+    [ "$1" -lt "$2" ] || return 0
+    least "$mib" $(($2 - $1))
+    zeroes=$(dd if=/dev/zero bs="$least" count=1 status=none | b2sum)
+    expect "$1" "$least" "${zeroes%% *}" "bytes that must be zero"
+    expect $(($2 - least)) "$least" "${zeroes%% *}" "bytes that must be zero"
+}
+
+verify_target() {
+    verified=0
+    while read -r window length sum; do
+        expect_zeroes "$verified" "$window"
+        expect "$window" "$length" "$sum" "$length bytes"
+        verified=$((window + length))
+        progress verify "$verified" "$target_bytes"
+    done <"$work/windows"
+    expect_zeroes "$verified" "$target_bytes"
+}

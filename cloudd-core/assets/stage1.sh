@@ -1,0 +1,300 @@
+#!/bin/sh
+# cloudd stage 1, the agent: runs in the builder's own system, builds and runs the install container, lists what it
+# wrote to the volume, and arms stage 2 (README.md). It never powers off: when it fails, it says so and leaves the
+# machine as it is, for the host to delete and for people to look into.
+set -u
+export LC_ALL=C HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+lib=${0%/*}
+run=/run/cloudd
+sys=/sys
+proc=/proc
+from=stage1
+extents=$run/extents
+trace=$lib/trace # on the disk: a line for every request can be more than /run holds
+state=$lib/state # survives a reboot: how far we came
+image=localhost/cloudd
+why=
+
+# shellcheck source=/dev/null # written by the host
+. "$lib/env"
+. "$lib/events.sh"
+. "$lib/disks.sh"
+. "$lib/trace.sh"
+. "$lib/arm.sh"
+
+# --- reporting: one writer numbers the lines that all others put into a fifo, each smaller than PIPE_BUF
+
+emit() { printf '%s\n' "$1" >&3; }
+
+start_writer() {
+    mkfifo "$run/fifo" "$run/ack"
+    exec 3<>"$run/fifo" # both ways: opening does not wait, and the writer never meets an end
+    writer &
+}
+
+writer() {
+    emit() { put "$1"; }
+    exec 8>>"$run/events"
+    open_port
+    put '"event":"hello"'
+    while IFS= read -r body; do
+        case $body in
+        flush) echo >"$run/ack" ;;
+        *) put "$body" ;;
+        esac
+    done <&3
+}
+
+# Returns when every event so far is written.
+flush() {
+    echo flush >&3
+    read -r _ <"$run/ack"
+}
+
+fail() { # REASON EXIT MESSAGE
+    failed "$@"
+    flush
+    reported=yes
+    exit 1
+}
+
+# However this script ends, it does not end without a word.
+reported=
+at_exit() {
+    code=$?
+    [ -n "$reported" ] || fail internal $code "the agent ended unexpectedly"
+}
+
+# Runs a command; its output becomes log events of this step, its exit code $code. Output may be anything: carriage
+# returns end a line too (progress bars), other control characters become ?, lines are cut before they are kept.
+logged() {
+    {
+        "$@" </dev/null 2>&1 3>&-
+        echo $? >"$run/code"
+    } |
+        stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' |
+        stdbuf -oL cut -b -1000 |
+        stdbuf -oL sed -E -e "/^Error: .*exit status [0-9]+$/w $run/status" -f "$lib/log.sed" \
+            -e "s/.*/\"event\":\"log\",\"step\":\"$step\",\"line\":\"&\"/" >&3
+    read -r code <"$run/code"
+    return "$code"
+}
+
+# Installs package $2 when command $1 is missing.
+need() {
+    command -v "$1" >/dev/null && return
+    note "$1 is missing, installing package $2"
+    if command -v dnf >/dev/null; then
+        logged dnf -y install "$2"
+    elif command -v apt-get >/dev/null; then
+        export DEBIAN_FRONTEND=noninteractive
+        # The lock may be held by the daily upgrade.
+        logged apt-get -q -o DPkg::Lock::Timeout=300 update
+        logged apt-get -q -y -o DPkg::Lock::Timeout=300 install "$2"
+    elif command -v zypper >/dev/null; then
+        logged zypper --non-interactive install "$2"
+    fi
+    command -v "$1" >/dev/null
+}
+
+# --- the steps
+
+# Describes the disk $1 (a kernel name) for stage 2 in the file $2. Fails unless the identity is there and its own.
+describe() {
+    [ -n "$1" ] && identity "$1" || return 1
+    wanted=$id
+    find_disk "$wanted" || return 2
+    disk_size "$disk"
+    printf '%s\n%s\n' "$wanted" "$sectors" >"$2"
+}
+
+find_root() {
+    root=$(mounts | while read -r number device point; do
+        [ "$point" != / ] || { disk_under "$number" "$device" && echo "$disk"; }
+    done)
+    describe "$root" "$run/target" ||
+        fail root_unidentified 1 "no single disk with an identity of its own holds /"
+    root_bytes=$((sectors * 512))
+}
+
+find_volume() {
+    udevadm settle --timeout=30
+    left=${CLOUDD_VOLUME_WAIT:-30}
+    until [ -b "$CLOUDD_VOLUME" ]; do
+        [ "$left" -gt 0 ] || fail volume_missing 1 "$CLOUDD_VOLUME did not appear"
+        left=$((left - 1))
+        sleep 1
+    done
+    device=$(readlink -f "$CLOUDD_VOLUME")
+    volume=${device##*/}
+    [ -d "$sys/block/$volume" ] || fail volume_missing 1 "$CLOUDD_VOLUME is not a disk"
+    describe "$volume" "$run/source"
+    case $? in
+    0) ;;
+    1) fail volume_missing 1 "$CLOUDD_VOLUME has no identity" ;;
+    *) fail volume_ambiguous 1 "several disks are $wanted" ;;
+    esac
+    volume_sectors=$sectors
+    [ "$volume" != "$root" ] || fail volume_ambiguous 1 "$CLOUDD_VOLUME is the root disk"
+    [ $((volume_sectors * 512)) -le "$root_bytes" ] ||
+        fail image_too_large 1 "the volume has $((volume_sectors * 512)) bytes, the root disk only $root_bytes"
+}
+
+prepare() {
+    begin prepare
+    find_root
+    find_volume
+    need podman podman || fail podman_missing 1 "podman is not there and could not be installed"
+    if [ "$CLOUDD_ENTRY" != exitrd ]; then
+        command -v dracut >/dev/null || fail dracut_missing 1 "door $CLOUDD_ENTRY needs an initramfs made by dracut"
+    fi
+    if [ "$CLOUDD_ENTRY" = kexec ]; then
+        need kexec kexec-tools || fail kexec_missing 1 "kexec is not there and could not be installed"
+    fi
+    # Zeroes promised by the disk itself; where it has to write them, copying the whole volume costs no more.
+    fallocate --punch-hole --offset 0 --length $((volume_sectors * 512)) "$device" 2>"$run/error" ||
+        unzeroed=$(cat "$run/error")
+    end
+}
+
+fetch() {
+    begin fetch
+    if [ "$CLOUDD_CONTAINER" = reference ]; then
+        image=$CLOUDD_REFERENCE
+        logged podman pull "$image" || fail pull_failed "$code" "podman pull $image"
+    else
+        fetch_context
+    fi
+    end
+}
+
+fetch_context() {
+    archive=$lib/context.tar.gz
+    case $CLOUDD_CONTEXT in
+    media)
+        [ -b "$CLOUDD_CONTEXT_DEVICE" ] || fail context_missing 1 "no $CLOUDD_CONTEXT_DEVICE"
+        dd if="$CLOUDD_CONTEXT_DEVICE" of="$archive" bs=1M iflag=count_bytes,fullblock \
+            count="$CLOUDD_CONTEXT_BYTES" status=none || fail context_missing 1 "cannot read $CLOUDD_CONTEXT_DEVICE"
+        ;;
+    upload)
+        left=${CLOUDD_UPLOAD_WAIT:-600}
+        until [ -f "$run/context.tar.gz" ]; do
+            [ "$left" -gt 0 ] || fail context_missing 1 "the context was not uploaded"
+            left=$((left - 1))
+            sleep 1
+        done
+        archive=$run/context.tar.gz
+        ;;
+    esac
+    [ -f "$archive" ] || fail context_missing 1 "no $archive"
+    bytes=$(stat -c %s "$archive")
+    [ "$bytes" = "$CLOUDD_CONTEXT_BYTES" ] ||
+        fail context_corrupt 1 "the context has $bytes bytes, not $CLOUDD_CONTEXT_BYTES"
+    sum=$(sha256sum "$archive")
+    [ "${sum%% *}" = "$CLOUDD_CONTEXT_SHA256" ] || fail context_corrupt 1 "the context's SHA-256 is ${sum%% *}"
+    mkdir -p "$lib/context"
+    logged tar -xzpf "$archive" -C "$lib/context" || fail context_corrupt "$code" "tar cannot unpack the context"
+}
+
+build() {
+    [ "$CLOUDD_CONTAINER" = context ] || return 0
+    begin build
+    logged podman build -t "$image" "$lib/context" || fail build_failed "$code" "podman build"
+    end
+}
+
+# podman compares the label's name without regard to case.
+run_container() {
+    begin run
+    podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" |
+        grep -qix run || fail run_label_missing 1 "the image has no RUN label"
+    untraced=${unzeroed:-}
+    trace_start "$volume"
+    rm -f "$run/status"
+    # The node's name of this boot: a container sees /dev, but not always udev's links in it.
+    if ! logged podman container runlabel run "$image" "$device"; then
+        # podman's own code is 125 whatever happened; the container's stands in its last words.
+        while read -r line; do code=${line##* }; done <"$run/status"
+        fail container_failed "$code" "the install container ended with $code"
+    fi
+    end
+}
+
+# Nobody may write to the volume any more: not another mount namespace, not a mapping.
+# Prints who does.
+volume_users() {
+    for entry in "$sys/block/$volume" "$sys/block/$volume/$volume"*; do
+        [ -e "$entry/dev" ] || continue
+        read -r number <"$entry/dev"
+        printf ' %s \n /dev/%s \n' "$number" "${entry##*/}" >&4
+        for holder in "$entry"/holders/*; do [ ! -e "$holder" ] || echo "$holder"; done
+    done 4>"$run/nodes"
+    grep -lFf "$run/nodes" "$proc"/[0-9]*/mountinfo
+} 2>/dev/null
+
+check() {
+    begin check
+    sync
+    left=5
+    while users=$(volume_users); [ -n "$users" ]; do
+        [ $left -gt 0 ] || fail volume_busy 1 "the volume is still in use after the container has ended: $users"
+        left=$((left - 1))
+        sleep 1
+    done
+    sync
+    trace_stop "$volume" "$volume_sectors"
+    [ "$written" -gt 0 ] || fail nothing_written 1 "the container wrote nothing to the volume"
+    [ -z "$untraced" ] || note "the whole volume is copied: $untraced"
+    emit "\"event\":\"report\",\"written\":$written,\"extents\":$count,\"copy\":$copied,\
+\"volume\":$((volume_sectors * 512)),\"root\":$root_bytes"
+    echo "$sectors_written" >>"$run/source"
+    end
+}
+
+arm() {
+    begin arm
+    "arm_$CLOUDD_ENTRY" 2>"$run/error" || {
+        [ -n "$why" ] || why=$(tail -n 1 "$run/error")
+        fail arm_failed 1 "$why"
+    }
+    echo "armed" >"$state"
+    sync
+    end
+    emit "\"event\":\"armed\",\"entry\":\"$CLOUDD_ENTRY\""
+    flush
+    verb=reboot # never power-off: a door that does not open leads back here, and says so
+    [ "$CLOUDD_ENTRY" != kexec ] || verb=kexec
+    systemctl --no-block $verb || fail arm_failed $? "systemctl $verb"
+    reported=yes
+}
+
+# The builder's system came up again: stage 2 was not entered, or refused before it wrote anything.
+report_return() {
+    read -r reached <"$state"
+    [ "$reached" = armed ] || fail internal 1 "the builder restarted in stage 1"
+    for refused in "$run/refused" "$lib/refused"; do
+        [ ! -f "$refused" ] || fail stage2_refused 1 "$(cat "$refused")"
+    done
+    fail stage2_not_entered 1 "the builder came up again after $CLOUDD_ENTRY was armed"
+}
+
+main() {
+    mkdir -p "$run"
+    [ ! -e "$run/fifo" ] || exit 0 # ran in this boot already
+    [ ! -e "$state" ] || from='return'
+    start_writer
+    trap at_exit EXIT
+    [ "$from" = stage1 ] || report_return
+    echo started >"$state"
+    ln -sf /etc/systemd/system/cloudd.service /etc/systemd/system/multi-user.target.wants/
+    prepare
+    fetch
+    build
+    run_container
+    check
+    arm
+}
+
+# shellcheck source=/dev/null
+[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # the tests' own paths and ends
+main

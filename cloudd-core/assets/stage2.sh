@@ -1,0 +1,149 @@
+#!/bin/sh
+# cloudd stage 2: in RAM, with the builder's root disk out of use, turns that disk into the image (README.md).
+# Runs as /shutdown of a tree made by arm.sh: as PID 1 when systemd-shutdown pivots into it (door `exitrd`), or in a
+# chroot with the argument `hook` when the initramfs calls it (doors `kexec` and `reboot`).
+# Powering off says "the image is finished": nothing else here may do it.
+set -u
+export LC_ALL=C PATH=/bin
+here=${0%/*}/cloudd
+work=$here
+extents=$here/extents
+from=stage2
+sys=/sys
+proc=/proc
+dev=/dev
+
+# shellcheck source=/dev/null # written by the host
+. "$here/env"
+. "$here/events.sh"
+. "$here/disks.sh"
+. "$here/copy.sh"
+
+emit() { put "$1"; }
+
+# PID 1 must not end, and a host that only sees the power state must not take anything here for success.
+stay() {
+    while :; do sleep 3600; done
+}
+
+# Nothing was written yet, so the builder's system can come up again and report (from: return).
+refuse() {
+    failed stage2_refused 1 "$1"
+    if [ "$door" = hook ]; then
+        echo "$1" >"$here/refused"
+        exit 1
+    fi
+    if [ -d /oldroot/var/lib/cloudd ] && mount -o remount,rw /oldroot; then
+        echo "$1" >/oldroot/var/lib/cloudd/refused
+        sync
+    fi
+    exec 9>&- # waits until the port has sent everything
+    echo b >"$proc/sysrq-trigger"
+    stay
+}
+
+broken() { # REASON MESSAGE
+    failed "$1" 1 "$2"
+    stay
+}
+
+power_off() {
+    emit '"event":"done"'
+    exec 9>&-
+    echo o >"$proc/sysrq-trigger"
+    stay
+}
+
+# Sets $disk to the disk described in the file $1 (identity, sectors); waits for it, an initramfs is still probing.
+locate() {
+    { read -r wanted && read -r wanted_sectors; } <"$1" || refuse "${1##*/}: no description"
+    tries=30
+    until find_disk "$wanted"; do
+        [ $? = 1 ] || refuse "${1##*/}: several disks are $wanted"
+        [ $tries -gt 0 ] || refuse "${1##*/}: no disk is $wanted"
+        tries=$((tries - 1))
+        sleep 1
+    done
+    disk_size "$disk"
+    [ "$sectors" = "$wanted_sectors" ] || refuse "${1##*/}: $disk has $sectors sectors, not $wanted_sectors"
+}
+
+# systemd left the old root, and what it could not unmount, below /oldroot.
+leave_old_root() {
+    mounts | while read -r _ _ point; do
+        case $point in /oldroot/*) echo "$point" ;; esac
+    done >"$work/mounts"
+    while [ -s "$work/mounts" ]; do # last mounted, first unmounted
+        : >"$work/rest"
+        point=
+        while read -r next; do
+            [ -z "$point" ] || echo "$point" >>"$work/rest"
+            point=$next
+        done <"$work/mounts"
+        umount "$point"
+        mv "$work/rest" "$work/mounts"
+    done
+    umount -R /oldroot || umount /oldroot
+}
+
+refuse_if_mounted() {
+    mounts >"$work/mounts"
+    while read -r number device point; do
+        disk_under "$number" "$device" || refuse "cannot tell which disk $device on $point is"
+        [ "$disk" != "$target_disk" ] || refuse "the root disk is still mounted on $point"
+        [ "$disk" != "$source_disk" ] || refuse "the volume is still mounted on $point"
+    done <"$work/mounts"
+}
+
+identify() {
+    locate "$here/source"
+    source_disk=$disk
+    source_sectors=$sectors
+    locate "$here/target"
+    target_disk=$disk
+    target_bytes=$((sectors * 512))
+    [ "$source_disk" != "$target_disk" ] || refuse "source and target are the same disk"
+    [ "$source_sectors" -le "$sectors" ] || refuse "the volume is larger than the root disk"
+    source=$dev/$source_disk
+    target=$dev/$target_disk
+    [ -s "$extents" ] || refuse "no list of extents"
+    disk_traffic "$source_disk"
+    read_before=$sectors_read
+    if [ "$door" != hook ]; then
+        # The same kernel as in stage 1: its statistics tell whether anybody wrote since.
+        { read -r _ && read -r _ && read -r written; } <"$here/source"
+        [ "$written" = "$sectors_written" ] || refuse "the volume was written to after stage 1 had listed its extents"
+        leave_old_root
+    fi
+    refuse_if_mounted
+}
+
+run() {
+    open_port
+    emit '"event":"hello"'
+    # systemd may have armed a watchdog for the reboot it believes in; V is how one is put off.
+    [ ! -c "$dev/watchdog0" ] || echo V >"$dev/watchdog0"
+    begin identify
+    identify
+    end
+    total=0
+    while read -r _ length; do total=$((total + length)); done <"$extents"
+    begin zero
+    zero_target
+    end
+    begin copy
+    copy_extents
+    end
+    disk_traffic "$source_disk"
+    note "read $(((sectors_read - read_before) * 512)) bytes of the volume in stage 2"
+    begin verify
+    verify_target
+    end
+    power_off
+}
+
+door=${1-}
+exec 8>&1 # the console
+# shellcheck source=/dev/null
+[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # the tests' own paths and ends
+run
