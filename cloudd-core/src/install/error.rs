@@ -35,6 +35,12 @@ pub enum InstallError {
         /// The file that was looked for.
         path: PathBuf,
     },
+    /// The path of the Containerfile is no plain text, and could not be passed to the builder.
+    #[error("the path {path:?} of the Containerfile is not UTF-8 or has a control character")]
+    ContainerfileName {
+        /// The path in the build context.
+        path: PathBuf,
+    },
     /// The Containerfile is a directory, or something else that holds no text.
     #[error("Containerfile {path:?} is not a regular file")]
     ContainerfileNotAFile {

@@ -31,6 +31,7 @@ mod containerfile;
 mod digest;
 mod error;
 mod ignore;
+mod load;
 mod loaded;
 mod pack;
 mod reference;

@@ -178,3 +178,72 @@ impl<W: Write> Write for Hashed<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+    use crate::install::{ignore::IgnoreRules, scan::scan};
+
+    const NO_LIMIT: usize = usize::MAX;
+
+    fn context() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), "four").unwrap();
+        directory
+    }
+
+    fn scanned(directory: &Path) -> Entries {
+        scan(directory, &IgnoreRules::default(), &BTreeSet::new()).unwrap()
+    }
+
+    #[test]
+    fn a_file_that_vanishes_after_it_was_listed_is_named() {
+        let directory = context();
+        let (entries, file) = (scanned(directory.path()), directory.path().join("file"));
+        fs::remove_file(&file).unwrap();
+        let error = pack(directory.path(), &entries, NO_LIMIT).unwrap_err();
+        assert!(matches!(error, InstallError::Vanished { path } if path == file));
+    }
+
+    #[test]
+    fn a_file_that_changes_after_it_was_listed_is_named() {
+        type Change = fn(&Path);
+        let changes: [Change; 5] = [
+            |file| fs::write(file, "five!").unwrap(),
+            |file| fs::write(file, "two").unwrap(),
+            |file| fs::write(file, "").unwrap(),
+            |file| {
+                // A file of the same length, renamed over it; the old one still has its inode.
+                fs::rename(file, file.with_extension("old")).unwrap();
+                fs::write(file, "same").unwrap();
+            },
+            |file| {
+                fs::rename(file, file.with_extension("old")).unwrap();
+                fs::create_dir(file).unwrap();
+            },
+        ];
+        for (index, change) in changes.iter().enumerate() {
+            let directory = context();
+            let (entries, file) = (scanned(directory.path()), directory.path().join("file"));
+            change(&file);
+            let error = pack(directory.path(), &entries, NO_LIMIT).unwrap_err();
+            assert!(
+                matches!(&error, InstallError::Changed { path } if *path == file),
+                "{index}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_the_archive_is_kept_does_not_change_it() {
+        let directory = context();
+        let entries = scanned(directory.path());
+        let memory = pack(directory.path(), &entries, NO_LIMIT).unwrap();
+        let file = pack(directory.path(), &entries, 1).unwrap();
+        assert!(memory.as_bytes().is_some() && file.as_bytes().is_none());
+        assert_eq!(memory.read_all().unwrap(), file.read_all().unwrap());
+        assert_eq!(memory.sha256(), file.sha256());
+    }
+}

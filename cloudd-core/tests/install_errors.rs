@@ -1,0 +1,240 @@
+//! What is wrong with an install container is found when it is loaded, and named.
+
+mod install_support;
+
+use std::{
+    fs,
+    os::unix::{fs::symlink, net::UnixListener, process::CommandExt},
+    process::Command,
+};
+
+use cloudd_core::install::{InstallContainer, InstallError};
+use install_support::{CONTAINERFILE, Tree};
+
+fn error(container: &InstallContainer) -> InstallError {
+    container.load().expect_err("a bad install container was loaded")
+}
+
+/// The error, which must also read well: the offending text is in it, on one line.
+#[track_caller]
+fn named(container: &InstallContainer, text: &str) -> InstallError {
+    let error = error(container);
+    let shown = error.to_string();
+    assert!(shown.contains(text), "{shown:?} does not name {text:?}");
+    assert!(!shown.contains('\n'), "{shown:?}");
+    error
+}
+
+macro_rules! assert_is {
+    ($error:expr, $pattern:pat $(if $guard:expr)?) => {
+        let error = $error;
+        assert!(matches!(&error, $pattern $(if $guard)?), "{error:?}");
+    };
+}
+
+#[test]
+fn a_context_that_is_missing_or_no_directory_or_empty() {
+    let tree = Tree::empty().file("file", "", 0o644).dir("empty\ndir", 0o755);
+    let at = |name| InstallContainer::directory(tree.at(name));
+    assert_is!(
+        named(&at("nowhere"), "nowhere"),
+        InstallError::ContextMissing { path } if *path == tree.at("nowhere")
+    );
+    assert_is!(named(&at("file/below"), "below"), InstallError::ContextMissing { .. });
+    assert_is!(
+        named(&at("file"), "file"),
+        InstallError::ContextNotADirectory { path } if *path == tree.at("file")
+    );
+    assert_is!(
+        named(&at("empty\ndir"), "empty\\ndir"),
+        InstallError::ContextEmpty { path } if *path == tree.at("empty\ndir")
+    );
+}
+
+#[test]
+fn a_context_without_a_containerfile() {
+    let tree = Tree::empty().file("containerfile", CONTAINERFILE, 0o644).link("Dockerfile", "gone");
+    assert_is!(
+        named(&tree.install_container(), "Dockerfile"),
+        InstallError::NoContainerfile { path } if path == tree.path()
+    );
+    let tree = Tree::empty().dir("Containerfile", 0o755).file("Dockerfile", CONTAINERFILE, 0o644);
+    assert_is!(
+        named(&tree.install_container(), "Containerfile"),
+        InstallError::ContainerfileNotAFile { path } if *path == tree.at("Containerfile")
+    );
+}
+
+#[test]
+fn a_containerfile_asked_for_that_is_missing_or_elsewhere() {
+    let tree = Tree::context().link("out", "/etc/hostname").link("up", "../x");
+    let with = |path| tree.install_container().containerfile(path);
+    assert_is!(
+        named(&with("sub/cf"), "sub/cf"),
+        InstallError::ContainerfileMissing { path } if *path == tree.at("sub/cf")
+    );
+    assert_is!(
+        named(&with("Containerfile/x"), "Containerfile/x"),
+        InstallError::ContainerfileMissing { .. }
+    );
+    assert_is!(named(&with("../cf"), "../cf"), InstallError::OutsideContext { .. });
+    assert_is!(named(&with("/etc/passwd"), "/etc/passwd"), InstallError::OutsideContext { .. });
+    assert_is!(named(&with("new\nline"), "new\\nline"), InstallError::ContainerfileName { .. });
+    assert_is!(named(&with(""), ""), InstallError::ContainerfileNotAFile { .. });
+}
+
+#[test]
+fn links_that_lead_out_of_the_context() {
+    let outside = Tree::empty().file("cf", CONTAINERFILE, 0o644).file("rules", "", 0o644);
+    let tree = Tree::empty().file("x", "", 0o644);
+    symlink(outside.at("cf"), tree.at("Containerfile")).unwrap();
+    assert_is!(
+        named(&tree.install_container(), "Containerfile"),
+        InstallError::OutsideContext { path } if *path == tree.at("Containerfile")
+    );
+    let tree = Tree::context();
+    symlink(outside.at("rules"), tree.at(".dockerignore")).unwrap();
+    assert_is!(
+        named(&tree.install_container(), ".dockerignore"),
+        InstallError::OutsideContext { path } if *path == tree.at(".dockerignore")
+    );
+}
+
+#[test]
+fn a_run_label_that_is_missing_or_empty_or_doubtful() {
+    let with = |text: &str| Tree::empty().file("Containerfile", text, 0o644);
+    let tree = with("FROM quay.example/base\n");
+    assert_is!(
+        named(&tree.install_container(), "RUN label"),
+        InstallError::RunLabelMissing { path, base }
+            if *path == tree.at("Containerfile") && base == "quay.example/base"
+    );
+    assert!(tree.install_container().run_label_inherited().load().is_ok());
+
+    let tree = with("FROM scratch\nCOPY . /\n");
+    assert_is!(
+        error(&tree.install_container().run_label_inherited()),
+        InstallError::RunLabelMissing { base, .. } if base == "scratch"
+    );
+
+    let tree = with("FROM x\nLABEL RUN=''\n");
+    let container = tree.install_container().run_label_inherited();
+    assert_is!(named(&container, "line 2"), InstallError::RunLabelEmpty { line: 2, .. });
+}
+
+#[test]
+fn run_labels_in_two_spellings() {
+    let tree = Tree::empty().file("Containerfile", "FROM x\nLABEL RUN=a Run=b\n", 0o644);
+    assert_is!(
+        named(&tree.install_container(), "\"Run\""),
+        InstallError::RunLabelAmbiguous { first, second, .. }
+            if first == "RUN" && second == "Run"
+    );
+}
+
+#[test]
+fn a_containerfile_that_podman_would_refuse() {
+    let tree = Tree::empty().file("Dockerfile", "FROM x\nLABEL RUN=podman run\n", 0o644);
+    assert_is!(
+        named(&tree.install_container(), "line 2"),
+        InstallError::ContainerfileInvalid { path, line: 2, .. }
+            if *path == tree.at("Dockerfile")
+    );
+}
+
+#[test]
+fn a_preprocessed_containerfile_is_left_to_podman() {
+    let tree = Tree::empty().file("Containerfile.in", "#include \"x\"\n", 0o644);
+    let loaded = tree.install_container().containerfile("Containerfile.in").load().unwrap();
+    assert_eq!(loaded.context().unwrap().run_label(), None);
+}
+
+#[test]
+fn sockets_and_pipes_cannot_travel() {
+    let tree = Tree::context().dir("run", 0o755);
+    let socket = UnixListener::bind(tree.at("run/socket")).unwrap();
+    assert_is!(
+        named(&tree.install_container(), "socket"),
+        InstallError::UnsupportedFileType { path, kind: "socket" }
+            if *path == tree.at("run/socket")
+    );
+    drop(socket);
+    fs::remove_file(tree.at("run/socket")).unwrap();
+
+    let made = Command::new("mkfifo").arg(tree.at("run/pipe")).status().unwrap();
+    assert!(made.success());
+    assert_is!(
+        named(&tree.install_container(), "named pipe"),
+        InstallError::UnsupportedFileType { path, .. }
+            if *path == tree.at("run/pipe")
+    );
+}
+
+#[test]
+fn a_link_to_a_device_travels_as_a_link() {
+    assert!(Tree::context().link("null", "/dev/null").install_container().load().is_ok());
+}
+
+#[test]
+fn build_arguments_and_variables_that_cannot_be_passed_on() {
+    let tree = Tree::context();
+    let container = || tree.install_container();
+    assert_is!(
+        named(&container().build_arg("A B", "x"), "A B"),
+        InstallError::BuildArg { name, .. } if name == "A B"
+    );
+    assert_is!(named(&container().build_arg("A", "x\ny"), "\"A\""), InstallError::BuildArg { .. });
+    assert_is!(
+        named(&container().env("9", "x"), "\"9\""),
+        InstallError::Env { name, .. } if name == "9"
+    );
+    let reference = InstallContainer::reference("quay.example/x").env("A", "x\n");
+    assert_is!(named(&reference, "\"A\""), InstallError::Env { .. });
+}
+
+#[test]
+fn references_that_are_none_and_settings_that_need_a_build() {
+    let reference = InstallContainer::reference;
+    assert_is!(
+        named(&reference("Fedora"), "Fedora"),
+        InstallError::Reference { reference, .. } if reference == "Fedora"
+    );
+    let built = reference("quay.example/x").build_arg("A", "1");
+    assert_is!(named(&built, "build_arg"), InstallError::NotABuild { setting: "build_arg", .. });
+    let built = reference("quay.example/x").containerfile("cf");
+    assert_is!(
+        named(&built, "quay.example/x"),
+        InstallError::NotABuild { setting: "containerfile", .. }
+    );
+    assert!(reference("quay.example/x").run_label_inherited().env("A", "1").load().is_ok());
+}
+
+/// Set in the child that `files_without_permission_to_read_are_named` starts.
+const AS_NOBODY: &str = "CLOUDD_TEST_CONTEXT_TO_LOAD_AS_NOBODY";
+
+#[test]
+fn files_without_permission_to_read_are_named() {
+    // Root may read everything, so another user has to try.
+    if let Some(context) = std::env::var_os(AS_NOBODY) {
+        let error = error(&InstallContainer::directory(context));
+        assert_is!(error, InstallError::Unreadable { path, .. } if path.ends_with("secret"));
+        return;
+    }
+    let is_root =
+        fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m)).unwrap() == 0;
+    for tree in [
+        Tree::context().file("secret", "s", 0o000).dir("", 0o755),
+        Tree::context().dir("secret", 0o000).dir("", 0o755),
+    ] {
+        // By way of /proc, for the path of this program may lead through what only root may enter.
+        let mut child = Command::new("/proc/self/exe");
+        child.args(["--exact", "files_without_permission_to_read_are_named"]);
+        child.env(AS_NOBODY, tree.path()).current_dir("/");
+        if is_root {
+            child.uid(65534).gid(65534);
+        }
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+    }
+}
