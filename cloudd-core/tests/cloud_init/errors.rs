@@ -1,0 +1,455 @@
+//! Every rule, broken once.
+
+use cloudd_core::cloud_init::{
+    Apt, AptSource, CaCerts, Chpasswd, CloudConfig, Command, Encoding, Error, Group, Growpart,
+    GrowpartMode, HostKey, HostKeyAlgorithm, Mount, Ntp, PhoneHome, PowerMode, PowerState, Swap,
+    SwapSize, User, WriteFile, YumRepo,
+};
+use serde_json::json;
+
+use crate::support::{PASSWORD_HASH, PRIVATE_KEY, PUBLIC_KEY};
+
+fn new() -> CloudConfig {
+    CloudConfig::new()
+}
+
+fn user(user: User) -> CloudConfig {
+    new().user(user)
+}
+
+fn file(file: WriteFile) -> CloudConfig {
+    new().write_file(file)
+}
+
+#[test]
+fn broken_rules_are_named_with_the_offending_value() {
+    let two_keys = Chpasswd::new().random("a").random("a");
+    let rows: Vec<(CloudConfig, &str)> = vec![
+        // Names
+        (user(User::new("1up")), r#"InvalidUserName { name: "1up" }"#),
+        (user(User::new("")), r#"InvalidUserName { name: "" }"#),
+        (
+            user(User::new("a").group("b c")),
+            r#"InvalidGroupName { name: "b c" }"#,
+        ),
+        (
+            user(User::new("a").primary_group(":")),
+            r#"InvalidGroupName { name: ":" }"#,
+        ),
+        (
+            new().group(Group::new("")),
+            r#"InvalidGroupName { name: "" }"#,
+        ),
+        (
+            new().group(Group::new("g").member("-")),
+            r#"InvalidUserName { name: "-" }"#,
+        ),
+        (
+            new().chpasswd(Chpasswd::new().random("a:b")),
+            r#"InvalidUserName { name: "a:b" }"#,
+        ),
+        (
+            new().hostname("a.b"),
+            r#"InvalidHostname { key: "hostname", name: "a.b""#,
+        ),
+        (
+            new().fqdn("a..b"),
+            r#"InvalidHostname { key: "fqdn", name: "a..b""#,
+        ),
+        (
+            new().ntp(Ntp::new().server("a b")),
+            r#"InvalidHostname { key: "ntp.servers", name: "a b""#,
+        ),
+        // Given twice
+        (
+            new().user(User::new("a")).user(User::new("a")),
+            r#"GivenTwice { key: "users", name: "a" }"#,
+        ),
+        (
+            new().group(Group::new("a")).group(Group::new("a")),
+            r#"GivenTwice { key: "groups", name: "a" }"#,
+        ),
+        (
+            new().chpasswd(two_keys),
+            r#"GivenTwice { key: "chpasswd.users", name: "a" }"#,
+        ),
+        (
+            new().package("a").package_version("a", "1"),
+            r#"GivenTwice { key: "packages", name: "a" }"#,
+        ),
+        (
+            file(WriteFile::new("/a", "1")).write_file(WriteFile::new("/a", "2").defer()),
+            r#"GivenTwice { key: "write_files", name: "/a" }"#,
+        ),
+        (
+            new().ntp(Ntp::new().pool("a").pool("a")),
+            r#"GivenTwice { key: "ntp.pools", name: "a" }"#,
+        ),
+        (
+            new()
+                .mount(Mount::new("/dev/vdb", "/a"))
+                .mount(Mount::new("/dev/vdc", "/a")),
+            r#"GivenTwice { key: "mounts", name: "/a" }"#,
+        ),
+        (
+            new().yum_repo(YumRepo::new("r", "http://a/").option("baseurl", "http://b/")),
+            r#"GivenTwice { key: "yum_repos", name: "baseurl" }"#,
+        ),
+        (
+            new()
+                .yum_repo(YumRepo::new("r", "http://a/"))
+                .yum_repo(YumRepo::new("r", "http://b/")),
+            r#"GivenTwice { key: "yum_repos", name: "r" }"#,
+        ),
+        (
+            new().apt(
+                Apt::new()
+                    .source(AptSource::new("s", "x"))
+                    .source(AptSource::new("s", "y")),
+            ),
+            r#"GivenTwice { key: "apt.sources", name: "s" }"#,
+        ),
+        (
+            new()
+                .ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY))
+                .ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY)),
+            r#"GivenTwice { key: "ssh_keys", name: "rsa" }"#,
+        ),
+        (
+            new().hostname("a").extra("hostname", "b"),
+            r#"KeyCollision { key: "hostname" }"#,
+        ),
+        (
+            new().extra("x", 1).extra("x", 1),
+            r#"KeyCollision { key: "x" }"#,
+        ),
+        (
+            new()
+                .ca_certs(CaCerts::new().remove_defaults())
+                .extra("ca-certs", json!({})),
+            r#"KeyCollision { key: "ca-certs" }"#,
+        ),
+        // Paths and modes
+        (
+            file(WriteFile::new("etc/motd", "")),
+            r#"PathNotAbsolute { key: "write_files", path: "etc/motd" }"#,
+        ),
+        (
+            file(WriteFile::new("/etc/", "")),
+            r#"PathNotAbsolute { key: "write_files", path: "/etc/" }"#,
+        ),
+        (
+            user(User::new("a").home("home")),
+            r#"PathNotAbsolute { key: "users.homedir", path: "home" }"#,
+        ),
+        (
+            user(User::new("a").shell("bash")),
+            r#"PathNotAbsolute { key: "users.shell", path: "bash" }"#,
+        ),
+        (
+            new().growpart(Growpart::new(GrowpartMode::Auto).device("vda1")),
+            r#"PathNotAbsolute { key: "growpart.devices", path: "vda1" }"#,
+        ),
+        (
+            new().mount(Mount::new("/dev/vdb", "data")),
+            r#"PathNotAbsolute { key: "mounts", path: "data" }"#,
+        ),
+        (
+            new().swap(Swap::new(SwapSize::Auto).file("swap")),
+            r#"PathNotAbsolute { key: "swap.filename", path: "swap" }"#,
+        ),
+        (
+            new().locale_configfile("x"),
+            r#"PathNotAbsolute { key: "locale_configfile", path: "x" }"#,
+        ),
+        (
+            file(WriteFile::new("/a", "").permissions(0o10000)),
+            r#"InvalidPermissions { path: "/a", mode: 4096 }"#,
+        ),
+        (
+            file(WriteFile::new("/a", "").owner("a:")),
+            r#"InvalidOwner { path: "/a", owner: "a:" }"#,
+        ),
+        (
+            file(WriteFile::new("/a", "").owner("a b")),
+            r#"InvalidOwner { path: "/a", owner: "a b" }"#,
+        ),
+        (
+            file(WriteFile::new("/a", b"\xff".to_vec()).encoding(Encoding::Plain)),
+            r#"ContentNotText { path: "/a" }"#,
+        ),
+        // Order of things in the boot
+        (
+            file(WriteFile::new("/a", "").owner("core")).user(User::new("core")),
+            r#"OwnerNotYetThere { path: "/a", owner: "core" }"#,
+        ),
+        (
+            file(WriteFile::new("/a", "").owner("root:web")).group(Group::new("web")),
+            r#"OwnerNotYetThere { path: "/a", owner: "root:web" }"#,
+        ),
+        (
+            new()
+                .group(Group::new("g").member("core"))
+                .user(User::new("core")),
+            r#"MemberNotYetThere { group: "g", user: "core" }"#,
+        ),
+        // Secrets
+        (
+            user(User::new("a").hashed_password("cloudd")),
+            r#"NotAPasswordHash { user: "a" }"#,
+        ),
+        (
+            new().chpasswd(Chpasswd::new().hashed("a", "$6$")),
+            r#"NotAPasswordHash { user: "a" }"#,
+        ),
+        (
+            user(User::new("a").plain_text_password("")),
+            r#"InvalidPassword { user: "a""#,
+        ),
+        (
+            user(
+                User::new("a")
+                    .plain_text_password("x")
+                    .hashed_password(PASSWORD_HASH),
+            ),
+            r#"InvalidPassword { user: "a""#,
+        ),
+        (
+            user(User::new("a").authorized_key("ssh-rsa")),
+            r#"InvalidPublicKey { owner: "user a""#,
+        ),
+        (
+            new().ssh_authorized_key(PRIVATE_KEY),
+            r#"InvalidPublicKey { owner: "the default user""#,
+        ),
+        (
+            new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY).public(PUBLIC_KEY)),
+            r#"InvalidPublicKey { owner: "the rsa host key""#,
+        ),
+        (
+            new().ssh_host_key(
+                HostKey::new(HostKeyAlgorithm::Ed25519, PRIVATE_KEY).certificate(PUBLIC_KEY),
+            ),
+            r#"InvalidPublicKey { owner: "the ed25519 host key""#,
+        ),
+        (
+            new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Ecdsa, PUBLIC_KEY)),
+            r#"InvalidHostKey { algorithm: "ecdsa""#,
+        ),
+        (
+            user(User::new("a").system().authorized_key(PUBLIC_KEY)),
+            r#"KeysWithoutHome { user: "a" }"#,
+        ),
+        (
+            user(User::distro_default().sudo("ALL=(ALL) ALL")),
+            r#"DistroDefaultUser { setting: "sudo rule" }"#,
+        ),
+        // Commands
+        (
+            new().runcmd("true").runcmd(" "),
+            r#"EmptyCommand { key: "runcmd", index: 1 }"#,
+        ),
+        (
+            new().bootcmd(Vec::<String>::new()),
+            r#"EmptyCommand { key: "bootcmd", index: 0 }"#,
+        ),
+        (
+            new().runcmd(["", "x"]),
+            r#"EmptyCommand { key: "runcmd", index: 0 }"#,
+        ),
+        (
+            new().runcmd(["echo", "a\0b"]),
+            r#"NulInCommand { key: "runcmd", index: 0 }"#,
+        ),
+        (
+            new().power_state(PowerState::new(PowerMode::Halt).condition(Command::Argv(vec![]))),
+            r#"EmptyCommand { key: "power_state.condition", index: 0 }"#,
+        ),
+        // Settings that would be lost
+        (
+            new()
+                .ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY))
+                .generate_host_keys([HostKeyAlgorithm::Rsa]),
+            r#"Ignored { ignored: "ssh_genkeytypes", because: "ssh_keys" }"#,
+        ),
+        (
+            new().preserve_hostname().prefer_fqdn_over_hostname(),
+            r#"Ignored { ignored: "prefer_fqdn_over_hostname""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("s", "x").keyserver("k"))),
+            r#"Ignored { ignored: "apt.sources.keyserver""#,
+        ),
+        // Values that would break the line they end up in
+        (
+            user(User::new("a").gecos("x:y")),
+            r#"InvalidValue { key: "users.gecos", value: "x:y""#,
+        ),
+        (
+            user(User::new("a").sudo("a\nb")),
+            r#"InvalidValue { key: "users.sudo", value: "a\nb""#,
+        ),
+        (
+            new().timezone("../etc/passwd"),
+            r#"InvalidValue { key: "timezone", value: "../etc/passwd""#,
+        ),
+        (
+            new().timezone("/UTC"),
+            r#"InvalidValue { key: "timezone", value: "/UTC""#,
+        ),
+        (
+            new().locale("de DE"),
+            r#"InvalidValue { key: "locale", value: "de DE""#,
+        ),
+        (
+            new().package("a b"),
+            r#"InvalidValue { key: "packages", value: "a b""#,
+        ),
+        (
+            new().package("--force"),
+            r#"InvalidValue { key: "packages", value: "--force""#,
+        ),
+        (
+            new().package_version("a", ""),
+            r#"InvalidValue { key: "packages", value: """#,
+        ),
+        (
+            new().mount(Mount::new("LABEL=a b", "/a")),
+            r#"InvalidValue { key: "mounts", value: "LABEL=a b""#,
+        ),
+        (
+            new().swap(Swap::new(SwapSize::Bytes(0))),
+            r#"InvalidValue { key: "swap.size", value: "0""#,
+        ),
+        (
+            new().apt(Apt::new()),
+            r#"InvalidValue { key: "apt", value: """#,
+        ),
+        (
+            new().apt(Apt::new().http_proxy("proxy:1")),
+            r#"InvalidValue { key: "apt", value: "proxy:1""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("a/b", "x"))),
+            r#"InvalidValue { key: "apt.sources", value: "a/b""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("a", "deb $ARCH x"))),
+            r#"InvalidValue { key: "apt.sources.source", value: "ARCH""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("a", "deb [signed-by=$KEY_FILE] x"))),
+            r#"InvalidValue { key: "apt.sources.source", value: "deb [signed-by=$KEY_FILE] x""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("a", "x").key("key"))),
+            r#"InvalidValue { key: "apt.sources.key", value: "a""#,
+        ),
+        (
+            new().apt(Apt::new().source(AptSource::new("a", "x").key_id("03683F77"))),
+            r#"InvalidValue { key: "apt.sources.keyid", value: "03683F77""#,
+        ),
+        (
+            new().yum_repo(YumRepo::new("a b", "http://a/")),
+            r#"InvalidValue { key: "yum_repos", value: "a b""#,
+        ),
+        (
+            new().yum_repo(YumRepo::new("a", "http://a/%20")),
+            r#"InvalidValue { key: "yum_repos.baseurl", value: "http://a/%20""#,
+        ),
+        (
+            new().yum_repo(YumRepo::new("a", "http://a/").option("Bad Key", 1)),
+            r#"InvalidValue { key: "yum_repos", value: "Bad Key""#,
+        ),
+        (
+            new().ca_certs(CaCerts::new().trusted("cert")),
+            r#"InvalidValue { key: "ca_certs.trusted", value: "cert""#,
+        ),
+        (
+            new().ca_certs(CaCerts::new()),
+            r#"InvalidValue { key: "ca_certs", value: """#,
+        ),
+        (
+            new().chpasswd(Chpasswd::new()),
+            r#"InvalidValue { key: "chpasswd.users", value: """#,
+        ),
+        (
+            new().phone_home(PhoneHome::new("example.org")),
+            r#"InvalidValue { key: "phone_home.url", value: "example.org""#,
+        ),
+        (
+            new().phone_home(PhoneHome::new("http://a/$HOSTNAME")),
+            r#"InvalidValue { key: "phone_home.url", value: "HOSTNAME""#,
+        ),
+        (
+            new().phone_home(PhoneHome::new("http://a/").tries(0)),
+            r#"InvalidValue { key: "phone_home.tries", value: "0""#,
+        ),
+        (
+            new().final_message(" "),
+            r#"InvalidValue { key: "final_message", value: " ""#,
+        ),
+        (
+            new().final_message("$HOME"),
+            r#"InvalidValue { key: "final_message", value: "HOME""#,
+        ),
+        (
+            new().final_message("$uptime."),
+            r#"InvalidValue { key: "final_message", value: "uptime.""#,
+        ),
+        (
+            new().power_state(PowerState::new(PowerMode::Halt).message("a\nb")),
+            r#"InvalidValue { key: "power_state.message", value: "a\nb""#,
+        ),
+        (
+            new().extra("", 1),
+            r#"InvalidValue { key: "extra", value: """#,
+        ),
+        (
+            new().extra("a", json!([{"": 1}])),
+            r#"InvalidValue { key: "extra", value: """#,
+        ),
+        (
+            new().extra("a", json!({"k".repeat(1001): 1})),
+            r#"InvalidValue { key: "extra", value: "kkk"#,
+        ),
+    ];
+    for (config, expected) in rows {
+        let error = config.render().expect_err(expected);
+        assert!(
+            format!("{error:?}").starts_with(expected),
+            "{error:?} is not {expected}"
+        );
+        let shown = error.to_string();
+        assert!(!shown.ends_with('.') && !shown.is_empty(), "{shown}");
+    }
+}
+
+#[test]
+fn near_misses_are_not_errors() {
+    for config in [
+        file(WriteFile::new("/a", "").owner("root:root")).user(User::new("root")),
+        file(WriteFile::new("/a", "").owner("core").defer()).user(User::new("core")),
+        file(WriteFile::new("/a", "").owner("root:adm")).user(User::new("core").group("adm")),
+        file(WriteFile::new("/a", "")).write_file(WriteFile::new("/a", "").append()),
+        new()
+            .group(Group::new("g").member("root"))
+            .user(User::new("root")),
+        new()
+            .mount(Mount::new("/dev/vdb", "none"))
+            .mount(Mount::new("/dev/vdc", "none")),
+        new().final_message("## template: jinja\n{{uptime}} $HOME"),
+        new().final_message("costs 5 $"),
+        new().hostname("a").hostname("b"),
+    ] {
+        assert_eq!(config.render().err(), None, "{config:?}");
+    }
+}
+
+#[test]
+fn an_error_is_an_error_that_threads_can_pass_on() {
+    fn pass_on<E: std::error::Error + Send + Sync + 'static>(_: E) {}
+    pass_on(Error::KeyCollision {
+        key: "x".to_owned(),
+    });
+}

@@ -1,0 +1,104 @@
+//! `Debug` and errors keep secrets.
+
+use cloudd_core::cloud_init::{
+    Apt, Chpasswd, CloudConfig, Error, HostKey, HostKeyAlgorithm, MultiPart, Part, PhoneHome, User,
+    WriteFile, YumRepo,
+};
+use serde_json::json;
+
+use crate::support::{PASSWORD_HASH, PUBLIC_KEY};
+
+const CANARY: &str = "c4n4ryS3cret";
+
+fn secrets() -> CloudConfig {
+    let private = format!("-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----");
+    CloudConfig::new()
+        .user(User::new("hashed").hashed_password(PASSWORD_HASH))
+        .user(User::new("plain").plain_text_password(CANARY))
+        .chpasswd(
+            Chpasswd::new()
+                .hashed("root", PASSWORD_HASH)
+                .plain_text("x", CANARY),
+        )
+        .ssh_host_key(HostKey::new(HostKeyAlgorithm::Ed25519, private).public(PUBLIC_KEY))
+        .write_file(WriteFile::new("/etc/token", CANARY))
+        .apt(
+            Apt::new()
+                .http_proxy(format!("http://me:{CANARY}@proxy/"))
+                .conf(CANARY)
+                .debconf_selections("root", CANARY),
+        )
+        .yum_repo(
+            YumRepo::new("r", format!("https://me:{CANARY}@mirror/"))
+                .option("proxy", format!("http://me:{CANARY}@proxy/"))
+                .option("proxy_password", CANARY),
+        )
+        .phone_home(PhoneHome::new(format!("https://me:{CANARY}@example.org/")))
+        .extra("password", json!(CANARY))
+}
+
+#[test]
+fn debug_output_holds_no_secret() {
+    let config = secrets();
+    let message = MultiPart::new()
+        .part(Part::cloud_config("base.cfg", config.clone()))
+        .part(Part::shell_script(
+            "x.sh",
+            format!("#!/bin/sh\n# {CANARY}\n"),
+        ));
+    let data = config.render().unwrap();
+    let hash = &PASSWORD_HASH[10..];
+    assert!(data.as_str().matches(CANARY).count() > 9 && data.as_str().contains(hash));
+    for shown in [
+        format!("{config:?}"),
+        format!("{config:#?}"),
+        format!("{message:?}"),
+        format!("{message:#?}"),
+        format!("{data:?}"),
+        format!("{:?}", config.render()),
+    ] {
+        assert!(!shown.contains(CANARY), "{shown}");
+        assert!(!shown.contains(hash), "{shown}");
+    }
+    // What is no secret is still there to debug with.
+    let shown = format!("{config:?}");
+    for word in [
+        "/etc/token",
+        "hashed",
+        "proxy",
+        "ssh-ed25519",
+        "password",
+        "<redacted>",
+    ] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn errors_hold_no_secret() {
+    let new = CloudConfig::new;
+    let pem = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\n");
+    let twice = User::new("a")
+        .hashed_password(PASSWORD_HASH)
+        .plain_text_password(CANARY);
+    for config in [
+        new().user(User::new("a").hashed_password(CANARY)),
+        new().user(twice),
+        new().user(User::new("a").plain_text_password(format!("{CANARY}\n"))),
+        new().chpasswd(Chpasswd::new().hashed("a", CANARY)),
+        new().chpasswd(Chpasswd::new().plain_text("a", format!("{CANARY}\n"))),
+        new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, CANARY)),
+        new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, pem.clone())),
+        new().ssh_authorized_key(pem.clone()),
+        new().apt(Apt::new().http_proxy(format!("http://me:{CANARY}@proxy /"))),
+        new().yum_repo(YumRepo::new("r", format!("http://me:{CANARY}@h/%20"))),
+        new().yum_repo(YumRepo::new("r", "http://h/").option("password", format!("{CANARY}%"))),
+        new().yum_repo(
+            YumRepo::new("r", "http://h/").option("proxy", format!("http://me:{CANARY}@h/%")),
+        ),
+        new().phone_home(PhoneHome::new(format!("gopher://me:{CANARY}@h/"))),
+    ] {
+        let error: Error = config.render().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(CANARY), "{error:?}");
+    }
+}
