@@ -53,10 +53,7 @@ struct Mirror {
 
 impl Mirror {
     fn new(uri: impl Into<String>) -> Self {
-        Self {
-            arches: ["default"],
-            uri: Url::new(uri),
-        }
+        Self { arches: ["default"], uri: Url::new(uri) }
     }
 }
 
@@ -117,8 +114,7 @@ impl Apt {
     /// Lines for debconf-set-selections(1) under a name of your choice. Not shown by `Debug`,
     /// since packages ask for passwords this way.
     pub fn debconf_selections(mut self, name: impl Into<String>, lines: impl Into<String>) -> Self {
-        self.debconf_selections
-            .push((name.into(), Secret::new(lines)));
+        self.debconf_selections.push((name.into(), Secret::new(lines)));
         self
     }
 }
@@ -135,25 +131,12 @@ impl Section for Option<Apt> {
         check::no_duplicates("apt.sources", apt.sources.iter().map(AptSource::name))?;
         let names = apt.debconf_selections.iter().map(|(name, _)| name.as_str());
         check::no_duplicates("apt.debconf_selections", names.clone())?;
-        names
-            .into_iter()
-            .try_for_each(|name| check::token("apt.debconf_selections", name))?;
-        apt.disable_suites
-            .iter()
-            .try_for_each(|s| check::token("apt.disable_suites", s))?;
-        check::no_duplicates(
-            "apt.disable_suites",
-            apt.disable_suites.iter().map(String::as_str),
-        )?;
-        let mirrors = apt
-            .primary
-            .iter()
-            .chain(&apt.security)
-            .map(|mirror| &mirror.uri);
+        names.into_iter().try_for_each(|name| check::token("apt.debconf_selections", name))?;
+        apt.disable_suites.iter().try_for_each(|s| check::token("apt.disable_suites", s))?;
+        check::no_duplicates("apt.disable_suites", apt.disable_suites.iter().map(String::as_str))?;
+        let mirrors = apt.primary.iter().chain(&apt.security).map(|mirror| &mirror.uri);
         let proxies = apt.http_proxy.iter().chain(&apt.https_proxy);
-        mirrors
-            .chain(proxies)
-            .try_for_each(|url| check::url("apt", url))
+        mirrors.chain(proxies).try_for_each(|url| check::url("apt", url))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {

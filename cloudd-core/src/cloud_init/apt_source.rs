@@ -29,25 +29,13 @@ impl AptSource {
     /// for all of them.
     pub fn new(name: impl Into<String>, line: impl Into<String>) -> Self {
         let line = Some(line.into());
-        Self {
-            name: name.into(),
-            source: line,
-            key: None,
-            keyid: None,
-            keyserver: None,
-        }
+        Self { name: name.into(), source: line, key: None, keyid: None, keyserver: None }
     }
 
     /// A key without a repository.
     pub fn key_only(name: impl Into<String>, armored: impl Into<String>) -> Self {
         let key = Some(armored.into());
-        Self {
-            name: name.into(),
-            source: None,
-            key,
-            keyid: None,
-            keyserver: None,
-        }
+        Self { name: name.into(), source: None, key, keyid: None, keyserver: None }
     }
 
     /// The public key of the repository, ASCII-armored.
@@ -85,21 +73,13 @@ impl AptSource {
                 check::invalid("apt.sources.source", name, "is not known after a '$'")?;
             }
             if line.contains("$KEY_FILE") && self.key.is_none() && self.keyid.is_none() {
-                check::invalid(
-                    "apt.sources.source",
-                    line,
-                    "names $KEY_FILE, but has no key",
-                )?;
+                check::invalid("apt.sources.source", line, "names $KEY_FILE, but has no key")?;
             }
         }
         if let Some(key) = &self.key
             && !check::is_pem(key, "PGP PUBLIC KEY BLOCK")
         {
-            check::invalid(
-                "apt.sources.key",
-                &self.name,
-                "has a key that is not ASCII-armored",
-            )?;
+            check::invalid("apt.sources.key", &self.name, "has a key that is not ASCII-armored")?;
         }
         if self.key.is_some() && self.keyid.is_some() {
             return Err(Error::Ignored {
@@ -112,11 +92,7 @@ impl AptSource {
             let known = |c: char| c.is_ascii_hexdigit() || c == ' ';
             // Sixteen digits name a key that anybody can make another of.
             if digits != 40 || !id.chars().all(known) {
-                check::invalid(
-                    "apt.sources.keyid",
-                    id,
-                    "is not a fingerprint of 40 hex digits",
-                )?;
+                check::invalid("apt.sources.keyid", id, "is not a fingerprint of 40 hex digits")?;
             }
         }
         match (&self.keyserver, &self.keyid) {

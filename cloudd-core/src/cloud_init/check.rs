@@ -9,18 +9,14 @@ use super::secret::Url;
 pub(super) fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 pub(super) fn group_name(name: &str) -> Result<()> {
     if is_account_name(name) {
         return Ok(());
     }
-    Err(Error::InvalidGroupName {
-        name: name.to_owned(),
-    })
+    Err(Error::InvalidGroupName { name: name.to_owned() })
 }
 
 /// An absolute path to something below the root directory.
@@ -28,30 +24,19 @@ pub(super) fn file_path(key: &'static str, path: &str) -> Result<()> {
     if path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control) {
         return Ok(());
     }
-    Err(Error::PathNotAbsolute {
-        key,
-        path: path.to_owned(),
-    })
+    Err(Error::PathNotAbsolute { key, path: path.to_owned() })
 }
 
 /// An absolute path, the root directory included.
 pub(super) fn directory(key: &'static str, path: &str) -> Result<()> {
-    if path == "/" {
-        Ok(())
-    } else {
-        file_path(key, path)
-    }
+    if path == "/" { Ok(()) } else { file_path(key, path) }
 }
 
 /// A host name of one label, as in `hostname`.
 pub(super) fn host_label(key: &'static str, name: &str) -> Result<()> {
     match label_fault(name) {
         None => Ok(()),
-        Some(reason) => Err(Error::InvalidHostname {
-            key,
-            name: name.to_owned(),
-            reason,
-        }),
+        Some(reason) => Err(Error::InvalidHostname { key, name: name.to_owned(), reason }),
     }
 }
 
@@ -64,21 +49,13 @@ pub(super) fn dns_name(key: &'static str, name: &str) -> Result<()> {
     };
     match fault {
         None => Ok(()),
-        Some(reason) => Err(Error::InvalidHostname {
-            key,
-            name: name.to_owned(),
-            reason,
-        }),
+        Some(reason) => Err(Error::InvalidHostname { key, name: name.to_owned(), reason }),
     }
 }
 
 /// A host name or an address.
 pub(super) fn host_or_address(key: &'static str, name: &str) -> Result<()> {
-    if name.parse::<IpAddr>().is_ok() {
-        Ok(())
-    } else {
-        dns_name(key, name)
-    }
+    if name.parse::<IpAddr>().is_ok() { Ok(()) } else { dns_name(key, name) }
 }
 
 /// RFC 1123, section 2.1.
@@ -163,21 +140,14 @@ pub(super) fn no_duplicates<'a>(
     let mut seen = std::collections::BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
-            return Err(Error::GivenTwice {
-                key,
-                name: name.to_owned(),
-            });
+            return Err(Error::GivenTwice { key, name: name.to_owned() });
         }
     }
     Ok(())
 }
 
 pub(super) fn invalid(key: &'static str, value: &str, reason: &'static str) -> Result<()> {
-    Err(Error::InvalidValue {
-        key,
-        value: value.to_owned(),
-        reason,
-    })
+    Err(Error::InvalidValue { key, value: value.to_owned(), reason })
 }
 
 fn is_token(text: &str) -> bool {
@@ -194,17 +164,7 @@ mod tests {
             assert!(is_account_name(good), "{good}");
         }
         let long = "a".repeat(33);
-        for bad in [
-            "",
-            "1up",
-            "-x",
-            "a b",
-            "a:b",
-            "a/b",
-            "ö",
-            "a\n",
-            long.as_str(),
-        ] {
+        for bad in ["", "1up", "-x", "a b", "a:b", "a/b", "ö", "a\n", long.as_str()] {
             assert!(!is_account_name(bad), "{bad:?}");
         }
     }
@@ -244,14 +204,7 @@ mod tests {
         for good in ["https://a/b?c#d", "http://[::1]:80/", "file:///x"] {
             assert_eq!(url("k", &Url::new(good)), Ok(()));
         }
-        for bad in [
-            "",
-            "a/b",
-            "https://",
-            "gopher://a",
-            "https://a b",
-            "https://a\n",
-        ] {
+        for bad in ["", "a/b", "https://", "gopher://a", "https://a b", "https://a\n"] {
             assert!(url("k", &Url::new(bad)).is_err(), "{bad:?}");
         }
     }

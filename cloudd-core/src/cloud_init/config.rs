@@ -146,16 +146,12 @@ impl Section for Extra {
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {
-        self.0
-            .iter()
-            .try_for_each(|(key, value)| document.extra(key, value))
+        self.0.iter().try_for_each(|(key, value)| document.extra(key, value))
     }
 }
 
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|(key, _)| key))
-            .finish()
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
     }
 }

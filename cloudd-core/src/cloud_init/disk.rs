@@ -57,11 +57,7 @@ pub enum GrowpartMode {
 impl Growpart {
     /// Grows the partition under `/`, or none if the mode is `Off`.
     pub fn new(mode: GrowpartMode) -> Self {
-        Self {
-            mode,
-            devices: Vec::new(),
-            ignore_growroot_disabled: false,
-        }
+        Self { mode, devices: Vec::new(), ignore_growroot_disabled: false }
     }
 
     /// Grows this partition: a directory on which it is mounted, or a path below `/dev`. The
@@ -104,9 +100,7 @@ impl Section for Disk {
     fn check(&self) -> Result<()> {
         let devices = self.growpart.iter().flat_map(|growpart| &growpart.devices);
         check::no_duplicates("growpart.devices", devices.clone().map(String::as_str))?;
-        devices
-            .into_iter()
-            .try_for_each(|path| check::directory("growpart.devices", path))
+        devices.into_iter().try_for_each(|path| check::directory("growpart.devices", path))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {

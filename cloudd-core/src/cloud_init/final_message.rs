@@ -45,7 +45,5 @@ impl Section for FinalMessage {
 }
 
 fn is_known(name: &str) -> bool {
-    NAMES
-        .iter()
-        .any(|known| *known == name || known.to_uppercase() == name)
+    NAMES.iter().any(|known| *known == name || known.to_uppercase() == name)
 }

@@ -91,10 +91,7 @@ impl Section for Host {
     fn write(&self, document: &mut Document) -> Result<()> {
         document.entry_if("hostname", &self.hostname);
         document.entry_if("fqdn", &self.fqdn);
-        document.entry_if(
-            "prefer_fqdn_over_hostname",
-            &self.prefer_fqdn.then_some(true),
-        );
+        document.entry_if("prefer_fqdn_over_hostname", &self.prefer_fqdn.then_some(true));
         document.entry_if("preserve_hostname", &self.preserve.then_some(true));
         document.entry_if("manage_etc_hosts", &self.etc_hosts);
         Ok(())

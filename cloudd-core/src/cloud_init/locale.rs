@@ -38,9 +38,7 @@ impl Section for Locale {
             // cloud-init joins it to the directory of zones: `/etc/passwd` would be found.
             let part = |part: &str| {
                 !part.is_empty()
-                    && part
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
+                    && part.chars().all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
             };
             if !name.split('/').all(part) {
                 check::invalid("timezone", name, "is not a name of a time zone")?;
@@ -52,9 +50,7 @@ impl Section for Locale {
                 check::invalid("locale", name, "is not a name of a locale")?;
             }
         }
-        self.configfile
-            .iter()
-            .try_for_each(|path| check::file_path("locale_configfile", path))
+        self.configfile.iter().try_for_each(|path| check::file_path("locale_configfile", path))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {

@@ -56,10 +56,7 @@ impl Mount {
     /// fstab takes, best a path below `/dev/disk` or `LABEL=…`, since kernel names change; the
     /// directory may be `none`.
     pub fn new(device: impl Into<String>, directory: impl Into<String>) -> Self {
-        Self {
-            directory: Some(directory.into()),
-            ..Self::removed(device)
-        }
+        Self { directory: Some(directory.into()), ..Self::removed(device) }
     }
 
     /// Takes back what cloud-init would mount unasked: `ephemeral0`, `swap`.
@@ -109,10 +106,7 @@ impl Mount {
             (self.dump.map(|dump| dump.to_string()), "0"),
             (self.pass.map(|pass| pass.to_string()), "0"),
         ];
-        let given = rest
-            .iter()
-            .rposition(|(field, _)| field.is_some())
-            .map_or(0, |last| last + 1);
+        let given = rest.iter().rposition(|(field, _)| field.is_some()).map_or(0, |last| last + 1);
         let filled = |(field, open): (Option<String>, &str)| field.unwrap_or(open.to_owned());
         fields.extend(rest.into_iter().take(given).map(filled));
         fields
@@ -120,9 +114,7 @@ impl Mount {
 
     fn check(&self) -> Result<()> {
         // fstab escapes a blank as \040; cloud-init joins the fields as they are.
-        self.fields()
-            .iter()
-            .try_for_each(|field| check::token("mounts", field))?;
+        self.fields().iter().try_for_each(|field| check::token("mounts", field))?;
         match self.directory.as_deref() {
             None | Some("none") => Ok(()),
             Some(directory) => check::directory("mounts", directory),
@@ -162,11 +154,7 @@ pub enum SwapSize {
 impl Swap {
     /// A swap file of this size.
     pub fn new(size: SwapSize) -> Self {
-        Self {
-            filename: None,
-            size,
-            maxsize: None,
-        }
+        Self { filename: None, size, maxsize: None }
     }
 
     /// Where it is; `/swap.img` if not given.
@@ -187,23 +175,15 @@ impl Swap {
         if self.size == SwapSize::Bytes(0) {
             check::invalid("swap.size", "0", "bytes make no swap file")?;
         }
-        self.filename
-            .iter()
-            .try_for_each(|path| check::file_path("swap.filename", path))
+        self.filename.iter().try_for_each(|path| check::file_path("swap.filename", path))
     }
 }
 
 impl Section for Mounts {
     fn check(&self) -> Result<()> {
         self.mounts.iter().try_for_each(Mount::check)?;
-        let directories = self
-            .mounts
-            .iter()
-            .filter_map(|mount| mount.directory.as_deref());
-        check::no_duplicates(
-            "mounts",
-            directories.filter(|directory| *directory != "none"),
-        )?;
+        let directories = self.mounts.iter().filter_map(|mount| mount.directory.as_deref());
+        check::no_duplicates("mounts", directories.filter(|directory| *directory != "none"))?;
         for field in self.default_fields.iter().flatten().flatten() {
             check::token("mount_default_fields", field)?;
         }

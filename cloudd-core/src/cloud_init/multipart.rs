@@ -99,8 +99,7 @@ fn mime_part(part: &Part, text: &str) -> String {
 /// Text that Python's email parser gives back as it was. It makes escapes of what is not ASCII,
 /// and takes a carriage return for the end of a line.
 fn is_seven_bit(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'))
+    text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'))
 }
 
 /// RFC 2045: lines of at most 76 characters.

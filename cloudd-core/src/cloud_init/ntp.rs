@@ -52,10 +52,7 @@ impl Ntp {
 
     /// Neither configures nor installs a client.
     pub fn disabled() -> Self {
-        Self {
-            enabled: Some(false),
-            ..Self::default()
-        }
+        Self { enabled: Some(false), ..Self::default() }
     }
 
     /// Which program.
@@ -84,12 +81,8 @@ impl Section for Option<Ntp> {
         };
         check::no_duplicates("ntp.servers", ntp.servers.iter().map(String::as_str))?;
         check::no_duplicates("ntp.pools", ntp.pools.iter().map(String::as_str))?;
-        ntp.servers
-            .iter()
-            .try_for_each(|name| check::host_or_address("ntp.servers", name))?;
-        ntp.pools
-            .iter()
-            .try_for_each(|name| check::host_or_address("ntp.pools", name))
+        ntp.servers.iter().try_for_each(|name| check::host_or_address("ntp.servers", name))?;
+        ntp.pools.iter().try_for_each(|name| check::host_or_address("ntp.pools", name))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {

@@ -34,9 +34,7 @@ impl CloudConfig {
 
     /// Installs a package in this version.
     pub fn package_version(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
-        self.packages
-            .packages
-            .push(Package::Version([name.into(), version.into()]));
+        self.packages.packages.push(Package::Version([name.into(), version.into()]));
         self
     }
 
@@ -81,10 +79,7 @@ impl Section for Packages {
     fn write(&self, document: &mut Document) -> Result<()> {
         document.entry_if("package_update", &self.update.then_some(true));
         document.entry_if("package_upgrade", &self.upgrade.then_some(true));
-        document.entry_if(
-            "package_reboot_if_required",
-            &self.reboot_if_required.then_some(true),
-        );
+        document.entry_if("package_reboot_if_required", &self.reboot_if_required.then_some(true));
         document.list("packages", &self.packages);
         Ok(())
     }

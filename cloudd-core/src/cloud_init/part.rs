@@ -92,10 +92,7 @@ impl PartKind {
                 (!text.starts_with("#!")).then_some("does not begin with \"#!\"")
             }
             Self::CloudBoothook => {
-                let script = text
-                    .strip_prefix("#cloud-boothook")
-                    .unwrap_or(text)
-                    .trim_start();
+                let script = text.strip_prefix("#cloud-boothook").unwrap_or(text).trim_start();
                 (!script.starts_with("#!"))
                     .then_some("does not begin with \"#!\" after \"#cloud-boothook\"")
             }
@@ -111,9 +108,7 @@ impl PartKind {
 fn is_content_type(text: &str) -> bool {
     text.strip_prefix("text/").is_some_and(|subtype| {
         !subtype.is_empty()
-            && subtype
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && subtype.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     })
 }
 
@@ -167,12 +162,7 @@ impl Part {
     }
 
     fn with_body(kind: PartKind, name: impl Into<String>, body: Body) -> Self {
-        Self {
-            name: name.into(),
-            kind,
-            body,
-            merge: Merge::default(),
-        }
+        Self { name: name.into(), kind, body, merge: Merge::default() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -193,16 +183,9 @@ impl Part {
             Body::Config(config) => config.render()?.into_string(),
             Body::Text(text) => text.clone(),
         };
-        match self
-            .name_fault()
-            .or(self.kind.fault(&text))
-            .or(self.merge_fault())
-        {
+        match self.name_fault().or(self.kind.fault(&text)).or(self.merge_fault()) {
             None => Ok(text),
-            Some(reason) => Err(Error::InvalidPart {
-                name: self.name.clone(),
-                reason,
-            }),
+            Some(reason) => Err(Error::InvalidPart { name: self.name.clone(), reason }),
         }
     }
 

@@ -94,11 +94,7 @@ impl Chpasswd {
     }
 
     fn change(mut self, name: String, kind: &'static str, password: Option<Secret>) -> Self {
-        self.users.push(Change {
-            name,
-            kind,
-            password,
-        });
+        self.users.push(Change { name, kind, password });
         self
     }
 }
@@ -111,15 +107,10 @@ impl Section for Passwords {
         if chpasswd.users.is_empty() {
             return check::invalid("chpasswd.users", "", "is empty");
         }
-        check::no_duplicates(
-            "chpasswd.users",
-            chpasswd.users.iter().map(|c| c.name.as_str()),
-        )?;
+        check::no_duplicates("chpasswd.users", chpasswd.users.iter().map(|c| c.name.as_str()))?;
         for change in &chpasswd.users {
             if !check::is_account_name(&change.name) {
-                return Err(Error::InvalidUserName {
-                    name: change.name.clone(),
-                });
+                return Err(Error::InvalidUserName { name: change.name.clone() });
             }
             match &change.password {
                 Some(hash) if change.kind == HASH => check_hash(&change.name, hash)?,
@@ -140,9 +131,7 @@ pub(super) fn check_hash(user: &str, hash: &Secret) -> Result<()> {
     if is_crypt_hash(hash.expose()) {
         return Ok(());
     }
-    Err(Error::NotAPasswordHash {
-        user: user.to_owned(),
-    })
+    Err(Error::NotAPasswordHash { user: user.to_owned() })
 }
 
 pub(super) fn check_plain(user: &str, password: &Secret) -> Result<()> {
@@ -154,10 +143,7 @@ pub(super) fn check_plain(user: &str, password: &Secret) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::InvalidPassword {
-        user: user.to_owned(),
-        reason,
-    })
+    Err(Error::InvalidPassword { user: user.to_owned(), reason })
 }
 
 /// The `$id$…` forms of crypt(5). The older ones without a prefix are left out: thirteen letters
@@ -199,8 +185,7 @@ fn is_digest(text: &str, length: usize) -> bool {
 
 /// crypt(3)'s own alphabet.
 fn is_b64(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'))
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'))
 }
 
 fn is_digits(text: &str) -> bool {

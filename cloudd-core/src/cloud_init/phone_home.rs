@@ -51,11 +51,7 @@ const TRIES: u32 = 10;
 impl PhoneHome {
     /// Posts everything it knows to this URL, in which cloud-init replaces `$INSTANCE_ID`.
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: Url::new(url),
-            post: Vec::new(),
-            tries: TRIES,
-        }
+        Self { url: Url::new(url), post: Vec::new(), tries: TRIES }
     }
 
     /// Posts only these fields, and those of further calls.

@@ -49,13 +49,7 @@ pub enum PowerMode {
 impl PowerState {
     /// At once when cloud-init has finished.
     pub fn new(mode: PowerMode) -> Self {
-        Self {
-            mode,
-            delay: None,
-            message: None,
-            timeout: None,
-            condition: None,
-        }
+        Self { mode, delay: None, message: None, timeout: None, condition: None }
     }
 
     /// So many minutes after cloud-init has finished.
@@ -92,10 +86,7 @@ impl Section for Option<PowerState> {
         if let Some(message) = &state.message {
             check::one_line("power_state.message", message)?;
         }
-        state
-            .condition
-            .iter()
-            .try_for_each(|command| command.check("power_state.condition", 0))
+        state.condition.iter().try_for_each(|command| command.check("power_state.condition", 0))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {

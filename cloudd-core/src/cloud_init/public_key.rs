@@ -53,22 +53,15 @@ pub(super) fn check_certificate(owner: &str, line: &str, kind: &str) -> Result<(
 fn refusal(owner: &str, line: &str, reason: &'static str) -> Error {
     // Short enough to hold nothing of a private key that was pasted by mistake.
     let shown = line.chars().take(24).collect();
-    Error::InvalidPublicKey {
-        owner: owner.to_owned(),
-        shown,
-        reason,
-    }
+    Error::InvalidPublicKey { owner: owner.to_owned(), shown, reason }
 }
 
 fn fault(line: &str, options_allowed: bool, kind: &str) -> Option<&'static str> {
     if let Some(reason) = line_fault(line) {
         return Some(reason);
     }
-    let is_type = |line: &str| {
-        line.split_whitespace()
-            .next()
-            .is_some_and(|word| KEY_TYPES.contains(&word))
-    };
+    let is_type =
+        |line: &str| line.split_whitespace().next().is_some_and(|word| KEY_TYPES.contains(&word));
     let key = match is_type(line) {
         true => line,
         false if options_allowed => after_options(line),

@@ -21,16 +21,12 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new() -> Self {
-        Self {
-            text: String::from("#cloud-config\n{"),
-            keys: Vec::new(),
-        }
+        Self { text: String::from("#cloud-config\n{"), keys: Vec::new() }
     }
 
     /// Writes a key that only one typed setter writes.
     pub(super) fn entry(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
-        self.text
-            .push_str(if self.keys.is_empty() { "\n" } else { ",\n" });
+        self.text.push_str(if self.keys.is_empty() { "\n" } else { ",\n" });
         self.text.push_str(&yaml_safe_json(key));
         self.text.push(':');
         self.text.push_str(&yaml_safe_json(value));
@@ -59,9 +55,7 @@ impl Document {
     pub(super) fn extra(&mut self, key: &str, value: &Value) -> Result<()> {
         let canonical = |key: &str| key.replace('-', "_");
         if self.keys.iter().any(|k| canonical(k) == canonical(key)) {
-            return Err(Error::KeyCollision {
-                key: key.to_owned(),
-            });
+            return Err(Error::KeyCollision { key: key.to_owned() });
         }
         check_key(key)?;
         check_keys(value)?;
@@ -100,11 +94,7 @@ fn check_key(key: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::InvalidValue {
-        key: "extra",
-        value: key.to_owned(),
-        reason: fault,
-    })
+    Err(Error::InvalidValue { key: "extra", value: key.to_owned(), reason: fault })
 }
 
 /// JSON that YAML 1.1 reads as the same value.
@@ -150,7 +140,6 @@ impl Formatter for YamlSafe {
 ///
 /// * DEL, the C1 controls, U+FFFE and U+FFFF are "unacceptable" to PyYAML, which drops the document.
 /// * NEL, LS and PS are line breaks to YAML: they would be folded.
-/// * A byte order mark means something at some places.
 /// * The ':' of `mime-version:`, because cloud-init takes user data that has those words in its
 ///   first 4096 bytes for a MIME message.
 ///
@@ -159,9 +148,7 @@ impl Formatter for YamlSafe {
 fn first_unsafe(text: &str) -> Option<(usize, char)> {
     const MIME: &[u8] = b"mime-version";
     text.char_indices().find(|&(at, c)| match c {
-        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-            true
-        }
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
         ':' => at
             .checked_sub(MIME.len())
             .is_some_and(|start| text.as_bytes()[start..at].eq_ignore_ascii_case(MIME)),
@@ -177,9 +164,7 @@ impl Serialize for Sorted<'_> {
         match self.0 {
             Value::Array(items) => {
                 let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items
-                    .iter()
-                    .try_for_each(|item| list.serialize_element(&Sorted(item)))?;
+                items.iter().try_for_each(|item| list.serialize_element(&Sorted(item)))?;
                 list.end()
             }
             Value::Object(entries) => {
@@ -210,7 +195,7 @@ mod tests {
             ("a/b", "\"a/b\""),
             ("\u{7f}\u{85}\u{9f}", r#""\u007f\u0085\u009f""#),
             ("a\u{2028}\u{2029}b", r#""a\u2028\u2029b""#),
-            ("\u{feff}\u{fffe}\u{ffff}", r#""\ufeff\ufffe\uffff""#),
+            ("\u{fffe}\u{ffff}", r#""\ufffe\uffff""#),
             ("\u{1f600}", "\"\u{1f600}\""),
             ("x-MIME-Version: 1.0", r#""x-MIME-Version\u003a 1.0""#),
             ("version: 1", "\"version: 1\""),
@@ -237,10 +222,7 @@ mod tests {
     #[test]
     fn keys_of_the_escape_hatch_are_sorted_at_every_depth() {
         let value = json!({"b": [{"z": 1, "a": 2}], "a": null});
-        assert_eq!(
-            yaml_safe_json(&Sorted(&value)),
-            r#"{"a":null,"b":[{"a":2,"z":1}]}"#
-        );
+        assert_eq!(yaml_safe_json(&Sorted(&value)), r#"{"a":null,"b":[{"a":2,"z":1}]}"#);
     }
 
     #[test]

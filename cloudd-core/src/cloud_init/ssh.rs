@@ -134,12 +134,7 @@ impl HostKey {
         if !private.ends_with('\n') {
             private.push('\n');
         }
-        Self {
-            algorithm,
-            private: Secret::new(private),
-            public: None,
-            certificate: None,
-        }
+        Self { algorithm, private: Secret::new(private), public: None, certificate: None }
     }
 
     /// The public half, the line of the `.pub` file. cloud-init derives it if it is not given.
@@ -173,14 +168,9 @@ impl HostKey {
 fn private_key_fault(pem: &str) -> Option<&'static str> {
     if pem.contains(['\r', '\0']) {
         Some("has carriage returns or NUL characters in it")
-    } else if ![
-        "OPENSSH PRIVATE KEY",
-        "EC PRIVATE KEY",
-        "RSA PRIVATE KEY",
-        "PRIVATE KEY",
-    ]
-    .iter()
-    .any(|kind| check::is_pem(pem, kind))
+    } else if !["OPENSSH PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"]
+        .iter()
+        .any(|kind| check::is_pem(pem, kind))
     {
         Some("is not a private key in PEM")
     } else {
@@ -191,39 +181,23 @@ fn private_key_fault(pem: &str) -> Option<&'static str> {
 impl Section for Ssh {
     fn check(&self) -> Result<()> {
         self.host_keys.iter().try_for_each(HostKey::check)?;
-        check::no_duplicates(
-            "ssh_keys",
-            self.host_keys.iter().map(|key| key.algorithm.name()),
-        )?;
+        check::no_duplicates("ssh_keys", self.host_keys.iter().map(|key| key.algorithm.name()))?;
         check::no_duplicates("ssh_genkeytypes", self.generate.iter().map(|a| a.name()))?;
         if !self.host_keys.is_empty() && !self.generate.is_empty() {
-            return Err(Error::Ignored {
-                ignored: "ssh_genkeytypes",
-                because: "ssh_keys",
-            });
+            return Err(Error::Ignored { ignored: "ssh_genkeytypes", because: "ssh_keys" });
         }
-        self.authorized_keys
-            .iter()
-            .try_for_each(|key| check_public_key("the default user", key))
+        self.authorized_keys.iter().try_for_each(|key| check_public_key("the default user", key))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {
         if !self.host_keys.is_empty() {
             document.entry("ssh_keys", &HostKeys(&self.host_keys));
         }
-        let delete = self
-            .image_host_keys
-            .map(|keys| keys == ImageHostKeys::Delete);
+        let delete = self.image_host_keys.map(|keys| keys == ImageHostKeys::Delete);
         document.entry_if("ssh_deletekeys", &delete);
         document.list("ssh_genkeytypes", &self.generate);
-        document.entry_if(
-            "disable_root",
-            &self.root_login.map(|login| login == Login::Refused),
-        );
-        document.entry_if(
-            "ssh_pwauth",
-            &self.password_login.map(|login| login == Login::Allowed),
-        );
+        document.entry_if("disable_root", &self.root_login.map(|login| login == Login::Refused));
+        document.entry_if("ssh_pwauth", &self.password_login.map(|login| login == Login::Allowed));
         document.list("ssh_authorized_keys", &self.authorized_keys);
         Ok(())
     }

@@ -218,9 +218,7 @@ impl User {
         if self.is_distro_default() {
             self.check_distro_default()?;
         } else if !check::is_account_name(&self.name) {
-            return Err(Error::InvalidUserName {
-                name: self.name.clone(),
-            });
+            return Err(Error::InvalidUserName { name: self.name.clone() });
         }
         self.groups
             .iter()
@@ -236,12 +234,8 @@ impl User {
                 )?;
             }
         }
-        for (key, path) in [
-            ("users.homedir", &self.homedir),
-            ("users.shell", &self.shell),
-        ] {
-            path.iter()
-                .try_for_each(|path| check::file_path(key, path))?;
+        for (key, path) in [("users.homedir", &self.homedir), ("users.shell", &self.shell)] {
+            path.iter().try_for_each(|path| check::file_path(key, path))?;
         }
         if let Some(rule) = &self.sudo {
             check::one_line("users.sudo", rule)?;
@@ -253,14 +247,10 @@ impl User {
         for key in &self.ssh_authorized_keys {
             check_public_key(&format!("user {}", self.name), key)?;
         }
-        self.ssh_import_id
-            .iter()
-            .try_for_each(|id| check::token("users.ssh_import_id", id))?;
+        self.ssh_import_id.iter().try_for_each(|id| check::token("users.ssh_import_id", id))?;
         let has_keys = !self.ssh_authorized_keys.is_empty() || !self.ssh_import_id.is_empty();
         if has_keys && (self.system || self.no_create_home) {
-            return Err(Error::KeysWithoutHome {
-                user: self.name.clone(),
-            });
+            return Err(Error::KeysWithoutHome { user: self.name.clone() });
         }
         Ok(())
     }

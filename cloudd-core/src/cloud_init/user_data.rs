@@ -32,10 +32,7 @@ pub struct Sizes {
 
 impl UserData {
     pub(super) fn new(text: String) -> Self {
-        Self {
-            text,
-            gzip: OnceLock::new(),
-        }
+        Self { text, gzip: OnceLock::new() }
     }
 
     /// The plain text.
@@ -70,19 +67,13 @@ impl UserData {
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         let gzip = self.gzip().len();
-        Sizes {
-            plain: self.text.len(),
-            gzip,
-            gzip_base64: gzip.div_ceil(3) * 4,
-        }
+        Sizes { plain: self.text.len(), gzip, gzip_base64: gzip.div_ceil(3) * 4 }
     }
 }
 
 impl fmt::Debug for UserData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserData")
-            .field("sizes", &self.sizes())
-            .finish_non_exhaustive()
+        f.debug_struct("UserData").field("sizes", &self.sizes()).finish_non_exhaustive()
     }
 }
 
@@ -96,9 +87,7 @@ impl Eq for UserData {}
 
 /// gzip with a header that depends on nothing but the data.
 pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new()
-        .mtime(0)
-        .write(Vec::new(), Compression::best());
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder
         .write_all(data)
         .and_then(|()| encoder.finish())
@@ -131,15 +120,10 @@ mod tests {
     #[test]
     fn base64_is_one_line() {
         let data = UserData::new(
-            (0..20_000u32)
-                .map(|n| n.wrapping_mul(2_654_435_761).to_string())
-                .collect(),
+            (0..20_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect(),
         );
         let text = data.gzip_base64();
         assert!(text.len() > 10_000);
-        assert!(
-            text.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
-        );
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)));
     }
 }

@@ -48,10 +48,7 @@ pub struct Group {
 impl Group {
     /// A group of this name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            members: Vec::new(),
-        }
+        Self { name: name.into(), members: Vec::new() }
     }
 
     /// A member, which must be a user of the image. Users of the same cloud-config do not exist
@@ -66,13 +63,8 @@ impl Section for Users {
     fn check(&self) -> Result<()> {
         self.users.iter().try_for_each(User::check)?;
         check::no_duplicates("users", self.users.iter().map(User::name))?;
-        check::no_duplicates(
-            "groups",
-            self.groups.iter().map(|group| group.name.as_str()),
-        )?;
-        self.groups
-            .iter()
-            .try_for_each(|group| self.check_group(group))
+        check::no_duplicates("groups", self.groups.iter().map(|group| group.name.as_str()))?;
+        self.groups.iter().try_for_each(|group| self.check_group(group))
     }
 
     fn write(&self, document: &mut Document) -> Result<()> {
@@ -100,9 +92,7 @@ impl Users {
         check::group_name(&group.name)?;
         for member in &group.members {
             if !check::is_account_name(member) {
-                return Err(Error::InvalidUserName {
-                    name: member.clone(),
-                });
+                return Err(Error::InvalidUserName { name: member.clone() });
             }
             if self.creates_user(member) {
                 return Err(Error::MemberNotYetThere {

@@ -108,24 +108,16 @@ impl WriteFile {
     fn check(&self) -> Result<()> {
         check::file_path("write_files", &self.path)?;
         if let Some(mode) = self.permissions.filter(|mode| !(1..=0o7777).contains(mode)) {
-            return Err(Error::InvalidPermissions {
-                path: self.path.clone(),
-                mode,
-            });
+            return Err(Error::InvalidPermissions { path: self.path.clone(), mode });
         }
         if let Some(owner) = &self.owner {
             let (user, group) = split_owner(owner);
             if ![user].into_iter().chain(group).all(check::is_account_name) {
-                return Err(Error::InvalidOwner {
-                    path: self.path.clone(),
-                    owner: owner.clone(),
-                });
+                return Err(Error::InvalidOwner { path: self.path.clone(), owner: owner.clone() });
             }
         }
         if self.encoding == Some(Encoding::Plain) && str::from_utf8(&self.content).is_err() {
-            return Err(Error::ContentNotText {
-                path: self.path.clone(),
-            });
+            return Err(Error::ContentNotText { path: self.path.clone() });
         }
         Ok(())
     }
@@ -171,20 +163,9 @@ impl WriteFiles {
 impl Section for WriteFiles {
     fn check(&self) -> Result<()> {
         self.files.iter().try_for_each(WriteFile::check)?;
-        for (at, file) in self
-            .files
-            .iter()
-            .enumerate()
-            .filter(|(_, file)| !file.append)
-        {
-            if self.files[..at]
-                .iter()
-                .any(|earlier| earlier.path == file.path)
-            {
-                return Err(Error::GivenTwice {
-                    key: "write_files",
-                    name: file.path.clone(),
-                });
+        for (at, file) in self.files.iter().enumerate().filter(|(_, file)| !file.append) {
+            if self.files[..at].iter().any(|earlier| earlier.path == file.path) {
+                return Err(Error::GivenTwice { key: "write_files", name: file.path.clone() });
             }
         }
         Ok(())
@@ -227,10 +208,7 @@ impl fmt::Debug for WriteFile {
             .field("path", &self.path)
             .field("bytes", &self.content.len())
             .field("encoding", &self.encoding)
-            .field(
-                "permissions",
-                &self.permissions.map(|mode| format!("{mode:04o}")),
-            )
+            .field("permissions", &self.permissions.map(|mode| format!("{mode:04o}")))
             .field("owner", &self.owner)
             .field("append", &self.append)
             .field("defer", &self.defer)

@@ -55,11 +55,7 @@ impl YumRepo {
     /// without `baseurl`. Write such a `.repo` file with
     /// [`CloudConfig::write_file`](CloudConfig::write_file).
     pub fn new(id: impl Into<String>, baseurl: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            baseurl: Url::new(baseurl),
-            options: Vec::new(),
-        }
+        Self { id: id.into(), baseurl: Url::new(baseurl), options: Vec::new() }
     }
 
     /// The name for people.
@@ -90,11 +86,7 @@ impl YumRepo {
             check::invalid("yum_repos", &self.id, "is not a repository id")?;
         }
         check::url("yum_repos.baseurl", &self.baseurl)?;
-        no_percent(
-            "yum_repos.baseurl",
-            self.baseurl.expose(),
-            &self.baseurl.shown(),
-        )?;
+        no_percent("yum_repos.baseurl", self.baseurl.expose(), &self.baseurl.shown())?;
         for (key, value) in &self.options {
             let known = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if key.is_empty() || !key.chars().all(known) {
@@ -117,11 +109,7 @@ impl YumRepo {
 /// two: there is no way to get one through.
 fn no_percent(key: &'static str, text: &str, shown: &str) -> Result<()> {
     if text.contains('%') {
-        check::invalid(
-            key,
-            shown,
-            "holds a '%', which cloud-init cannot write to a .repo file",
-        )?;
+        check::invalid(key, shown, "holds a '%', which cloud-init cannot write to a .repo file")?;
     }
     Ok(())
 }
@@ -129,11 +117,7 @@ fn no_percent(key: &'static str, text: &str, shown: &str) -> Result<()> {
 /// The value of an option as it may be shown: `password` and `proxy_password` are secret, and the
 /// URL in `proxy` or `gpgkey` may carry one.
 fn shown(option: &str, text: &str) -> String {
-    if option.contains("password") {
-        "<redacted>".to_owned()
-    } else {
-        Url::new(text).shown()
-    }
+    if option.contains("password") { "<redacted>".to_owned() } else { Url::new(text).shown() }
 }
 
 impl Section for YumRepos {

@@ -28,34 +28,13 @@ fn broken_rules_are_named_with_the_offending_value() {
         // Names
         (user(User::new("1up")), r#"InvalidUserName { name: "1up" }"#),
         (user(User::new("")), r#"InvalidUserName { name: "" }"#),
-        (
-            user(User::new("a").group("b c")),
-            r#"InvalidGroupName { name: "b c" }"#,
-        ),
-        (
-            user(User::new("a").primary_group(":")),
-            r#"InvalidGroupName { name: ":" }"#,
-        ),
-        (
-            new().group(Group::new("")),
-            r#"InvalidGroupName { name: "" }"#,
-        ),
-        (
-            new().group(Group::new("g").member("-")),
-            r#"InvalidUserName { name: "-" }"#,
-        ),
-        (
-            new().chpasswd(Chpasswd::new().random("a:b")),
-            r#"InvalidUserName { name: "a:b" }"#,
-        ),
-        (
-            new().hostname("a.b"),
-            r#"InvalidHostname { key: "hostname", name: "a.b""#,
-        ),
-        (
-            new().fqdn("a..b"),
-            r#"InvalidHostname { key: "fqdn", name: "a..b""#,
-        ),
+        (user(User::new("a").group("b c")), r#"InvalidGroupName { name: "b c" }"#),
+        (user(User::new("a").primary_group(":")), r#"InvalidGroupName { name: ":" }"#),
+        (new().group(Group::new("")), r#"InvalidGroupName { name: "" }"#),
+        (new().group(Group::new("g").member("-")), r#"InvalidUserName { name: "-" }"#),
+        (new().chpasswd(Chpasswd::new().random("a:b")), r#"InvalidUserName { name: "a:b" }"#),
+        (new().hostname("a.b"), r#"InvalidHostname { key: "hostname", name: "a.b""#),
+        (new().fqdn("a..b"), r#"InvalidHostname { key: "fqdn", name: "a..b""#),
         (
             new().ntp(Ntp::new().server("a b")),
             r#"InvalidHostname { key: "ntp.servers", name: "a b""#,
@@ -69,10 +48,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().group(Group::new("a")).group(Group::new("a")),
             r#"GivenTwice { key: "groups", name: "a" }"#,
         ),
-        (
-            new().chpasswd(two_keys),
-            r#"GivenTwice { key: "chpasswd.users", name: "a" }"#,
-        ),
+        (new().chpasswd(two_keys), r#"GivenTwice { key: "chpasswd.users", name: "a" }"#),
         (
             new().package("a").package_version("a", "1"),
             r#"GivenTwice { key: "packages", name: "a" }"#,
@@ -86,9 +62,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"GivenTwice { key: "ntp.pools", name: "a" }"#,
         ),
         (
-            new()
-                .mount(Mount::new("/dev/vdb", "/a"))
-                .mount(Mount::new("/dev/vdc", "/a")),
+            new().mount(Mount::new("/dev/vdb", "/a")).mount(Mount::new("/dev/vdc", "/a")),
             r#"GivenTwice { key: "mounts", name: "/a" }"#,
         ),
         (
@@ -96,17 +70,11 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"GivenTwice { key: "yum_repos", name: "baseurl" }"#,
         ),
         (
-            new()
-                .yum_repo(YumRepo::new("r", "http://a/"))
-                .yum_repo(YumRepo::new("r", "http://b/")),
+            new().yum_repo(YumRepo::new("r", "http://a/")).yum_repo(YumRepo::new("r", "http://b/")),
             r#"GivenTwice { key: "yum_repos", name: "r" }"#,
         ),
         (
-            new().apt(
-                Apt::new()
-                    .source(AptSource::new("s", "x"))
-                    .source(AptSource::new("s", "y")),
-            ),
+            new().apt(Apt::new().source(AptSource::new("s", "x")).source(AptSource::new("s", "y"))),
             r#"GivenTwice { key: "apt.sources", name: "s" }"#,
         ),
         (
@@ -115,18 +83,10 @@ fn broken_rules_are_named_with_the_offending_value() {
                 .ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY)),
             r#"GivenTwice { key: "ssh_keys", name: "rsa" }"#,
         ),
+        (new().hostname("a").extra("hostname", "b"), r#"KeyCollision { key: "hostname" }"#),
+        (new().extra("x", 1).extra("x", 1), r#"KeyCollision { key: "x" }"#),
         (
-            new().hostname("a").extra("hostname", "b"),
-            r#"KeyCollision { key: "hostname" }"#,
-        ),
-        (
-            new().extra("x", 1).extra("x", 1),
-            r#"KeyCollision { key: "x" }"#,
-        ),
-        (
-            new()
-                .ca_certs(CaCerts::new().remove_defaults())
-                .extra("ca-certs", json!({})),
+            new().ca_certs(CaCerts::new().remove_defaults()).extra("ca-certs", json!({})),
             r#"KeyCollision { key: "ca-certs" }"#,
         ),
         // Paths and modes
@@ -166,10 +126,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             file(WriteFile::new("/a", "").permissions(0o10000)),
             r#"InvalidPermissions { path: "/a", mode: 4096 }"#,
         ),
-        (
-            file(WriteFile::new("/a", "").owner("a:")),
-            r#"InvalidOwner { path: "/a", owner: "a:" }"#,
-        ),
+        (file(WriteFile::new("/a", "").owner("a:")), r#"InvalidOwner { path: "/a", owner: "a:" }"#),
         (
             file(WriteFile::new("/a", "").owner("a b")),
             r#"InvalidOwner { path: "/a", owner: "a b" }"#,
@@ -188,40 +145,19 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"OwnerNotYetThere { path: "/a", owner: "root:web" }"#,
         ),
         (
-            new()
-                .group(Group::new("g").member("core"))
-                .user(User::new("core")),
+            new().group(Group::new("g").member("core")).user(User::new("core")),
             r#"MemberNotYetThere { group: "g", user: "core" }"#,
         ),
         // Secrets
+        (user(User::new("a").hashed_password("cloudd")), r#"NotAPasswordHash { user: "a" }"#),
+        (new().chpasswd(Chpasswd::new().hashed("a", "$6$")), r#"NotAPasswordHash { user: "a" }"#),
+        (user(User::new("a").plain_text_password("")), r#"InvalidPassword { user: "a""#),
         (
-            user(User::new("a").hashed_password("cloudd")),
-            r#"NotAPasswordHash { user: "a" }"#,
-        ),
-        (
-            new().chpasswd(Chpasswd::new().hashed("a", "$6$")),
-            r#"NotAPasswordHash { user: "a" }"#,
-        ),
-        (
-            user(User::new("a").plain_text_password("")),
+            user(User::new("a").plain_text_password("x").hashed_password(PASSWORD_HASH)),
             r#"InvalidPassword { user: "a""#,
         ),
-        (
-            user(
-                User::new("a")
-                    .plain_text_password("x")
-                    .hashed_password(PASSWORD_HASH),
-            ),
-            r#"InvalidPassword { user: "a""#,
-        ),
-        (
-            user(User::new("a").authorized_key("ssh-rsa")),
-            r#"InvalidPublicKey { owner: "user a""#,
-        ),
-        (
-            new().ssh_authorized_key(PRIVATE_KEY),
-            r#"InvalidPublicKey { owner: "the default user""#,
-        ),
+        (user(User::new("a").authorized_key("ssh-rsa")), r#"InvalidPublicKey { owner: "user a""#),
+        (new().ssh_authorized_key(PRIVATE_KEY), r#"InvalidPublicKey { owner: "the default user""#),
         (
             new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY).public(PUBLIC_KEY)),
             r#"InvalidPublicKey { owner: "the rsa host key""#,
@@ -245,22 +181,10 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"DistroDefaultUser { setting: "sudo rule" }"#,
         ),
         // Commands
-        (
-            new().runcmd("true").runcmd(" "),
-            r#"EmptyCommand { key: "runcmd", index: 1 }"#,
-        ),
-        (
-            new().bootcmd(Vec::<String>::new()),
-            r#"EmptyCommand { key: "bootcmd", index: 0 }"#,
-        ),
-        (
-            new().runcmd(["", "x"]),
-            r#"EmptyCommand { key: "runcmd", index: 0 }"#,
-        ),
-        (
-            new().runcmd(["echo", "a\0b"]),
-            r#"NulInCommand { key: "runcmd", index: 0 }"#,
-        ),
+        (new().runcmd("true").runcmd(" "), r#"EmptyCommand { key: "runcmd", index: 1 }"#),
+        (new().bootcmd(Vec::<String>::new()), r#"EmptyCommand { key: "bootcmd", index: 0 }"#),
+        (new().runcmd(["", "x"]), r#"EmptyCommand { key: "runcmd", index: 0 }"#),
+        (new().runcmd(["echo", "a\0b"]), r#"NulInCommand { key: "runcmd", index: 0 }"#),
         (
             new().power_state(PowerState::new(PowerMode::Halt).condition(Command::Argv(vec![]))),
             r#"EmptyCommand { key: "power_state.condition", index: 0 }"#,
@@ -281,38 +205,17 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"Ignored { ignored: "apt.sources.keyserver""#,
         ),
         // Values that would break the line they end up in
-        (
-            user(User::new("a").gecos("x:y")),
-            r#"InvalidValue { key: "users.gecos", value: "x:y""#,
-        ),
-        (
-            user(User::new("a").sudo("a\nb")),
-            r#"InvalidValue { key: "users.sudo", value: "a\nb""#,
-        ),
+        (user(User::new("a").gecos("x:y")), r#"InvalidValue { key: "users.gecos", value: "x:y""#),
+        (user(User::new("a").sudo("a\nb")), r#"InvalidValue { key: "users.sudo", value: "a\nb""#),
         (
             new().timezone("../etc/passwd"),
             r#"InvalidValue { key: "timezone", value: "../etc/passwd""#,
         ),
-        (
-            new().timezone("/UTC"),
-            r#"InvalidValue { key: "timezone", value: "/UTC""#,
-        ),
-        (
-            new().locale("de DE"),
-            r#"InvalidValue { key: "locale", value: "de DE""#,
-        ),
-        (
-            new().package("a b"),
-            r#"InvalidValue { key: "packages", value: "a b""#,
-        ),
-        (
-            new().package("--force"),
-            r#"InvalidValue { key: "packages", value: "--force""#,
-        ),
-        (
-            new().package_version("a", ""),
-            r#"InvalidValue { key: "packages", value: """#,
-        ),
+        (new().timezone("/UTC"), r#"InvalidValue { key: "timezone", value: "/UTC""#),
+        (new().locale("de DE"), r#"InvalidValue { key: "locale", value: "de DE""#),
+        (new().package("a b"), r#"InvalidValue { key: "packages", value: "a b""#),
+        (new().package("--force"), r#"InvalidValue { key: "packages", value: "--force""#),
+        (new().package_version("a", ""), r#"InvalidValue { key: "packages", value: """#),
         (
             new().mount(Mount::new("LABEL=a b", "/a")),
             r#"InvalidValue { key: "mounts", value: "LABEL=a b""#,
@@ -321,10 +224,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().swap(Swap::new(SwapSize::Bytes(0))),
             r#"InvalidValue { key: "swap.size", value: "0""#,
         ),
-        (
-            new().apt(Apt::new()),
-            r#"InvalidValue { key: "apt", value: """#,
-        ),
+        (new().apt(Apt::new()), r#"InvalidValue { key: "apt", value: """#),
         (
             new().apt(Apt::new().http_proxy("proxy:1")),
             r#"InvalidValue { key: "apt", value: "proxy:1""#,
@@ -365,14 +265,8 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().ca_certs(CaCerts::new().trusted("cert")),
             r#"InvalidValue { key: "ca_certs.trusted", value: "cert""#,
         ),
-        (
-            new().ca_certs(CaCerts::new()),
-            r#"InvalidValue { key: "ca_certs", value: """#,
-        ),
-        (
-            new().chpasswd(Chpasswd::new()),
-            r#"InvalidValue { key: "chpasswd.users", value: """#,
-        ),
+        (new().ca_certs(CaCerts::new()), r#"InvalidValue { key: "ca_certs", value: """#),
+        (new().chpasswd(Chpasswd::new()), r#"InvalidValue { key: "chpasswd.users", value: """#),
         (
             new().phone_home(PhoneHome::new("example.org")),
             r#"InvalidValue { key: "phone_home.url", value: "example.org""#,
@@ -385,14 +279,8 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().phone_home(PhoneHome::new("http://a/").tries(0)),
             r#"InvalidValue { key: "phone_home.tries", value: "0""#,
         ),
-        (
-            new().final_message(" "),
-            r#"InvalidValue { key: "final_message", value: " ""#,
-        ),
-        (
-            new().final_message("$HOME"),
-            r#"InvalidValue { key: "final_message", value: "HOME""#,
-        ),
+        (new().final_message(" "), r#"InvalidValue { key: "final_message", value: " ""#),
+        (new().final_message("$HOME"), r#"InvalidValue { key: "final_message", value: "HOME""#),
         (
             new().final_message("$uptime."),
             r#"InvalidValue { key: "final_message", value: "uptime.""#,
@@ -401,14 +289,8 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().power_state(PowerState::new(PowerMode::Halt).message("a\nb")),
             r#"InvalidValue { key: "power_state.message", value: "a\nb""#,
         ),
-        (
-            new().extra("", 1),
-            r#"InvalidValue { key: "extra", value: """#,
-        ),
-        (
-            new().extra("a", json!([{"": 1}])),
-            r#"InvalidValue { key: "extra", value: """#,
-        ),
+        (new().extra("", 1), r#"InvalidValue { key: "extra", value: """#),
+        (new().extra("a", json!([{"": 1}])), r#"InvalidValue { key: "extra", value: """#),
         (
             new().extra("a", json!({"k".repeat(1001): 1})),
             r#"InvalidValue { key: "extra", value: "kkk"#,
@@ -416,10 +298,7 @@ fn broken_rules_are_named_with_the_offending_value() {
     ];
     for (config, expected) in rows {
         let error = config.render().expect_err(expected);
-        assert!(
-            format!("{error:?}").starts_with(expected),
-            "{error:?} is not {expected}"
-        );
+        assert!(format!("{error:?}").starts_with(expected), "{error:?} is not {expected}");
         let shown = error.to_string();
         assert!(!shown.ends_with('.') && !shown.is_empty(), "{shown}");
     }
@@ -432,12 +311,8 @@ fn near_misses_are_not_errors() {
         file(WriteFile::new("/a", "").owner("core").defer()).user(User::new("core")),
         file(WriteFile::new("/a", "").owner("root:adm")).user(User::new("core").group("adm")),
         file(WriteFile::new("/a", "")).write_file(WriteFile::new("/a", "").append()),
-        new()
-            .group(Group::new("g").member("root"))
-            .user(User::new("root")),
-        new()
-            .mount(Mount::new("/dev/vdb", "none"))
-            .mount(Mount::new("/dev/vdc", "none")),
+        new().group(Group::new("g").member("root")).user(User::new("root")),
+        new().mount(Mount::new("/dev/vdb", "none")).mount(Mount::new("/dev/vdc", "none")),
         new().final_message("## template: jinja\n{{uptime}} $HOME"),
         new().final_message("costs 5 $"),
         new().hostname("a").hostname("b"),
@@ -449,7 +324,5 @@ fn near_misses_are_not_errors() {
 #[test]
 fn an_error_is_an_error_that_threads_can_pass_on() {
     fn pass_on<E: std::error::Error + Send + Sync + 'static>(_: E) {}
-    pass_on(Error::KeyCollision {
-        key: "x".to_owned(),
-    });
+    pass_on(Error::KeyCollision { key: "x".to_owned() });
 }

@@ -20,10 +20,7 @@ answer = None
 
 fn write(config: &CloudConfig) {
     let data = config.render().unwrap();
-    assert_eq!(
-        with_cloud_init(WRITE_FILES, data.as_str().as_bytes()),
-        Value::Null
-    );
+    assert_eq!(with_cloud_init(WRITE_FILES, data.as_str().as_bytes()), Value::Null);
 }
 
 fn path(directory: &Path, name: &str) -> String {
@@ -44,12 +41,8 @@ fn content_arrives_byte_for_byte_in_every_encoding() {
         b"\x1f\x8b\x08not gzip at all",
         &every_byte,
     ];
-    let encodings = [
-        None,
-        Some(Encoding::Plain),
-        Some(Encoding::Base64),
-        Some(Encoding::GzipBase64),
-    ];
+    let encodings =
+        [None, Some(Encoding::Plain), Some(Encoding::Base64), Some(Encoding::GzipBase64)];
     let mut config = CloudConfig::new();
     let mut expected = Vec::new();
     for (i, content) in contents.into_iter().enumerate() {

@@ -21,11 +21,7 @@ fn accepted(name: &str, config: &CloudConfig) {
     assert_golden(&format!("{name}.yaml"), data.as_str());
     let verdict = cloud_init_schema(data.as_str());
     assert!(verdict.valid, "{name}: {}", verdict.output);
-    assert!(
-        !verdict.output.to_lowercase().contains("deprecat"),
-        "{name}: {}",
-        verdict.output
-    );
+    assert!(!verdict.output.to_lowercase().contains("deprecat"), "{name}: {}", verdict.output);
     assert_eq!(unknown_keys(data.as_str()), Vec::<String>::new(), "{name}");
 }
 
@@ -42,10 +38,7 @@ answer = [key for section in sections for key in section.get('properties', {})]
     });
     let (_, json) = text.split_once('\n').unwrap();
     let keys: Map<String, Value> = serde_json::from_str(json).unwrap();
-    keys.into_iter()
-        .map(|(key, _)| key)
-        .filter(|key| !KNOWN.contains(key))
-        .collect()
+    keys.into_iter().map(|(key, _)| key).filter(|key| !KNOWN.contains(key)).collect()
 }
 
 #[test]
@@ -59,15 +52,8 @@ fn the_schema_check_can_refuse() {
         assert!(!cloud_init_schema(wrong).valid, "{wrong}");
     }
     let old = cloud_init_schema("#cloud-config\n{\"ca-certs\":{\"remove-defaults\":true}}\n");
-    assert!(
-        old.valid && old.output.contains("DEPRECATED"),
-        "{}",
-        old.output
-    );
-    assert_eq!(
-        unknown_keys("#cloud-config\n{\"timezon\":\"UTC\",\"locale\":\"C\"}"),
-        ["timezon"]
-    );
+    assert!(old.valid && old.output.contains("DEPRECATED"), "{}", old.output);
+    assert_eq!(unknown_keys("#cloud-config\n{\"timezon\":\"UTC\",\"locale\":\"C\"}"), ["timezon"]);
 }
 
 #[test]
@@ -85,14 +71,9 @@ fn host_names_are_accepted() {
         .prefer_fqdn_over_hostname()
         .manage_etc_hosts(EtcHosts::Localhost);
     accepted("host", &config);
-    let config = CloudConfig::new()
-        .preserve_hostname()
-        .manage_etc_hosts(EtcHosts::Untouched);
+    let config = CloudConfig::new().preserve_hostname().manage_etc_hosts(EtcHosts::Untouched);
     accepted("host_preserved", &config);
-    accepted(
-        "host_template",
-        &CloudConfig::new().manage_etc_hosts(EtcHosts::Template),
-    );
+    accepted("host_template", &CloudConfig::new().manage_etc_hosts(EtcHosts::Template));
 }
 
 #[test]
@@ -125,19 +106,10 @@ fn users_are_accepted() {
                 .ssh_import_id("gh:cloudd")
                 .selinux_user("staff_u"),
         )
-        .user(
-            User::new("daemon1")
-                .system()
-                .no_user_group()
-                .shell("/usr/sbin/nologin"),
-        )
+        .user(User::new("daemon1").system().no_user_group().shell("/usr/sbin/nologin"))
         .user(User::new("nobody2").no_create_home())
         .user(User::new("plain").plain_text_password("pass word"))
-        .user(
-            User::new("locked")
-                .hashed_password(PASSWORD_HASH)
-                .password_login(Login::Refused),
-        );
+        .user(User::new("locked").hashed_password(PASSWORD_HASH).password_login(Login::Refused));
     accepted("users", &config);
 }
 
@@ -247,16 +219,8 @@ fn write_files_are_accepted() {
         )
         .write_file(WriteFile::new("/etc/b64", "text").encoding(Encoding::Base64))
         .write_file(WriteFile::new("/etc/motd", "more\n").append())
-        .write_file(
-            WriteFile::new("/home/core/.profile", "umask 077\n")
-                .owner("core:core")
-                .defer(),
-        )
-        .write_file(
-            WriteFile::new("/etc/sticky", "")
-                .permissions(0o1777)
-                .owner("root"),
-        )
+        .write_file(WriteFile::new("/home/core/.profile", "umask 077\n").owner("core:core").defer())
+        .write_file(WriteFile::new("/etc/sticky", "").permissions(0o1777).owner("root"))
         .user(User::new("core"));
     accepted("write_files", &config);
     // Not in the golden file: the compressed bytes are a matter of the compressor's version.
@@ -280,20 +244,10 @@ fn commands_are_accepted() {
 #[test]
 fn mounts_are_accepted() {
     let config = CloudConfig::new()
-        .mount(
-            Mount::new("/dev/disk/by-id/scsi-0HC_Volume_1", "/srv")
-                .fs_type("ext4")
-                .pass(2),
-        )
+        .mount(Mount::new("/dev/disk/by-id/scsi-0HC_Volume_1", "/srv").fs_type("ext4").pass(2))
         .mount(Mount::new("LABEL=data", "/data").options("noatime"))
         .mount(Mount::new("tmpfs", "/tmp"))
-        .mount(
-            Mount::new("/dev/vdc", "none")
-                .fs_type("swap")
-                .options("sw")
-                .dump(0)
-                .pass(0),
-        )
+        .mount(Mount::new("/dev/vdc", "none").fs_type("swap").options("sw").dump(0).pass(0))
         .mount(Mount::removed("ephemeral0"))
         .mount_default_fields([
             None,
@@ -303,16 +257,9 @@ fn mounts_are_accepted() {
             Some("0"),
             Some("2"),
         ])
-        .swap(
-            Swap::new(SwapSize::Auto)
-                .file("/var/swap")
-                .max_size(1 << 30),
-        );
+        .swap(Swap::new(SwapSize::Auto).file("/var/swap").max_size(1 << 30));
     accepted("mounts", &config);
-    accepted(
-        "swap",
-        &CloudConfig::new().swap(Swap::new(SwapSize::Bytes(512 << 20))),
-    );
+    accepted("swap", &CloudConfig::new().swap(Swap::new(SwapSize::Bytes(512 << 20))));
 }
 
 #[test]
@@ -348,11 +295,8 @@ fn ntp_is_accepted() {
 
 #[test]
 fn ca_certs_are_accepted() {
-    let config = CloudConfig::new().ca_certs(
-        CaCerts::new()
-            .trusted(include_str!("ca.pem"))
-            .remove_defaults(),
-    );
+    let config = CloudConfig::new()
+        .ca_certs(CaCerts::new().trusted(include_str!("ca.pem")).remove_defaults());
     accepted("ca_certs", &config);
 }
 
@@ -379,10 +323,7 @@ fn phone_home_is_accepted() {
             .tries(3),
     );
     accepted("phone_home", &config);
-    accepted(
-        "phone_home_all",
-        &CloudConfig::new().phone_home(PhoneHome::new("http://[::1]/up")),
-    );
+    accepted("phone_home_all", &CloudConfig::new().phone_home(PhoneHome::new("http://[::1]/up")));
 }
 
 #[test]
@@ -395,10 +336,7 @@ fn a_final_message_is_accepted() {
 fn an_extra_key_is_accepted() {
     let config = CloudConfig::new()
         .hostname("web-1")
-        .extra(
-            "random_seed",
-            json!({"file": "/dev/urandom", "data": "x", "encoding": "raw"}),
-        )
+        .extra("random_seed", json!({"file": "/dev/urandom", "data": "x", "encoding": "raw"}))
         .extra("disable_ec2_metadata", true)
         .extra("ssh_quiet_keygen", true);
     accepted("extra", &config);
@@ -414,16 +352,8 @@ fn everything_at_once_is_accepted() {
         .locale("C.UTF-8")
         .group(Group::new("builders"))
         .user(User::distro_default())
-        .user(
-            User::new("core")
-                .sudo("ALL=(ALL) NOPASSWD:ALL")
-                .authorized_key(PUBLIC_KEY),
-        )
-        .chpasswd(
-            Chpasswd::new()
-                .hashed("root", PASSWORD_HASH)
-                .expiry(PasswordExpiry::Never),
-        )
+        .user(User::new("core").sudo("ALL=(ALL) NOPASSWD:ALL").authorized_key(PUBLIC_KEY))
+        .chpasswd(Chpasswd::new().hashed("root", PASSWORD_HASH).expiry(PasswordExpiry::Never))
         .ssh_host_key(HostKey::new(HostKeyAlgorithm::Ed25519, PRIVATE_KEY).public(PUBLIC_KEY))
         .root_login(Login::Allowed)
         .ssh_password_login(Login::Refused)
@@ -433,11 +363,7 @@ fn everything_at_once_is_accepted() {
         .swap(Swap::new(SwapSize::Bytes(1 << 28)))
         .ca_certs(CaCerts::new().trusted(include_str!("ca.pem")))
         .ntp(Ntp::new().server("time.example.org"))
-        .apt(
-            Apt::new()
-                .http_proxy("http://proxy.example.org:3128/")
-                .preserve_sources_list(),
-        )
+        .apt(Apt::new().http_proxy("http://proxy.example.org:3128/").preserve_sources_list())
         .yum_repo(YumRepo::new("epel", "https://epel.example.org/"))
         .package_update()
         .package("podman")

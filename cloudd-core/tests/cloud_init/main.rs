@@ -3,10 +3,7 @@
 //! These tests need Debian's packages `cloud-init` and `python3-yaml` and fail without them:
 //! a rendering that nobody but us has read proves nothing.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of a test that fails is a failed test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a failed test")]
 
 mod errors;
 mod files;

@@ -47,66 +47,37 @@ fn parts_arrive_in_order_with_type_name_and_text() {
     let unicode = "#!/bin/sh\necho 'Grüße 世界 \u{1f600}'\r\n";
     let config = CloudConfig::new().write_file(WriteFile::new("/etc/motd", "Grüße\n"));
     let texts = [
-        (
-            PartKind::CloudBoothook,
-            "hook",
-            "#cloud-boothook\n#!/bin/sh\ntrue\n",
-        ),
+        (PartKind::CloudBoothook, "hook", "#cloud-boothook\n#!/bin/sh\ntrue\n"),
         (PartKind::ShellScript, "script.sh", script),
         (PartKind::ShellScriptPerBoot, "unicode.sh", unicode),
-        (
-            PartKind::ShellScriptPerInstance,
-            "unfinished.sh",
-            "#!/bin/sh\ntrue",
-        ),
+        (PartKind::ShellScriptPerInstance, "unfinished.sh", "#!/bin/sh\ntrue"),
         (PartKind::ShellScriptPerOnce, "blank.sh", "#!/bin/sh\n\n\n"),
         (
             PartKind::Jinja2,
             "jinja",
             "## template: jinja\n#cloud-config\n{\"hostname\":\"{{ v1.region }}\"}\n",
         ),
-        (
-            PartKind::CloudConfigJsonp,
-            "patch",
-            "#cloud-config-jsonp\n[]\n",
-        ),
+        (PartKind::CloudConfigJsonp, "patch", "#cloud-config-jsonp\n[]\n"),
         (PartKind::PartHandler, "handler.py", "#part-handler\n"),
-        (
-            PartKind::Other("text/x-mine".to_owned()),
-            "mine",
-            "anything",
-        ),
+        (PartKind::Other("text/x-mine".to_owned()), "mine", "anything"),
     ];
     let mut message = MultiPart::new().part(Part::cloud_config("base.cfg", config.clone()));
-    let mut expected = vec![json!([
-        "text/cloud-config",
-        "base.cfg",
-        config.render().unwrap().as_str()
-    ])];
+    let mut expected =
+        vec![json!(["text/cloud-config", "base.cfg", config.render().unwrap().as_str()])];
     for (kind, name, text) in texts {
         expected.push(json!([kind.content_type(), name, text]));
         message = message.part(Part::text(kind, name, text));
     }
     let data = message.render().unwrap();
-    assert_eq!(
-        with_cloud_init(PARTS, data.as_str().as_bytes()),
-        Value::Array(expected.clone())
-    );
-    assert_eq!(
-        with_cloud_init(PARTS, data.gzip()),
-        Value::Array(expected),
-        "gzipped"
-    );
+    assert_eq!(with_cloud_init(PARTS, data.as_str().as_bytes()), Value::Array(expected.clone()));
+    assert_eq!(with_cloud_init(PARTS, data.gzip()), Value::Array(expected), "gzipped");
 }
 
 #[test]
 fn pythons_email_package_reads_the_message_without_a_complaint() {
     let data = MultiPart::new()
         .part(Part::shell_script("a.sh", "#!/bin/sh\n"))
-        .part(Part::shell_script(
-            "ü.sh".replace('ü', "u"),
-            "#!/bin/sh\necho ü\n",
-        ))
+        .part(Part::shell_script("ü.sh".replace('ü', "u"), "#!/bin/sh\necho ü\n"))
         .render()
         .unwrap();
     let script = r"
@@ -125,22 +96,14 @@ assert not message.defects, message.defects
 #[test]
 fn a_message_is_the_same_every_time() {
     let message = MultiPart::new()
-        .part(Part::cloud_config(
-            "base.cfg",
-            CloudConfig::new().runcmd("true"),
-        ))
+        .part(Part::cloud_config("base.cfg", CloudConfig::new().runcmd("true")))
         .part(
             Part::cloud_config("more.cfg", CloudConfig::new().runcmd("false")).merge(Merge::Append),
         )
         .part(Part::shell_script("last.sh", "#!/bin/sh\necho ü\n"));
     assert_golden("multipart.txt", message.render().unwrap().as_str());
-    assert_eq!(
-        message.render().unwrap().gzip(),
-        message.render().unwrap().gzip()
-    );
-    let other = message
-        .clone()
-        .part(Part::shell_script("x.sh", "#!/bin/sh\n"));
+    assert_eq!(message.render().unwrap().gzip(), message.render().unwrap().gzip());
+    let other = message.clone().part(Part::shell_script("x.sh", "#!/bin/sh\n"));
     let boundary = |message: &MultiPart| {
         let text = message.render().unwrap().into_string();
         text.lines().next().unwrap().to_owned()
@@ -150,10 +113,7 @@ fn a_message_is_the_same_every_time() {
 
 #[test]
 fn a_later_part_replaces_unless_it_appends() {
-    let base = CloudConfig::new()
-        .hostname("base")
-        .runcmd("echo base")
-        .package("podman");
+    let base = CloudConfig::new().hostname("base").runcmd("echo base").package("podman");
     let more = CloudConfig::new().hostname("more").runcmd("echo more");
     let message = |merge| {
         MultiPart::new()
@@ -168,9 +128,8 @@ fn a_later_part_replaces_unless_it_appends() {
     let appended =
         json!({"hostname": "base", "runcmd": ["echo base", "echo more"], "packages": ["podman"]});
     assert_eq!(merged(message(Merge::Append)), appended);
-    let prepended = merged(message(Merge::How(
-        "list(prepend)+dict(recurse_list)+str()".to_owned(),
-    )));
+    let prepended =
+        merged(message(Merge::How("list(prepend)+dict(recurse_list)+str()".to_owned())));
     assert_eq!(prepended["runcmd"], json!(["echo more", "echo base"]));
 }
 
@@ -182,10 +141,7 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
         text(PartKind::ShellScript, "echo no interpreter\n"),
         text(PartKind::ShellScript, "#cloud-config\n{}\n"),
         text(PartKind::ShellScriptPerBoot, ""),
-        text(
-            PartKind::CloudBoothook,
-            "#cloud-boothook\necho no interpreter\n",
-        ),
+        text(PartKind::CloudBoothook, "#cloud-boothook\necho no interpreter\n"),
         text(PartKind::CloudConfig, "hostname: x\n"),
         text(PartKind::CloudConfig, "#cloud-config-archive\n[]\n"),
         text(PartKind::Jinja2, "#cloud-config\n"),
@@ -199,20 +155,11 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
         config().merge(Merge::How("a\nb".to_owned())),
     ] {
         let error = MultiPart::new().part(part.clone()).render().unwrap_err();
-        assert!(
-            matches!(error, Error::InvalidPart { .. }),
-            "{part:?}: {error}"
-        );
+        assert!(matches!(error, Error::InvalidPart { .. }), "{part:?}: {error}");
     }
-    assert!(matches!(
-        MultiPart::new().render(),
-        Err(Error::InvalidValue { .. })
-    ));
+    assert!(matches!(MultiPart::new().render(), Err(Error::InvalidValue { .. })));
     let twice = MultiPart::new().part(config()).part(config());
-    let error = Error::GivenTwice {
-        key: "parts",
-        name: "base.cfg".to_owned(),
-    };
+    let error = Error::GivenTwice { key: "parts", name: "base.cfg".to_owned() };
     assert_eq!(twice.render(), Err(error));
     let inner = Part::cloud_config("base.cfg", CloudConfig::new().hostname("-"));
     let error = MultiPart::new().part(inner).render().unwrap_err();

@@ -15,11 +15,7 @@ fn secrets() -> CloudConfig {
     CloudConfig::new()
         .user(User::new("hashed").hashed_password(PASSWORD_HASH))
         .user(User::new("plain").plain_text_password(CANARY))
-        .chpasswd(
-            Chpasswd::new()
-                .hashed("root", PASSWORD_HASH)
-                .plain_text("x", CANARY),
-        )
+        .chpasswd(Chpasswd::new().hashed("root", PASSWORD_HASH).plain_text("x", CANARY))
         .ssh_host_key(HostKey::new(HostKeyAlgorithm::Ed25519, private).public(PUBLIC_KEY))
         .write_file(WriteFile::new("/etc/token", CANARY))
         .apt(
@@ -42,10 +38,7 @@ fn debug_output_holds_no_secret() {
     let config = secrets();
     let message = MultiPart::new()
         .part(Part::cloud_config("base.cfg", config.clone()))
-        .part(Part::shell_script(
-            "x.sh",
-            format!("#!/bin/sh\n# {CANARY}\n"),
-        ));
+        .part(Part::shell_script("x.sh", format!("#!/bin/sh\n# {CANARY}\n")));
     let data = config.render().unwrap();
     let hash = &PASSWORD_HASH[10..];
     assert!(data.as_str().matches(CANARY).count() > 9 && data.as_str().contains(hash));
@@ -62,14 +55,7 @@ fn debug_output_holds_no_secret() {
     }
     // What is no secret is still there to debug with.
     let shown = format!("{config:?}");
-    for word in [
-        "/etc/token",
-        "hashed",
-        "proxy",
-        "ssh-ed25519",
-        "password",
-        "<redacted>",
-    ] {
+    for word in ["/etc/token", "hashed", "proxy", "ssh-ed25519", "password", "<redacted>"] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
 }
@@ -78,9 +64,7 @@ fn debug_output_holds_no_secret() {
 fn errors_hold_no_secret() {
     let new = CloudConfig::new;
     let pem = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\n");
-    let twice = User::new("a")
-        .hashed_password(PASSWORD_HASH)
-        .plain_text_password(CANARY);
+    let twice = User::new("a").hashed_password(PASSWORD_HASH).plain_text_password(CANARY);
     for config in [
         new().user(User::new("a").hashed_password(CANARY)),
         new().user(twice),

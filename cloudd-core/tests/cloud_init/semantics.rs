@@ -11,20 +11,9 @@ fn data(config: &CloudConfig) -> Vec<u8> {
 
 #[test]
 fn arguments_reach_the_program_as_they_were() {
-    let arguments = [
-        "%s\\n",
-        "it's",
-        "\"$HOME\"",
-        "a  b",
-        "",
-        "*",
-        "line\nline",
-        "ü",
-    ];
+    let arguments = ["%s\\n", "it's", "\"$HOME\"", "a  b", "", "*", "line\nline", "ü"];
     let command: Vec<&str> = ["printf"].into_iter().chain(arguments).collect();
-    let config = CloudConfig::new()
-        .runcmd(command)
-        .runcmd("printf '%s' \"$((1 + 1))\"");
+    let config = CloudConfig::new().runcmd(command).runcmd("printf '%s' \"$((1 + 1))\"");
     let script = r"
 import subprocess
 from cloudinit import safeyaml, util

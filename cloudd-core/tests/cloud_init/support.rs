@@ -25,13 +25,14 @@ pub(crate) struct Verdict {
 }
 
 pub(crate) fn cloud_init_schema(text: &str) -> Verdict {
+    schema_of("cloud-init", text)
+}
+
+fn schema_of(program: &str, text: &str) -> Verdict {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     fs::write(file.path(), text).unwrap();
-    let run = Command::new("cloud-init")
-        .args(["schema", "--config-file"])
-        .arg(file.path())
-        .output();
-    let run = run.unwrap_or_else(|error| panic!("cloud-init {MISSING}: {error}"));
+    let run = Command::new(program).args(["schema", "--config-file"]).arg(file.path()).output();
+    let run = run.unwrap_or_else(|error| panic!("{program} {MISSING}: {error}"));
     let output = output_of(&run);
     let valid = run.status.success() && output.contains("Valid cloud-config");
     Verdict { valid, output }
@@ -53,16 +54,10 @@ pub(crate) fn with_cloud_init(script: &str, data: &[u8]) -> Value {
     child.stdin.take().unwrap().write_all(data).unwrap();
     let run = child.wait_with_output().unwrap();
     let output = output_of(&run);
-    assert!(
-        !output.contains("No module named 'cloudinit'"),
-        "cloud-init {MISSING}"
-    );
+    assert!(!output.contains("No module named 'cloudinit'"), "cloud-init {MISSING}");
     assert!(run.status.success(), "{output}");
     let stdout = String::from_utf8(run.stdout).unwrap();
-    let answer = stdout
-        .lines()
-        .find_map(|line| line.strip_prefix("ANSWER "))
-        .unwrap();
+    let answer = stdout.lines().find_map(|line| line.strip_prefix("ANSWER ")).unwrap();
     serde_json::from_str(answer).unwrap()
 }
 
@@ -72,9 +67,7 @@ fn output_of(run: &Output) -> String {
 
 /// Compares with `tests/golden/cloud_init/NAME`. `UPDATE_GOLDEN=1` writes the file instead.
 pub(crate) fn assert_golden(name: &str, actual: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/cloud_init")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cloud_init").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, actual).unwrap();
@@ -85,4 +78,10 @@ pub(crate) fn assert_golden(name: &str, actual: &str) {
         assert_eq!(actual, expected, "{name}, line {}", at + 1);
     }
     assert_eq!(actual, expected, "{name}");
+}
+
+#[test]
+#[should_panic(expected = "is missing; `make setup` installs it")]
+fn a_machine_without_cloud_init_fails_these_tests() {
+    schema_of("no-such-cloud-init", "#cloud-config\n{}\n");
 }

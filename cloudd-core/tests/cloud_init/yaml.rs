@@ -27,21 +27,15 @@ fn every_character_arrives_as_it_was() {
         (0x1_f300, 0x1_f700),
         (0x10_ff00, 0x11_0000),
     ];
-    let text: String = ranges
-        .into_iter()
-        .flat_map(|(first, end)| first..end)
-        .filter_map(char::from_u32)
-        .collect();
+    let text: String =
+        ranges.into_iter().flat_map(|(first, end)| first..end).filter_map(char::from_u32).collect();
     let data = CloudConfig::new()
         .write_file(WriteFile::new("/a", text.clone()))
         .runcmd(["echo", &text[1..]])
         .render()
         .unwrap();
     let read = with_cloud_init(LOAD_TWICE, data.as_str().as_bytes());
-    assert_eq!(
-        read["write_files"][0]["content"],
-        Value::String(text.clone())
-    );
+    assert_eq!(read["write_files"][0]["content"], Value::String(text.clone()));
     assert_eq!(read["runcmd"][0][1], Value::String(text[1..].to_owned()));
 }
 
@@ -89,6 +83,9 @@ fn text_that_looks_like_yaml_is_text() {
         "\u{7f}",
         "\u{85}",
         "\u{feff}x",
+        "a \u{2028} b",
+        "a \u{2029} b",
+        "a \u{85} b",
         "{{ jinja }}",
         "${var}",
         "#cloud-config",
@@ -96,10 +93,8 @@ fn text_that_looks_like_yaml_is_text() {
         "...",
         "a: b: c",
     ];
-    let keys: Map<String, Value> = texts
-        .iter()
-        .map(|text| (format!("k{text}"), json!(text)))
-        .collect();
+    let keys: Map<String, Value> =
+        texts.iter().map(|text| (format!("k{text}"), json!(text))).collect();
     let data = CloudConfig::new()
         .extra("texts", texts.to_vec())
         .extra("keys", keys.clone())
@@ -120,10 +115,7 @@ fn values_of_every_type_arrive_as_they_were() {
         "<<": {"merge": "not"},
         "k".repeat(900): 1,
     });
-    let data = CloudConfig::new()
-        .extra("x", value.clone())
-        .render()
-        .unwrap();
+    let data = CloudConfig::new().extra("x", value.clone()).render().unwrap();
     let read = with_cloud_init(LOAD_TWICE, data.as_str().as_bytes());
     assert_eq!(read["x"], value);
 }
@@ -131,10 +123,7 @@ fn values_of_every_type_arrive_as_they_were() {
 #[test]
 fn a_config_that_mentions_mime_is_not_taken_for_a_message() {
     let text = "MIME-Version: 1.0\nmime-version:\n";
-    let data = CloudConfig::new()
-        .write_file(WriteFile::new("/a", text))
-        .render()
-        .unwrap();
+    let data = CloudConfig::new().write_file(WriteFile::new("/a", text)).render().unwrap();
     let script = r"
 from cloudinit import user_data, util
 message = user_data.convert_string(data)
@@ -169,9 +158,6 @@ import base64, binascii
 from cloudinit import util
 answer = util.decomp_gzip(base64.b64decode(data, validate=True), decode=False).decode()
 ";
-    assert_eq!(
-        with_cloud_init(strict, data.gzip_base64().as_bytes()),
-        json!(data.as_str())
-    );
+    assert_eq!(with_cloud_init(strict, data.gzip_base64().as_bytes()), json!(data.as_str()));
     assert!(data.sizes().gzip_base64 < data.sizes().plain);
 }
