@@ -2,6 +2,10 @@
 
 pub mod cloud_init;
 pub mod guest;
+pub mod image;
 pub mod install;
+pub mod memory;
 pub mod provider;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wait;

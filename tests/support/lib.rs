@@ -1,1 +1,5 @@
 //! What the tests share.
+
+pub mod boot_sector;
+pub mod containers;
+pub mod installer;

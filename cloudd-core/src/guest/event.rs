@@ -141,8 +141,10 @@ pub enum EventBody {
     },
     /// What the install container wrote.
     Report {
-        /// Bytes that stage 2 will copy.
+        /// Bytes that the container wrote.
         written: u64,
+        /// Bytes that stage 2 will read and copy: those written and small gaps between them.
+        copy: u64,
         /// In how many runs they lie.
         extents: u64,
         /// The size of the volume in bytes.
@@ -199,6 +201,8 @@ pub enum FailureReason {
     VolumeMissing,
     /// More than one disk has the volume's identity.
     VolumeAmbiguous,
+    /// Something of the builder still uses the volume after the container has ended.
+    VolumeBusy,
     /// The root disk has no identity that survives into stage 2.
     RootUnidentified,
     /// The chosen entry needs dracut and the builder has none.
@@ -239,6 +243,7 @@ impl fmt::Display for FailureReason {
             Self::ImageTooLarge => "the volume is larger than the root disk",
             Self::VolumeMissing => "the volume did not appear in the builder",
             Self::VolumeAmbiguous => "more than one disk has the volume's identity",
+            Self::VolumeBusy => "the volume is still in use after the install container ended",
             Self::RootUnidentified => "the builder's root disk has no stable identity",
             Self::DracutMissing => "dracut is missing in the builder",
             Self::KexecMissing => "kexec is missing in the builder",

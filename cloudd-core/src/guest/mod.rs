@@ -5,8 +5,12 @@ mod channel;
 mod event;
 mod parameters;
 mod parser;
+mod setup;
 
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
-pub use parameters::{ArchiveIdentity, ContextSource, Entry, Parameters};
+pub use parameters::Entry;
 pub use parser::{EventParser, Parsed};
+
+pub(crate) use parameters::{ContainerDelivery, Parameters};
+pub(crate) use setup::GuestSetup;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::install::{ContextArchive, LoadedContainer};
 use crate::provider::BuildId;
 
 /// The way from stage 1 into stage 2, see `assets/README.md`.
@@ -37,111 +38,93 @@ impl fmt::Display for Entry {
     }
 }
 
-/// Where the agent gets the install container from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ContextSource {
-    /// An image reference, pulled by podman.
+/// How the install container reaches the guest.
+#[derive(Debug, Clone)]
+pub(crate) enum ContainerDelivery {
+    /// By reference: podman pulls it.
     Reference(String),
-    /// A build context whose archive is written by cloud-init.
-    UserData(ArchiveIdentity),
-    /// A build context whose archive begins at the start of a device.
-    Media(ArchiveIdentity, PathBuf),
-    /// A build context whose archive is uploaded.
-    Upload(ArchiveIdentity),
-}
-
-/// What an archive must turn out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ArchiveIdentity {
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Its SHA-256 in hexadecimal.
-    pub sha256: String,
-}
-
-impl ArchiveIdentity {
-    /// Length and hash of an archive.
-    #[must_use]
-    pub fn new(bytes: u64, sha256: impl Into<String>) -> Self {
-        Self { bytes, sha256: sha256.into() }
-    }
+    /// A build context, written by cloud-init.
+    UserData(ContextArchive),
+    /// A build context that begins at the start of this device.
+    Media(ContextArchive, PathBuf),
+    /// A build context, uploaded through the channel.
+    Upload(ContextArchive),
 }
 
 /// The parameters of the guest side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// The build.
-    pub build: BuildId,
+    pub(crate) build: BuildId,
     /// The by-id path of the volume.
-    pub volume: PathBuf,
-    /// Where the install container comes from.
-    pub container: ContextSource,
+    pub(crate) volume: PathBuf,
     /// The serial port for events.
-    pub port: Option<PathBuf>,
+    pub(crate) port: Option<PathBuf>,
     /// The way into stage 2.
-    pub entry: Entry,
+    pub(crate) entry: Entry,
 }
 
 impl Parameters {
     /// All parameters.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         build: BuildId,
         volume: PathBuf,
-        container: ContextSource,
         port: Option<PathBuf>,
         entry: Entry,
     ) -> Self {
-        Self { build, volume, container, port, entry }
+        Self { build, volume, port, entry }
     }
 
     /// The environment file that the shell scripts read: one `KEY='value'` a line, quoted so that
     /// no value can be anything but a value.
-    #[must_use]
-    pub fn to_env(&self) -> String {
-        let mut env = String::new();
-        let mut line = |key: &str, value: &str| {
-            env.push_str(key);
-            env.push('=');
-            env.push_str(&quoted(value));
-            env.push('\n');
-        };
-        line("CLOUDD_BUILD", self.build.as_str());
-        line("CLOUDD_VOLUME", &self.volume.to_string_lossy());
-        line("CLOUDD_ENTRY", self.entry.as_str());
+    pub(super) fn to_env(&self, container: &LoadedContainer, by: &ContainerDelivery) -> String {
+        let mut env = Env::default();
+        env.set("CLOUDD_BUILD", self.build.as_str());
+        env.set("CLOUDD_VOLUME", &self.volume.to_string_lossy());
+        env.set("CLOUDD_ENTRY", self.entry.as_str());
         let port = self.port.as_ref().map(|port| port.to_string_lossy());
-        line("CLOUDD_PORT", port.as_deref().unwrap_or_default());
-        let archive = match &self.container {
-            ContextSource::Reference(reference) => {
-                line("CLOUDD_CONTAINER", "reference");
-                line("CLOUDD_REFERENCE", reference);
-                None
+        env.set("CLOUDD_PORT", port.as_deref().unwrap_or_default());
+        let archive = match by {
+            ContainerDelivery::Reference(reference) => {
+                env.set("CLOUDD_CONTAINER", "reference");
+                env.set("CLOUDD_REFERENCE", reference);
+                return env.0;
             }
-            ContextSource::UserData(archive) => {
-                line("CLOUDD_CONTAINER", "context");
-                line("CLOUDD_CONTEXT", "file");
-                Some(archive)
+            ContainerDelivery::UserData(archive) => {
+                env.set("CLOUDD_CONTEXT", "file");
+                archive
             }
-            ContextSource::Media(archive, device) => {
-                line("CLOUDD_CONTAINER", "context");
-                line("CLOUDD_CONTEXT", "media");
-                line("CLOUDD_CONTEXT_DEVICE", &device.to_string_lossy());
-                Some(archive)
+            ContainerDelivery::Media(archive, device) => {
+                env.set("CLOUDD_CONTEXT", "media");
+                env.set("CLOUDD_CONTEXT_DEVICE", &device.to_string_lossy());
+                archive
             }
-            ContextSource::Upload(archive) => {
-                line("CLOUDD_CONTAINER", "context");
-                line("CLOUDD_CONTEXT", "upload");
-                Some(archive)
+            ContainerDelivery::Upload(archive) => {
+                env.set("CLOUDD_CONTEXT", "upload");
+                archive
             }
         };
-        if let Some(archive) = archive {
-            line("CLOUDD_CONTEXT_BYTES", &archive.bytes.to_string());
-            line("CLOUDD_CONTEXT_SHA256", &archive.sha256);
+        env.set("CLOUDD_CONTAINER", "context");
+        env.set("CLOUDD_CONTEXT_BYTES", &archive.len().to_string());
+        env.set("CLOUDD_CONTEXT_SHA256", &archive.sha256().to_string());
+        if let Some(context) = container.context() {
+            env.set("CLOUDD_CONTAINERFILE", &context.containerfile().to_string_lossy());
         }
-        env
+        env.0
+    }
+}
+
+/// Lines of an environment file.
+#[derive(Default)]
+struct Env(String);
+
+impl Env {
+    fn set(&mut self, key: &str, value: &str) {
+        self.0.push_str(key);
+        self.0.push('=');
+        self.0.push_str(&quoted(value));
+        self.0.push('\n');
     }
 }
 
@@ -153,23 +136,26 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::InstallContainer;
 
     #[test]
     fn a_shell_reads_back_exactly_what_was_given() {
         let nasty = "a'b\"c $(touch /x) `id` \\ \n\t*";
         let parameters = Parameters::new(
             BuildId::try_from("abcdefghij".to_owned()).unwrap(),
-            "/dev/disk/by-id/virtio-cloudd-volume".into(),
-            ContextSource::Reference(nasty.to_owned()),
+            nasty.into(),
             Some("/dev/ttyS1".into()),
             Entry::Kexec,
         );
-        let script = parameters.to_env()
-            + "printf '%s|%s|%s|%s' \"$CLOUDD_REFERENCE\" \"$CLOUDD_ENTRY\" \"$CLOUDD_PORT\" \"$CLOUDD_BUILD\"";
+        let reference = "registry.example/x:1";
+        let container = InstallContainer::reference(reference).load().unwrap();
+        let by = ContainerDelivery::Reference(reference.to_owned());
+        let script = parameters.to_env(&container, &by)
+            + "printf '%s|%s|%s|%s' \"$CLOUDD_VOLUME\" \"$CLOUDD_ENTRY\" \"$CLOUDD_PORT\" \"$CLOUDD_REFERENCE\"";
         let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),
-            format!("{nasty}|kexec|/dev/ttyS1|abcdefghij")
+            format!("{nasty}|kexec|/dev/ttyS1|{reference}")
         );
     }
 }

@@ -1,4 +1,6 @@
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,27 +123,22 @@ pub struct BuildId(String);
 impl BuildId {
     const LENGTH: usize = 10;
 
-    /// A new id from the operating system's random numbers (36¹⁰, about 51 bits).
+    /// A new id, 51 bits of chance.
     ///
-    /// # Errors
-    /// [`ErrorKind::Internal`](super::ErrorKind::Internal) when the system has no random numbers.
-    pub fn random() -> super::Result<Self> {
+    /// The chance is that of the standard library's hash maps, whose keys come from the operating
+    /// system: an id has to be new, not secret.
+    #[must_use]
+    pub fn random() -> Self {
         const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-        // 252 is the largest multiple of 36 below 256: larger bytes would favour some characters.
-        const FAIR: u8 = 252;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut chance = RandomState::new().hash_one((now, std::process::id()));
         let mut id = String::with_capacity(Self::LENGTH);
-        while id.len() < Self::LENGTH {
-            let mut bytes = [0u8; 16];
-            getrandom::fill(&mut bytes).map_err(|error| {
-                super::Error::new(super::ErrorKind::Internal, "make a build id").because(error)
-            })?;
-            for byte in bytes.into_iter().filter(|byte| *byte < FAIR) {
-                if id.len() < Self::LENGTH {
-                    id.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
-                }
-            }
+        for _ in 0..Self::LENGTH {
+            // Below 36, so that it fits whatever a usize is.
+            id.push(char::from(ALPHABET[(chance % 36) as usize]));
+            chance /= 36;
         }
-        Ok(Self(id))
+        Self(id)
     }
 
     /// The id as text.
@@ -235,9 +232,9 @@ mod tests {
 
     #[test]
     fn build_ids_have_the_shape_they_are_parsed_with_and_differ() {
-        let first = BuildId::random().unwrap();
+        let first = BuildId::random();
         assert_eq!(BuildId::try_from(first.to_string()), Ok(first.clone()));
-        assert_ne!(first, BuildId::random().unwrap());
+        assert_ne!(first, BuildId::random());
         assert!(BuildId::try_from("UPPER-case".to_owned()).is_err());
     }
 

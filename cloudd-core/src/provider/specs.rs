@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Arc;
 
 use super::{Architecture, Labels, Size, Volume};
 use crate::install::ContextArchive;
@@ -67,13 +66,13 @@ impl VolumeSpec {
 #[non_exhaustive]
 pub struct Media {
     /// What the device holds; the guest knows the exact length.
-    pub archive: Arc<ContextArchive>,
+    pub archive: ContextArchive,
 }
 
 impl Media {
     /// Media with an archive on it.
     #[must_use]
-    pub fn new(archive: Arc<ContextArchive>) -> Self {
+    pub fn new(archive: ContextArchive) -> Self {
         Self { archive }
     }
 }

@@ -1,0 +1,106 @@
+use super::{ContainerDelivery, Parameters};
+use crate::cloud_init::{CloudConfig, Encoding, Error, Login, User, UserData, WriteFile};
+use crate::install::LoadedContainer;
+
+/// What the builder VM gets: the scripts of the guest side, their parameters, the container.
+pub(crate) struct GuestSetup<'a> {
+    pub(crate) parameters: Parameters,
+    pub(crate) container: &'a LoadedContainer,
+    pub(crate) delivery: ContainerDelivery,
+    pub(crate) debug_user: Option<&'a User>,
+}
+
+/// Where the guest side lies, see `assets/README.md`.
+const DIRECTORY: &str = "/var/lib/cloudd";
+
+/// The unit of the agent, and the only file elsewhere.
+const UNIT: (&str, &str) =
+    ("/etc/systemd/system/cloudd.service", include_str!("../../assets/cloudd.service"));
+
+/// The other files of the guest side, with their modes.
+const FILES: [(&str, u32, &str); 10] = [
+    ("stage1", 0o755, include_str!("../../assets/stage1.sh")),
+    ("stage2", 0o644, include_str!("../../assets/stage2.sh")),
+    ("events.sh", 0o644, include_str!("../../assets/events.sh")),
+    ("disks.sh", 0o644, include_str!("../../assets/disks.sh")),
+    ("trace.sh", 0o644, include_str!("../../assets/trace.sh")),
+    ("arm.sh", 0o644, include_str!("../../assets/arm.sh")),
+    ("copy.sh", 0o644, include_str!("../../assets/copy.sh")),
+    ("premount.sh", 0o644, include_str!("../../assets/premount.sh")),
+    ("extents.awk", 0o644, include_str!("../../assets/extents.awk")),
+    ("log.sed", 0o644, include_str!("../../assets/log.sed")),
+];
+
+impl GuestSetup<'_> {
+    /// The user data of the builder VM.
+    ///
+    /// # Errors
+    /// What cloud-init would refuse, such as a debug user without a valid name.
+    pub(crate) fn user_data(&self) -> Result<UserData, Error> {
+        let (path, unit) = UNIT;
+        let mut config =
+            CloudConfig::new().write_file(WriteFile::new(path, without_comments(unit)));
+        for (name, mode, text) in FILES {
+            config = config.write_file(file(name, without_comments(text)).permissions(mode));
+        }
+        let env = self.parameters.to_env(self.container, &self.delivery);
+        config = config.write_file(file("env", env).permissions(0o600));
+        let build_args = self.container.build_args_file();
+        if !build_args.is_empty() {
+            config = config.write_file(file("build-args", build_args));
+        }
+        if let ContainerDelivery::UserData(archive) = &self.delivery {
+            // Only small archives come this way, and those are in memory.
+            let bytes = archive.as_bytes().unwrap_or_default();
+            config = config.write_file(file("context.tar.gz", bytes).encoding(Encoding::Base64));
+        }
+        if let Some(user) = self.debug_user {
+            config = config.user(user.clone()).ssh_password_login(Login::Allowed);
+        }
+        // A unit, so that nothing of cloud-init waits for the agent or ends it.
+        config.runcmd(["systemctl", "start", "--no-block", "cloudd.service"]).render()
+    }
+}
+
+fn file(name: &str, content: impl Into<Vec<u8>>) -> WriteFile {
+    WriteFile::new(format!("{DIRECTORY}/{name}"), content)
+}
+
+/// Leaves out lines that are only a comment, a third of the whole: user data are short.
+fn without_comments(text: &str) -> String {
+    let comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
+    text.split_inclusive('\n').filter(|line| !comment(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::Entry;
+    use crate::install::InstallContainer;
+    use crate::provider::BuildId;
+
+    #[test]
+    fn the_guest_side_leaves_room_for_a_context_in_32_kib() {
+        let reference = "registry.example/installer:1";
+        let setup = GuestSetup {
+            parameters: Parameters::new(
+                BuildId::random(),
+                "/dev/disk/by-id/virtio-cloudd-volume".into(),
+                Some("/dev/ttyS1".into()),
+                Entry::Exitrd,
+            ),
+            container: &InstallContainer::reference(reference).load().unwrap(),
+            delivery: ContainerDelivery::Reference(reference.to_owned()),
+            debug_user: None,
+        };
+        let data = setup.user_data().unwrap();
+        let sizes = data.sizes();
+        assert!(sizes.gzip_base64 < 16 * 1024, "{sizes:?}: half of Hetzner's limit");
+        assert!(data.as_str().contains("#!/bin/sh"));
+    }
+
+    #[test]
+    fn comments_stay_at_home_and_nothing_else_does() {
+        assert_eq!(without_comments("#!/bin/sh\n  # why\nx # y\n\n"), "#!/bin/sh\nx # y\n\n");
+    }
+}

@@ -1,0 +1,282 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::guest::{Entry, Step, StepState};
+use crate::provider::{BuildId, Report, Reporter, ResourceId, Size};
+
+/// Where a build is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Inputs are checked; nothing exists yet.
+    Plan,
+    /// VM and volume are created.
+    Provision,
+    /// The builder VM boots; its agent has not been heard yet.
+    Boot,
+    /// The install container runs in the builder VM.
+    Stage1,
+    /// The volume is copied to the root disk.
+    Stage2,
+    /// The image is made of the root disk.
+    Image,
+    /// What the build made is deleted.
+    Teardown,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plan => "plan",
+            Self::Provision => "provision",
+            Self::Boot => "boot",
+            Self::Stage1 => "stage 1",
+            Self::Stage2 => "stage 2",
+            Self::Image => "image",
+            Self::Teardown => "teardown",
+        })
+    }
+}
+
+/// One thing that happened in a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BuildEvent {
+    /// The build.
+    pub build: BuildId,
+    /// The image name given to the builder.
+    pub name: String,
+    /// Time since the build began.
+    pub at: Duration,
+    /// What happened.
+    #[serde(flatten)]
+    pub update: Update,
+}
+
+/// What happened in a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Update {
+    /// A phase begins; the one before is over.
+    Phase {
+        /// Which.
+        phase: Phase,
+    },
+    /// A resource was created.
+    Created {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// A resource was deleted.
+    Deleted {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// A step of the guest begins or ends.
+    Step {
+        /// Which.
+        step: Step,
+        /// Begins or ends.
+        state: StepState,
+        /// The exit code of its main command.
+        exit: Option<i32>,
+    },
+    /// How far something is, in bytes.
+    Progress {
+        /// What.
+        what: String,
+        /// Done so far.
+        done: Size,
+        /// The whole, when it is known.
+        total: Option<Size>,
+    },
+    /// How far an action of the cloud is.
+    Percent {
+        /// What.
+        what: String,
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// A line of output of podman or of the install container.
+    Log {
+        /// The step whose output it is.
+        step: Step,
+        /// The line.
+        line: String,
+    },
+    /// What the install container wrote.
+    Written {
+        /// Bytes that it wrote.
+        written: Size,
+        /// Bytes that stage 2 reads and copies: those written and small gaps between them.
+        copy: Size,
+        /// In how many runs they lie.
+        extents: u64,
+        /// The size of the volume.
+        volume: Size,
+        /// The size of the root disk.
+        root: Size,
+    },
+    /// The guest leaves its operating system for stage 2.
+    Armed {
+        /// By which way.
+        entry: Entry,
+    },
+    /// Anything the reader should know.
+    Note {
+        /// A sentence.
+        message: String,
+    },
+    /// Events were left out because nobody read them.
+    Skipped {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// The events of a build, in order. Ends when the build does.
+///
+/// At most 4,096 unread events are kept; what comes after that is left out and counted
+/// ([`Update::Skipped`]), so that a program that does not read needs no memory for it.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<BuildEvent>);
+
+impl Events {
+    /// The next event; `None` when the build is over.
+    pub async fn next(&mut self) -> Option<BuildEvent> {
+        self.0.recv().await
+    }
+}
+
+impl Stream for Events {
+    type Item = BuildEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<BuildEvent>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// Cancels a build. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CancelHandle(CancellationToken);
+
+impl CancelHandle {
+    /// Asks the build to end: it stops waiting, deletes what it made and returns
+    /// [`Cause::Cancelled`](super::Cause::Cancelled). Calling it again changes nothing.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// What accompanies a running build.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BuildControl {
+    /// What happens.
+    pub events: Events,
+    /// Ends the build early.
+    pub cancel: CancelHandle,
+}
+
+/// The build's side of a [`BuildControl`].
+#[derive(Debug, Clone)]
+pub(super) struct Sink {
+    build: BuildId,
+    name: String,
+    begun: Instant,
+    events: Option<mpsc::Sender<BuildEvent>>,
+    skipped: std::sync::Arc<AtomicU64>,
+    pub(super) cancelled: CancellationToken,
+}
+
+impl Sink {
+    const UNREAD: usize = 4096;
+
+    /// A build that nobody accompanies.
+    pub(super) fn alone(build: BuildId, name: &str) -> Self {
+        Self {
+            build,
+            name: name.to_owned(),
+            begun: Instant::now(),
+            events: None,
+            skipped: std::sync::Arc::default(),
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    /// A build and what accompanies it.
+    pub(super) fn accompanied(build: BuildId, name: &str) -> (Self, BuildControl) {
+        let (sender, receiver) = mpsc::channel(Self::UNREAD);
+        let sink = Self { events: Some(sender), ..Self::alone(build, name) };
+        let cancel = CancelHandle(sink.cancelled.clone());
+        (sink, BuildControl { events: Events(receiver), cancel })
+    }
+
+    pub(super) fn build(&self) -> &BuildId {
+        &self.build
+    }
+
+    pub(super) fn send(&self, update: Update) {
+        tracing::debug!(build = %self.build, ?update, "build event");
+        let Some(events) = &self.events else { return };
+        let event = |update| BuildEvent {
+            build: self.build.clone(),
+            name: self.name.clone(),
+            at: self.begun.elapsed(),
+            update,
+        };
+        let skipped = self.skipped.swap(0, Ordering::Relaxed);
+        if skipped > 0 && events.try_send(event(Update::Skipped { count: skipped })).is_err() {
+            self.skipped.fetch_add(skipped, Ordering::Relaxed);
+        }
+        if events.try_send(event(update)).is_err() {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn note(&self, message: impl Into<String>) {
+        self.send(Update::Note { message: message.into() });
+    }
+
+    /// Passes on what a provider reports.
+    pub(super) fn reporter(&self) -> Reporter {
+        let sink = self.clone();
+        Reporter::new(move |report| {
+            sink.send(match report {
+                Report::Progress { what, done, total } => Update::Progress { what, done, total },
+                Report::Percent { what, percent } => Update::Percent { what, percent },
+                Report::Note(message) => Update::Note { message },
+            });
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn unread_events_are_counted_not_kept() {
+        let (sink, mut control) = Sink::accompanied(BuildId::random(), "x");
+        for _ in 0..Sink::UNREAD + 10 {
+            sink.note("n");
+        }
+        for _ in 0..Sink::UNREAD {
+            assert!(matches!(control.events.next().await.unwrap().update, Update::Note { .. }));
+        }
+        sink.note("last");
+        let skipped = control.events.next().await.unwrap().update;
+        assert_eq!(skipped, Update::Skipped { count: 10 });
+    }
+}

@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+/// How long each wait of a build may take. Every wait has one; each can be set.
+///
+/// The defaults are meant for a builder VM under software emulation, which takes minutes where
+/// hardware takes seconds: a deadline is there so that nothing hangs for ever, not to hurry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// One call to the provider that creates, labels or deletes something: 5 minutes.
+    pub call: Duration,
+    /// What builds share, such as a base image to download: 60 minutes.
+    pub prepare: Duration,
+    /// From the start of the VM to the first sign of life of its agent: 15 minutes.
+    pub boot: Duration,
+    /// Stage 1, from the first sign of life to the entry into stage 2: 60 minutes.
+    pub stage1: Duration,
+    /// Stage 2, from its entry to its last event: 60 minutes.
+    pub stage2: Duration,
+    /// From the last event of stage 2 to the VM being off: 2 minutes.
+    pub power_off: Duration,
+    /// From the request for the image to its being available: 60 minutes.
+    pub image: Duration,
+    /// Deleting all that a build made: 10 minutes.
+    pub teardown: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            call: MINUTE * 5,
+            prepare: MINUTE * 60,
+            boot: MINUTE * 15,
+            stage1: MINUTE * 60,
+            stage2: MINUTE * 60,
+            power_off: MINUTE * 2,
+            image: MINUTE * 60,
+            teardown: MINUTE * 10,
+        }
+    }
+}
+
+impl Deadlines {
+    /// The longest that a build can live: what its resources' expiry is computed from.
+    #[must_use]
+    pub fn longest_build(&self) -> Duration {
+        // Five calls create and label; preparing happens before anything is created.
+        self.call * 5
+            + self.boot
+            + self.stage1
+            + self.stage2
+            + self.power_off
+            + self.image
+            + self.teardown
+    }
+}

@@ -1,0 +1,35 @@
+//! Building an image: [`ImageBuilder`] and the phases that a build goes through.
+//!
+//! ```text
+//!  ImageBuilder ──▶ Planned ──▶ Provisioned ──▶ PoweredOff ──▶ Image
+//!                   (plan)      (provision)     (follow)       (capture)
+//!                      │             │              │             │
+//!                      │             ╰──────┬───────┴─────────────╯
+//!              every input error     any failure, cancel, deadline
+//!              ends here, before            │        success
+//!              anything is created          ▼           ▼
+//!                                     teardown: everything of this build
+//!                                     (the image stays on success), with
+//!                                     a deadline of its own
+//!                                           │
+//!                                           ▼
+//!                              BuildError { phase, cause, log, left }
+//! ```
+//! Each phase is a type that the next one consumes, in a file of its own. What they share (the
+//! provider, events, cancelling, deadlines) is the `Run`.
+
+mod builder;
+mod capture;
+mod control;
+mod deadlines;
+mod error;
+mod follow;
+mod plan;
+mod provision;
+mod run;
+mod teardown;
+
+pub use builder::{ImageBuilder, OnFailure};
+pub use control::{BuildControl, BuildEvent, CancelHandle, Events, Phase, Update};
+pub use deadlines::Deadlines;
+pub use error::{BuildError, Cause, InvalidInput};

@@ -1,0 +1,240 @@
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::{Cause, InvalidInput};
+use super::run::Run;
+use super::{ImageBuilder, Phase};
+use crate::cloud_init;
+use crate::guest::{ContainerDelivery, GuestSetup, Parameters};
+use crate::install::{ContainerSource, LoadedContainer};
+use crate::provider::{
+    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, Labels, Offer,
+    Requirements, Size, keys, validate_value,
+};
+
+/// A build whose inputs are known to work: what would be created, and with which labels.
+pub(super) struct Planned {
+    pub(super) requirements: Requirements,
+    pub(super) offer: Offer,
+    /// Of everything the build creates.
+    pub(super) labels: Labels,
+    /// Of the image.
+    pub(super) image_labels: Labels,
+    pub(super) description: String,
+    pub(super) delivery: ContainerDelivery,
+    /// Whether stage 2 can be heard: it speaks only on a port of its own.
+    pub(super) hears_stage2: bool,
+    container: LoadedContainer,
+}
+
+impl Planned {
+    /// Checks every input, asks the provider what it would use, and brings in place what builds
+    /// share. Creates nothing of its own.
+    pub(super) async fn of(run: &Run<'_>) -> Result<Self, Cause> {
+        run.enter(Phase::Plan);
+        let builder = run.builder;
+        let capabilities = run.provider.capabilities();
+        let image_labels = builder.image_labels().map_err(Cause::Input)?;
+        builder.check_sizes(capabilities).map_err(Cause::Input)?;
+        let container = load(builder).await?;
+
+        let mut requirements = Requirements::new(builder.architecture, builder.volume_size);
+        requirements.root_size = builder.root_size;
+        let check = run.provider.check(&requirements);
+        let offer = run.wait("answer of the provider", builder.deadlines.call, check).await?;
+        builder.check_root(offer.root_size).map_err(Cause::Input)?;
+
+        let labels = builder.own_labels(&run.build, &builder.fingerprint(&container, &offer));
+        let delivery = builder.choose_delivery(run, &container).map_err(Cause::Input)?;
+        let reporter = run.sink.reporter();
+        let prepare = run.provider.prepare(&requirements, &offer, &reporter);
+        run.wait("builder base image", builder.deadlines.prepare, prepare).await?;
+        Ok(Self {
+            requirements,
+            offer,
+            image_labels: image_labels.merged(&labels),
+            labels,
+            description: builder.description.clone().unwrap_or_else(|| {
+                format!("{}, built by cloudd (build {})", builder.name, run.build)
+            }),
+            delivery,
+            hears_stage2: capabilities.channel && capabilities.event_port.is_some(),
+            container,
+        })
+    }
+
+    /// The user data of the builder VM, in the encoding that the provider takes.
+    pub(super) fn user_data(
+        &self,
+        run: &Run<'_>,
+        volume: &Path,
+    ) -> Result<Vec<u8>, cloud_init::Error> {
+        let data = run.builder.user_data(run, &self.container, self.delivery.clone(), volume)?;
+        let limits = run.provider.capabilities().user_data;
+        Ok(if data.as_str().len() <= limits.max_bytes || !limits.base64_gzip {
+            data.into_string().into_bytes()
+        } else {
+            data.gzip_base64().into_bytes()
+        })
+    }
+}
+
+async fn load(builder: &ImageBuilder) -> Result<LoadedContainer, Cause> {
+    let container = builder.container.clone();
+    let loaded = tokio::task::spawn_blocking(move || container.load()).await;
+    let loaded = loaded.map_err(|error| {
+        Cause::Provider(Error::new(ErrorKind::Internal, "read install container").because(error))
+    })?;
+    loaded.map_err(|error| Cause::Input(error.into()))
+}
+
+impl ImageBuilder {
+    /// The user's labels, and the name as one, checked.
+    fn image_labels(&self) -> Result<Labels, InvalidInput> {
+        if self.name.is_empty() || !validate_value(&self.name) {
+            return Err(InvalidInput::Name(self.name.clone()));
+        }
+        let mut labels = Labels::new();
+        for (key, value) in &self.labels {
+            if key.starts_with(keys::PREFIX) {
+                return Err(crate::provider::InvalidLabel::Reserved(key.clone()).into());
+            }
+            labels.insert(key, value)?;
+        }
+        Ok(labels)
+    }
+
+    fn check_sizes(&self, capabilities: &Capabilities) -> Result<(), InvalidInput> {
+        let (size, min, max) = (self.volume_size, capabilities.min_volume, capabilities.max_volume);
+        if size < min || size > max {
+            return Err(InvalidInput::VolumeSize { size, min, max });
+        }
+        self.root_size.map_or(Ok(()), |root| self.check_root(root))
+    }
+
+    fn check_root(&self, root: Size) -> Result<(), InvalidInput> {
+        let volume = self.volume_size;
+        if volume > root {
+            return Err(InvalidInput::VolumeLargerThanRoot { volume, root });
+        }
+        Ok(())
+    }
+
+    /// What the image is made from, stable across machines and runs.
+    fn fingerprint(&self, container: &LoadedContainer, offer: &Offer) -> Fingerprint {
+        let fields = [
+            // Changes when the pipeline makes other images of the same inputs.
+            "cloudd pipeline 1".to_owned(),
+            container.fingerprint().to_string(),
+            offer.base.clone(),
+            self.architecture.to_string(),
+            self.volume_size.as_bytes().to_string(),
+            offer.root_size.as_bytes().to_string(),
+        ];
+        let mut hasher = Sha256::new();
+        for field in fields {
+            // With its length, so that no two lists of fields look the same.
+            hasher.update((field.len() as u64).to_be_bytes());
+            hasher.update(field);
+        }
+        Fingerprint::from_digest(hasher.finalize().into())
+    }
+
+    /// The labels of everything that a build creates. All values fit: the name is checked, the
+    /// others are made here.
+    fn own_labels(&self, build: &BuildId, fingerprint: &Fingerprint) -> Labels {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires = (now + self.deadlines.longest_build()).as_secs().to_string();
+        let labels = [
+            (keys::NAME, self.name.as_str()),
+            (keys::FINGERPRINT, fingerprint.as_str()),
+            (keys::BUILD, build.as_str()),
+            (keys::ARCHITECTURE, self.architecture.as_str()),
+            (keys::PHASE, "provision"),
+            (keys::EXPIRES, &expires),
+        ];
+        Labels::from_provider(labels.map(|(key, value)| (key.to_owned(), value.to_owned())))
+    }
+
+    /// Chooses the way of the install container into the guest: user data while it is small, since
+    /// that needs nothing else.
+    fn choose_delivery(
+        &self,
+        run: &Run<'_>,
+        container: &LoadedContainer,
+    ) -> Result<ContainerDelivery, InvalidInput> {
+        let capabilities = run.provider.capabilities();
+        let limits = capabilities.user_data;
+        let size = |delivery| -> Result<usize, InvalidInput> {
+            // Devices are known only when they exist; by-id paths are shorter than this.
+            let device = PathBuf::from(format!("/dev/disk/by-id/{}", "x".repeat(100)));
+            let sizes = self.user_data(run, container, delivery, &device)?.sizes();
+            let encoded = if limits.base64_gzip { sizes.gzip_base64 } else { sizes.plain };
+            Ok(encoded.min(sizes.plain))
+        };
+        let archive = match container.source() {
+            ContainerSource::Reference(reference) => {
+                let delivery = ContainerDelivery::Reference(reference.to_string());
+                return self.fitting(run, size(delivery.clone())?).map(|()| delivery);
+            }
+            ContainerSource::Context(context) => context.archive(),
+        };
+        // A larger one would not fit the smallest limit known to us even if it compressed tenfold,
+        // and cloud-init takes minutes to read megabytes.
+        const INLINE: u64 = 64 * 1024;
+        let mut needed = None;
+        if archive.len() <= INLINE {
+            let delivery = ContainerDelivery::UserData(archive.clone());
+            let user_data = size(delivery.clone())?;
+            if user_data <= limits.max_bytes {
+                return Ok(delivery);
+            }
+            needed = Some(user_data);
+        }
+        let delivery = match capabilities.context.first() {
+            Some(ContextDelivery::Media { device }) => {
+                ContainerDelivery::Media(archive.clone(), device.clone())
+            }
+            Some(ContextDelivery::Upload) => ContainerDelivery::Upload(archive.clone()),
+            None => {
+                let context = usize::try_from(archive.len()).unwrap_or(usize::MAX);
+                return Err(InvalidInput::Undeliverable {
+                    context: Size::bytes(archive.len()),
+                    // Base64 inside, where the archive was too large to be tried.
+                    user_data: needed.unwrap_or(context.saturating_mul(4) / 3),
+                    limit: limits.max_bytes,
+                    provider: run.provider.to_string(),
+                });
+            }
+        };
+        self.fitting(run, size(delivery.clone())?).map(|()| delivery)
+    }
+
+    fn fitting(&self, run: &Run<'_>, user_data: usize) -> Result<(), InvalidInput> {
+        let limit = run.provider.capabilities().user_data.max_bytes;
+        if user_data > limit {
+            let provider = run.provider.to_string();
+            return Err(InvalidInput::UserDataTooLarge { user_data, limit, provider });
+        }
+        Ok(())
+    }
+
+    fn user_data(
+        &self,
+        run: &Run<'_>,
+        container: &LoadedContainer,
+        delivery: ContainerDelivery,
+        volume: &Path,
+    ) -> Result<cloud_init::UserData, cloud_init::Error> {
+        let parameters = Parameters::new(
+            run.build.clone(),
+            volume.to_owned(),
+            run.provider.capabilities().event_port.clone(),
+            self.entry,
+        );
+        GuestSetup { parameters, container, delivery, debug_user: self.debug_user.as_ref() }
+            .user_data()
+    }
+}

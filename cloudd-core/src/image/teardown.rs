@@ -1,0 +1,89 @@
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Update;
+use super::run::{Left, Run};
+use crate::provider::{Error, ErrorKind, ImageId, ResourceId, Result, Selector};
+use crate::wait::Pace;
+
+/// Deletes what a build created, except the image it returns, within a deadline of its own.
+///
+/// Idempotent and stubborn: what cannot be deleted now is tried again until the deadline, since a
+/// VM that is still being started, say, holds its volume for a while. With `search`, whatever else
+/// carries the build's label goes too.
+pub(super) async fn delete_all(
+    run: &Run<'_>,
+    created: &[ResourceId],
+    kept: Option<&ImageId>,
+    search: bool,
+) -> std::result::Result<(), Left> {
+    let deadline = Instant::now() + run.builder.deadlines.teardown;
+    let kept = kept.cloned().map(ResourceId::Image);
+    let mut work = Work { left: created.to_vec(), searched: !search };
+    work.left.retain(|resource| Some(resource) != kept.as_ref());
+    let mut pauses = Pace::STEADY.pauses();
+    let mut last_error = None;
+    loop {
+        match timeout_at(deadline, work.pass(run, kept.as_ref())).await {
+            Ok(Ok(())) => return Ok(()),
+            // No patience mends a revoked token.
+            Ok(Err(error)) if error.kind() == ErrorKind::Unauthorized => {
+                return Err(Left { resources: work.left, error });
+            }
+            Ok(Err(error)) => last_error = Some(error),
+            Err(_) => {}
+        }
+        let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
+        if Instant::now() + pause >= deadline {
+            let error = last_error.unwrap_or_else(|| {
+                Error::new(ErrorKind::Timeout, "delete what the build created").message(
+                    format_args!(
+                        "not done within {} s",
+                        run.builder.deadlines.teardown.as_secs_f32()
+                    ),
+                )
+            });
+            return Err(Left { resources: work.left, error });
+        }
+        sleep(pause).await;
+    }
+}
+
+/// What remains to be done, right at every await point: a pass may be cut off by the deadline.
+struct Work {
+    left: Vec<ResourceId>,
+    searched: bool,
+}
+
+impl Work {
+    /// Tries everything once; the error is that of the last failure.
+    async fn pass(&mut self, run: &Run<'_>, kept: Option<&ResourceId>) -> Result<()> {
+        let mut result = Ok(());
+        if !self.searched {
+            match run.provider.find(&Selector::build(&run.build)).await {
+                Ok(found) => {
+                    let found = found.into_iter().map(|resource| resource.id);
+                    self.left.extend(found.filter(|resource| Some(resource) != kept));
+                    self.searched = true;
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        self.left.sort_by(|a, b| (a.deletion_rank(), a).cmp(&(b.deletion_rank(), b)));
+        self.left.dedup();
+        let mut next = 0;
+        while let Some(resource) = self.left.get(next).cloned() {
+            match run.provider.delete(&resource).await {
+                Ok(()) => {
+                    self.left.remove(next);
+                    run.sink.send(Update::Deleted { resource });
+                }
+                Err(error) => {
+                    tracing::debug!(%resource, %error, "not deleted yet");
+                    result = Err(error);
+                    next += 1;
+                }
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,151 @@
+//! A provider that keeps everything in memory: the reference semantics of the contract, an example
+//! of an implementation, and a test double for programs that use cloudd.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use cloudd_core::image::ImageBuilder;
+//! use cloudd_core::install::InstallContainer;
+//! use cloudd_core::memory::Memory;
+//!
+//! let provider = Memory::new();
+//! let container = InstallContainer::reference("registry.example/installer:1");
+//! let image = ImageBuilder::new("demo", container).build(&provider).await?;
+//! assert_eq!(provider.resources().len(), 1, "nothing is left but {}", image.id);
+//! # Ok(())
+//! # }
+//! ```
+
+mod guest;
+mod provider;
+mod state;
+
+pub use guest::GuestScript;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::provider::{
+    Capabilities, ContextDelivery, ResourceId, Size, UserDataLimits, Vm, VmId, VmSpec,
+};
+use state::State;
+
+/// A cloud in memory. Clones share it.
+#[derive(Clone)]
+pub struct Memory {
+    capabilities: Capabilities,
+    root_size: Size,
+    script: GuestScript,
+    pace: Duration,
+    state: Arc<Mutex<State>>,
+    /// Ticks with every change of the state.
+    changed: watch::Sender<u64>,
+}
+
+impl Memory {
+    /// An empty cloud whose guests succeed. Context media, an event port, root disks of 40 GiB.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut capabilities = Capabilities::new(UserDataLimits::new(32 * 1024, true));
+        capabilities.context =
+            vec![ContextDelivery::Media { device: "/dev/disk/by-id/memory-context".into() }];
+        capabilities.event_port = Some(PathBuf::from("/dev/ttyS1"));
+        capabilities.channel = true;
+        Self {
+            capabilities,
+            root_size: Size::gib(40),
+            script: GuestScript::Succeeds,
+            pace: Duration::ZERO,
+            state: Arc::default(),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    /// What its guests do.
+    #[must_use]
+    pub fn guests(mut self, script: GuestScript) -> Self {
+        self.script = script;
+        self
+    }
+
+    /// How long each event of a guest takes; default: no time.
+    #[must_use]
+    pub fn pace(mut self, pace: Duration) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The size of its root disks; default 40 GiB.
+    #[must_use]
+    pub fn root_size(mut self, size: Size) -> Self {
+        self.root_size = size;
+        self
+    }
+
+    /// Its capabilities, to try what a cloud with others would do.
+    #[must_use]
+    pub fn with_capabilities(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
+        change(&mut self.capabilities);
+        self
+    }
+
+    /// Everything that exists.
+    #[must_use]
+    pub fn resources(&self) -> Vec<ResourceId> {
+        self.state().resources()
+    }
+
+    /// What a VM was created from.
+    #[must_use]
+    pub fn spec(&self, vm: &VmId) -> Option<VmSpec> {
+        self.state().vms.get(vm).map(|vm| vm.spec.clone())
+    }
+
+    /// How many VMs were ever created.
+    #[must_use]
+    pub fn vms_ever_created(&self) -> usize {
+        self.state().vms_ever_created
+    }
+
+    /// Does to a VM what somebody at a console might do.
+    pub fn tamper(&self, vm: &VmId, change: impl FnOnce(&mut Vm)) {
+        self.change(|state| {
+            if let Some(record) = state.vms.get_mut(vm) {
+                change(&mut record.vm);
+            }
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and wakes who waits for it.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
+        self.changed.send_modify(|ticks| *ticks += 1);
+        result
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("resources", &self.resources()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory")
+    }
+}

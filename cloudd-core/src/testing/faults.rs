@@ -1,0 +1,160 @@
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use crate::guest::GuestChannel;
+use crate::provider::{
+    Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter,
+    Requirements, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+};
+
+/// What goes wrong at one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The call fails and has no effect.
+    Fails(ErrorKind),
+    /// The call has its effect and its answer is lost.
+    AnswerLost(ErrorKind),
+}
+
+/// A provider that fails at call `k`, counted from 0, so that a test can walk every `k`.
+///
+/// Calls that only ask or wait count too: every method of [`Provider`] that can fail does.
+pub struct Faulty<P> {
+    inner: P,
+    at: usize,
+    fault: Fault,
+    calls: AtomicUsize,
+    observe: Box<dyn Fn(usize, &'static str) + Send + Sync>,
+}
+
+impl<P> Faulty<P> {
+    /// `inner`, with `fault` at call `at`.
+    #[must_use]
+    pub fn new(inner: P, at: usize, fault: Fault) -> Self {
+        Self { inner, at, fault, calls: AtomicUsize::new(0), observe: Box::new(|_, _| {}) }
+    }
+
+    /// `inner` without any fault, to count calls.
+    #[must_use]
+    pub fn never(inner: P) -> Self {
+        Self::new(inner, usize::MAX, Fault::Fails(ErrorKind::Failed))
+    }
+
+    /// Calls `observe` with number and name before each call: to cancel a build there, say.
+    #[must_use]
+    pub fn observed(
+        mut self,
+        observe: impl Fn(usize, &'static str) + Send + Sync + 'static,
+    ) -> Self {
+        self.observe = Box::new(observe);
+        self
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Makes a call, or the fault if it is its turn.
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        (self.observe)(number, name);
+        if number != self.at {
+            return call.await;
+        }
+        let error = |kind| Error::new(kind, name).message("injected fault");
+        match self.fault {
+            Fault::Fails(kind) => Err(error(kind)),
+            Fault::AnswerLost(kind) => {
+                call.await?;
+                Err(error(kind))
+            }
+        }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Faulty<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faulty")
+            .field("inner", &self.inner)
+            .field("at", &self.at)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: fmt::Display> fmt::Display for Faulty<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+#[async_trait]
+impl<P: Provider> Provider for Faulty<P> {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+        self.call("check", self.inner.check(requirements)).await
+    }
+    async fn prepare(
+        &self,
+        requirements: &Requirements,
+        offer: &Offer,
+        reporter: &Reporter,
+    ) -> Result<()> {
+        self.call("prepare", self.inner.prepare(requirements, offer, reporter)).await
+    }
+    async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
+        self.call("create_volume", self.inner.create_volume(spec, reporter)).await
+    }
+    async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm> {
+        self.call("create_vm", self.inner.create_vm(spec, reporter)).await
+    }
+    async fn start_vm(&self, vm: &VmId, reporter: &Reporter) -> Result<()> {
+        self.call("start_vm", self.inner.start_vm(vm, reporter)).await
+    }
+    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
+        self.call("stop_vm", self.inner.stop_vm(vm)).await
+    }
+    async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
+        self.call("vm", self.inner.vm(vm)).await
+    }
+    async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
+        self.call("wait_vm_off", self.inner.wait_vm_off(vm)).await
+    }
+    async fn open_channel(&self, vm: &VmId) -> Result<Option<Box<dyn GuestChannel>>> {
+        self.call("open_channel", self.inner.open_channel(vm)).await
+    }
+    async fn create_image(
+        &self,
+        vm: &VmId,
+        spec: &ImageSpec,
+        reporter: &Reporter,
+    ) -> Result<Image> {
+        self.call("create_image", self.inner.create_image(vm, spec, reporter)).await
+    }
+    async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
+        self.call("image", self.inner.image(image)).await
+    }
+    async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
+        self.call("wait_image", self.inner.wait_image(image, reporter)).await
+    }
+    async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
+        self.call("set_labels", self.inner.set_labels(resource, labels)).await
+    }
+    async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        self.call("find", self.inner.find(selector)).await
+    }
+    async fn delete(&self, resource: &ResourceId) -> Result<()> {
+        self.call("delete", self.inner.delete(resource)).await
+    }
+}

@@ -1,0 +1,187 @@
+//! What a build does and leaves, on the provider in memory.
+
+use std::time::Duration;
+
+use cloudd_core::cloud_init::User;
+use cloudd_core::guest::{FailureReason, Step};
+use cloudd_core::image::{Cause, Deadlines, ImageBuilder, OnFailure, Phase, Update};
+use cloudd_core::memory::{GuestScript, Memory};
+use cloudd_core::provider::{ContextDelivery, ImageStatus, ResourceId, keys};
+use cloudd_tests::containers::{Context, noise};
+
+#[tokio::test(start_paused = true)]
+async fn a_build_leaves_nothing_but_the_image_with_its_labels() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let image = ImageBuilder::new("leap-15.6", context.container())
+        .label("team", "infra")
+        .build(&memory)
+        .await
+        .unwrap();
+    assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
+    assert_eq!(image.status, ImageStatus::Available);
+    assert_eq!(image.labels.value(keys::NAME), Some("leap-15.6"));
+    assert_eq!(image.labels.value("team"), Some("infra"));
+    for key in [keys::FINGERPRINT, keys::BUILD, keys::EXPIRES, keys::ARCHITECTURE] {
+        assert!(image.labels.value(key).is_some(), "{key} is missing");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_tell_the_story_of_a_build() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("x", context.container());
+    let (build, mut control) = builder.build_with_control(&memory);
+    build.await.unwrap();
+    let (mut phases, mut steps, mut created, mut deleted) = (vec![], 0, 0, 0);
+    while let Some(event) = control.events.next().await {
+        match event.update {
+            Update::Phase { phase } => phases.push(phase),
+            Update::Step { .. } => steps += 1,
+            Update::Created { .. } => created += 1,
+            Update::Deleted { .. } => deleted += 1,
+            _ => {}
+        }
+    }
+    let expected = [
+        Phase::Plan,
+        Phase::Provision,
+        Phase::Boot,
+        Phase::Stage1,
+        Phase::Stage2,
+        Phase::Image,
+        Phase::Teardown,
+    ];
+    assert_eq!(phases, expected);
+    assert_eq!((steps, created, deleted), (20, 3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_guest_ends_the_build_at_once_with_its_own_words() {
+    let context = Context::plausible();
+    let memory = Memory::new().guests(GuestScript::FailsIn {
+        step: Step::Run,
+        reason: FailureReason::ContainerFailed,
+        exit: Some(3),
+    });
+    let begun = tokio::time::Instant::now();
+    let error = ImageBuilder::new("x", context.container()).build(&memory).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(10), "it waited for a deadline");
+    assert_eq!(error.phase(), Phase::Stage1);
+    assert!(matches!(
+        error.cause(),
+        Cause::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. }
+    ));
+    assert_eq!(error.log_tail(), ["about to fail"]);
+    let text = error.to_string();
+    assert!(text.contains("the install container failed (exit code 3)"), "{text}");
+    assert!(text.contains("| about to fail"), "{text}");
+    assert_eq!(memory.resources(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_goes_off_early_is_no_success() {
+    for step in [Step::Prepare, Step::Run, Step::Copy, Step::Verify] {
+        let context = Context::plausible();
+        let memory = Memory::new().guests(GuestScript::PoweredOffIn(step));
+        let error = ImageBuilder::new("x", context.container()).build(&memory).await.unwrap_err();
+        let Cause::PoweredOffEarly { during } = error.cause() else { panic!("{error}") };
+        assert_eq!(*during, Some(step));
+        assert_eq!(memory.resources(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_silence_ends_at_the_deadline_that_names_it() {
+    let cases = [
+        (GuestScript::Silent, "sign of life from the guest"),
+        (GuestScript::HangsIn(Step::Run), "end of stage 1"),
+        (GuestScript::HangsIn(Step::Copy), "end of stage 2"),
+    ];
+    for (script, expected) in cases {
+        let (context, memory) = (Context::plausible(), Memory::new().guests(script));
+        let error = ImageBuilder::new("x", context.container()).build(&memory).await.unwrap_err();
+        let Cause::Deadline { waiting_for, .. } = error.cause() else { panic!("{error}") };
+        assert_eq!(*waiting_for, expected);
+        assert_eq!(memory.resources(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_channel_the_power_state_alone_is_enough() {
+    let silent = Memory::new().with_capabilities(|capabilities| {
+        capabilities.channel = false;
+        capabilities.event_port = None;
+    });
+    let context = Context::plausible();
+    let image = ImageBuilder::new("x", context.container()).build(&silent).await.unwrap();
+    assert_eq!(silent.resources(), [ResourceId::Image(image.id)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_builder_is_kept_when_asked_for_and_a_cancelled_one_is_not() {
+    let context = Context::plausible();
+    let memory = Memory::new().guests(GuestScript::HangsIn(Step::Run));
+    let builder = ImageBuilder::new("x", context.container()).on_failure(OnFailure::Keep);
+    let error = builder.build(&memory).await.unwrap_err();
+    assert_eq!(error.left().len(), 2, "{error}");
+    assert!(error.to_string().contains("kept as asked: volume 1, VM 2"), "{error}");
+    assert_eq!(memory.resources().len(), 2);
+
+    let memory = Memory::new().guests(GuestScript::HangsIn(Step::Run));
+    let (build, control) = builder.build_with_control(&memory);
+    let cancel = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        control.cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(build, cancel);
+    assert!(matches!(result.unwrap_err().cause(), Cause::Cancelled));
+    assert_eq!(memory.resources(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_debug_user_is_in_the_user_data_and_not_in_any_debug_output() {
+    let context = Context::plausible();
+    let memory = Memory::new()
+        .guests(GuestScript::Silent)
+        .with_capabilities(|capabilities| capabilities.user_data.max_bytes = 1 << 20);
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLYNPmDKXvVmzQ9Q2L1cY0bqWkM1X7rY3zv0QJtQm1S me";
+    let hash = format!("$6$saltsaltsalt${}", "1".repeat(86));
+    let builder = ImageBuilder::new("x", context.container())
+        .on_failure(OnFailure::Keep)
+        .debug_user(User::new("debug").hashed_password(&hash).authorized_key(key));
+    let error = builder.build(&memory).await.unwrap_err();
+    let vm = error.left().iter().find_map(|id| match id {
+        ResourceId::Vm(id) => Some(id.clone()),
+        _ => None,
+    });
+    let spec = memory.spec(&vm.unwrap()).unwrap();
+    let user_data = String::from_utf8(spec.user_data.clone()).unwrap();
+    assert!(
+        user_data.contains("\"debug\"") && user_data.contains(key) && user_data.contains("$6$")
+    );
+    let shown = format!("{builder:?} {spec:?} {error:?}");
+    assert!(!shown.contains("$6$"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_context_leaves_user_data_for_media_or_upload() {
+    let context = Context::plausible().file("noise", noise(60_000));
+    for delivery in
+        [ContextDelivery::Media { device: "/dev/disk/by-id/m".into() }, ContextDelivery::Upload]
+    {
+        let memory = Memory::new()
+            .guests(GuestScript::HangsIn(Step::Run))
+            .with_capabilities(|capabilities| capabilities.context = vec![delivery.clone()]);
+        let builder = ImageBuilder::new("x", context.container())
+            .on_failure(OnFailure::Keep)
+            .deadlines(Deadlines::default());
+        let error = builder.build(&memory).await.unwrap_err();
+        let vm = error.left().iter().find_map(|id| match id {
+            ResourceId::Vm(id) => Some(id.clone()),
+            _ => None,
+        });
+        let spec = memory.spec(&vm.unwrap()).unwrap();
+        assert!(spec.user_data.len() <= 32 * 1024);
+        assert_eq!(spec.media.is_some(), delivery != ContextDelivery::Upload);
+    }
+}

@@ -1,0 +1,126 @@
+//! The install container of the end-to-end tests, and the image that must come of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::boot_sector::boot_sector;
+use crate::containers::{Context, noise};
+
+/// An operating system of a boot sector and noise, and the container that installs it.
+///
+/// The container writes at the start, in the middle and at the very end of the volume, as real
+/// installers do (a partition table, a file system, the backup of the table), and plants a marker
+/// on the builder's root disk.
+#[derive(Debug, Clone)]
+pub struct Installer {
+    nonce: String,
+    marker: String,
+    start: Vec<u8>,
+    middle: Vec<u8>,
+    end: Vec<u8>,
+}
+
+/// Where the middle begins: not on a boundary of anything larger than a sector.
+const MIDDLE: u64 = 300 * 1024 * 1024 + 512;
+
+impl Installer {
+    /// An installer of so many MiB, with a nonce of its own.
+    #[must_use]
+    pub fn new(mebibytes: usize) -> Self {
+        let nonce = cloudd_core::provider::BuildId::random();
+        let noise = noise((mebibytes + 1) << 20);
+        let (mut start, middle) = (noise[..mebibytes << 20].to_vec(), &noise[mebibytes << 20..]);
+        start[..512].copy_from_slice(&boot_sector(&format!("nonce {nonce}\r\n")));
+        Self {
+            nonce: format!("nonce {nonce}"),
+            marker: format!("marker-of-{nonce}"),
+            start,
+            middle: middle.to_vec(),
+            end: b"EFI PART, or something like it at the end".repeat(100)[..512].to_vec(),
+        }
+    }
+
+    /// What a VM started from the image prints.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// What stands on the builder's root disk and must not be on the image.
+    #[must_use]
+    pub fn marker(&self) -> &str {
+        &self.marker
+    }
+
+    /// How many bytes the container writes.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        (self.start.len() + self.middle.len() + self.end.len()) as u64
+    }
+
+    /// The build context.
+    ///
+    /// # Panics
+    /// When there is no static busybox: `make setup` installs it.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        let script = format!(
+            "set -eu\n\
+             volume=$1\n\
+             sectors=$(blockdev --getsz \"$volume\")\n\
+             echo \"writing to $volume of $sectors sectors\"\n\
+             dd if=/start of=\"$volume\" bs=1M conv=notrunc\n\
+             dd if=/middle of=\"$volume\" bs=512 seek={} conv=notrunc\n\
+             dd if=/end of=\"$volume\" bs=512 seek=$((sectors - 1)) conv=notrunc\n\
+             for copy in 1 2 3 4; do echo {} >\"/host/var/tmp/marker$copy\"; done\n\
+             sync\n",
+            MIDDLE / 512,
+            self.marker
+        );
+        shell_container(&script)
+            .file("start", &self.start)
+            .file("middle", &self.middle)
+            .file("end", &self.end)
+    }
+
+    /// Writes the disk that must come of it: a sparse file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_expected(&self, path: &Path, disk: u64, volume: u64) -> io::Result<()> {
+        let file = File::create(path)?;
+        file.set_len(disk)?;
+        file.write_all_at(&self.start, 0)?;
+        file.write_all_at(&self.middle, MIDDLE)?;
+        file.write_all_at(&self.end, volume - 512)
+    }
+}
+
+/// A container without any base image whose entrypoint is this script, run by a static busybox.
+/// It sees the builder's root file system at `/host`.
+///
+/// # Panics
+/// When there is no static busybox: `make setup` installs it.
+#[must_use]
+pub fn shell_container(script: &str) -> Context {
+    let busybox = fs::read("/bin/busybox").expect("a static busybox, which `make setup` installs");
+    let context = Context::new(
+        "FROM scratch\n\
+         COPY . /\n\
+         ENV PATH=/bin\n\
+         RUN [\"/bin/busybox\", \"--install\", \"/bin\"]\n\
+         LABEL RUN=\"podman run --rm --privileged --network=host -v /dev:/dev -v /:/host IMAGE\"\n\
+         ENTRYPOINT [\"/bin/busybox\", \"sh\", \"/install\"]\n",
+    );
+    fs::create_dir(context.path().join("bin")).expect("a writable temporary directory");
+    let context = context.file("bin/busybox", busybox).file("install", script);
+    make_executable(&context.path().join("bin/busybox"));
+    context
+}
+
+fn make_executable(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a file of our own");
+}
