@@ -48,11 +48,11 @@ packages='
 linux-image-cloud-amd64  the kernel for virtual machines
 systemd-sysv             init
 udev                     by-id names of the disks
-dbus                     crun and systemctl expect it
 kmod                     modprobe
 iproute2                 ip, for cloud-init
 grub-pc-bin              the boot loader
 dracut                   makes the initramfs; stage 2 hooks into it
+lz4                      packs it
 kexec-tools              one of the doors into stage 2
 cloud-init               runs the user data
 cloud-guest-utils        growpart
@@ -71,10 +71,14 @@ e2scrub_reap.service kexec-load.service kexec.service grub-common.service
 podman.service podman.socket podman-restart.service podman-auto-update.service podman-auto-update.timer
 cloud-config.service cloud-init-hotplugd.socket
 getty@tty1.service console-getty.service systemd-logind.service
-systemd-pstore.service systemd-repart.service systemd-timesyncd.service
+getty-static.service systemd-pstore.service systemd-timesyncd.service
+modprobe@dm_mod.service modprobe@loop.service modprobe@drm.service
 systemd-binfmt.service proc-sys-fs-binfmt_misc.automount
 systemd-update-utmp.service systemd-update-utmp-runlevel.service
 '
+
+# The same for what runs at each start to look for things that are not here.
+masked_generators='cryptsetup debug gpt-auto hibernate-resume integritysetup rc-local run system-update veritysetup'
 
 root_file_system() {
     names=$(printf '%s\n' "$packages" | awk 'NF { print $1 }' | paste -sd, -)
@@ -91,6 +95,13 @@ root_file_system() {
     # shellcheck disable=SC2086 # a list of names
     as_root systemctl --quiet --root="$tree" mask $masked
     as_root systemctl --quiet --root="$tree" enable systemd-networkd.service resolv-conf.service
+    # One sshd for each connection, in place of one at each start.
+    as_root systemctl --quiet --root="$tree" disable ssh.service
+    as_root systemctl --quiet --root="$tree" enable ssh.socket
+    as_root mkdir -p "$tree/etc/systemd/system-generators"
+    for generator in $masked_generators; do
+        as_root ln -s /dev/null "$tree/etc/systemd/system-generators/systemd-$generator-generator"
+    done
     as_root systemctl --quiet --root="$tree" set-default multi-user.target
 }
 
@@ -108,7 +119,7 @@ without_dracut() {
         mount --bind /etc/resolv.conf "$0/etc/resolv.conf"
         export DEBIAN_FRONTEND=noninteractive
         chroot "$0" apt-get -q update
-        chroot "$0" apt-get -q -y -o Dpkg::Options::=--force-confold --no-install-recommends install initramfs-tools lz4
+        chroot "$0" apt-get -q -y -o Dpkg::Options::=--force-confold --no-install-recommends install initramfs-tools
         chroot "$0" apt-get -q -y purge dracut dracut-core
         chroot "$0" apt-get clean
     ' "$tree" >&2
@@ -131,7 +142,7 @@ disk() {
     sfdisk --quiet "$raw" >&2 <<TABLE
 label: gpt
 start=1MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name=boot
-start=2MiB, size=$((size_mib - 3))MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root
+start=2MiB, size=$((size_mib - 3))MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
 TABLE
     # The file is new, so its zeros need not be written, neither now nor by the kernel later.
     as_root mke2fs -q -t ext4 -L builder -m 0 -J size=16 -E "offset=$((2 << 20)),assume_storage_prezeroed=1" \

@@ -32,6 +32,8 @@ busybox-static         the one program of the install containers under test
 cpio                   reads and writes initramfs archives
 xz-utils               the same, for those of the host
 zstd                   the same
+podman                 judges the archives of build contexts
+crun                   runs them for podman
 cloud-init             its schema command judges every cloud-config that is rendered
 openssh-server         sshd, run by tests on a loopback port, is the far end of the SSH channel
 openssh-client         ssh-keygen, and ssh for qemu+ssh:// connections
