@@ -2,4 +2,5 @@
 
 pub mod boot_sector;
 pub mod containers;
+pub mod hcloud_sim;
 pub mod installer;
