@@ -1,0 +1,12 @@
+//! The simulated Hetzner Cloud behaves as its API reference says.
+
+mod auth;
+mod client;
+mod faults;
+mod guests;
+mod life;
+mod lists;
+mod quotas;
+mod record;
+mod stats;
+mod validation;
