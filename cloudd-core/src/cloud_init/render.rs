@@ -140,7 +140,6 @@ impl Formatter for YamlSafe {
 ///
 /// * DEL, the C1 controls, U+FFFE and U+FFFF are "unacceptable" to PyYAML, which drops the document.
 /// * NEL, LS and PS are line breaks to YAML: they would be folded.
-/// * A byte order mark means something at some places.
 /// * The ':' of `mime-version:`, because cloud-init takes user data that has those words in its
 ///   first 4096 bytes for a MIME message.
 ///
@@ -149,9 +148,7 @@ impl Formatter for YamlSafe {
 fn first_unsafe(text: &str) -> Option<(usize, char)> {
     const MIME: &[u8] = b"mime-version";
     text.char_indices().find(|&(at, c)| match c {
-        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
-            true
-        }
+        '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
         ':' => at
             .checked_sub(MIME.len())
             .is_some_and(|start| text.as_bytes()[start..at].eq_ignore_ascii_case(MIME)),
@@ -198,7 +195,7 @@ mod tests {
             ("a/b", "\"a/b\""),
             ("\u{7f}\u{85}\u{9f}", r#""\u007f\u0085\u009f""#),
             ("a\u{2028}\u{2029}b", r#""a\u2028\u2029b""#),
-            ("\u{feff}\u{fffe}\u{ffff}", r#""\ufeff\ufffe\uffff""#),
+            ("\u{fffe}\u{ffff}", r#""\ufffe\uffff""#),
             ("\u{1f600}", "\"\u{1f600}\""),
             ("x-MIME-Version: 1.0", r#""x-MIME-Version\u003a 1.0""#),
             ("version: 1", "\"version: 1\""),

@@ -25,11 +25,14 @@ pub(crate) struct Verdict {
 }
 
 pub(crate) fn cloud_init_schema(text: &str) -> Verdict {
+    schema_of("cloud-init", text)
+}
+
+fn schema_of(program: &str, text: &str) -> Verdict {
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     fs::write(file.path(), text).unwrap();
-    let run =
-        Command::new("cloud-init").args(["schema", "--config-file"]).arg(file.path()).output();
-    let run = run.unwrap_or_else(|error| panic!("cloud-init {MISSING}: {error}"));
+    let run = Command::new(program).args(["schema", "--config-file"]).arg(file.path()).output();
+    let run = run.unwrap_or_else(|error| panic!("{program} {MISSING}: {error}"));
     let output = output_of(&run);
     let valid = run.status.success() && output.contains("Valid cloud-config");
     Verdict { valid, output }
@@ -75,4 +78,10 @@ pub(crate) fn assert_golden(name: &str, actual: &str) {
         assert_eq!(actual, expected, "{name}, line {}", at + 1);
     }
     assert_eq!(actual, expected, "{name}");
+}
+
+#[test]
+#[should_panic(expected = "is missing; `make setup` installs it")]
+fn a_machine_without_cloud_init_fails_these_tests() {
+    schema_of("no-such-cloud-init", "#cloud-config\n{}\n");
 }

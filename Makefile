@@ -1,0 +1,74 @@
+# The front desk. `make` alone lists what there is.
+
+machine := tests/machine
+cargo := cargo
+# End-to-end tests are the functions e2e_* and the measurements bench_*, all of one test binary. They
+# boot VMs, one at a time, as two would only wait for each other where the processor is emulated.
+e2e := $(machine)/run.sh $(cargo) test --locked -p cloudd-tests --all-features --test e2e -- --test-threads=1
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: quickstart
+quickstart: setup ## build an image on the local libvirt with live progress, then boot it
+	@$(machine)/run.sh $(cargo) run --locked -p cloudd-examples --features libvirt --example quickstart_libvirt
+
+.PHONY: test
+test: ## everything that CI runs: setup, lint, unit, e2e
+	@$(machine)/steps.sh setup $(lints) unit e2e
+
+.PHONY: setup
+setup: ## install what is missing of the packages that the tests need
+	@$(machine)/install.sh
+
+.PHONY: unit
+unit: ## unit, contract, golden and documentation tests: no VM, seconds
+	$(cargo) test --locked --workspace --all-features -- --skip e2e_ --skip bench_
+
+.PHONY: e2e
+e2e: ## build and boot real images on the local libvirt
+	$(e2e) e2e_
+
+.PHONY: bench-e2e
+bench-e2e: ## time every phase of a build, each way into stage 2, and the original's pipeline
+	$(e2e) --nocapture bench_
+
+.PHONY: stop
+stop: ## stop the daemons that the tests started
+	@$(machine)/libvirtd.sh stop
+
+lints := fmt clippy docs shellcheck deny msrv
+
+.PHONY: lint
+lint: ## all of: fmt clippy docs shellcheck deny msrv
+	@$(machine)/steps.sh $(lints)
+
+.PHONY: fmt
+fmt:
+	$(cargo) fmt --all --check
+
+.PHONY: clippy
+clippy:
+	$(cargo) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+.PHONY: docs
+docs:
+	RUSTDOCFLAGS="-D warnings" $(cargo) doc --locked --workspace --no-deps --all-features
+
+.PHONY: shellcheck
+shellcheck:
+	@$(machine)/shellcheck.sh
+
+# Not the advisories: their database is fetched anew each time, which not every machine can.
+.PHONY: deny
+deny:
+	@if command -v cargo-deny >/dev/null; then \
+		$(cargo) deny --offline --all-features check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed" | tee "$${CLOUDD_SKIPPED:-/dev/null}"; \
+	fi
+
+.PHONY: msrv
+msrv:
+	@$(machine)/msrv.sh
