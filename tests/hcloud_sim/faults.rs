@@ -61,6 +61,14 @@ async fn an_error_is_the_apis_own_with_its_headers() {
 }
 
 #[tokio::test]
+async fn a_scripted_429_says_that_nothing_is_left() {
+    let project = project("1:error=rate_limit_exceeded");
+    let answer = project.get("/servers").await;
+    assert_eq!(answer.error(), (429, "rate_limit_exceeded"));
+    assert_eq!(answer.header("ratelimit-remaining"), "0");
+}
+
+#[tokio::test]
 async fn a_gateways_status_comes_with_a_page() {
     for (when, expected) in [("before", 0), ("after", 1)] {
         let (answer, made) = after(&format!("1:status=502@{when}")).await;

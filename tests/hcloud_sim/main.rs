@@ -1,5 +1,6 @@
 //! The simulated Hetzner Cloud behaves as its API reference says.
 
+mod alone;
 mod auth;
 mod client;
 mod faults;
@@ -8,5 +9,6 @@ mod life;
 mod lists;
 mod quotas;
 mod record;
+mod shape;
 mod stats;
 mod validation;

@@ -51,3 +51,17 @@ async fn every_exchange_is_a_line_and_no_token_is_in_it() {
     assert_eq!(lines[3]["fault"], "Reset After");
     assert!(lines[4]["response_body"].as_str().is_some_and(|page| page.starts_with("<html>")));
 }
+
+#[tokio::test]
+async fn a_token_of_one_letter_does_not_spoil_the_record() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("record.jsonl");
+    let record = File::create(&path).expect("a file");
+    let project = Project::with(HcloudSim::builder().token("T").record(record)).token("T");
+    project.post("/servers", server("Tower")).await.created();
+    let text = fs::read_to_string(&path).expect("a record");
+    assert!(!text.contains("Bearer"), "{text}");
+    let line: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(line["method"], "POST");
+    assert_eq!(line["request_body"]["name"], "Tower");
+}

@@ -12,6 +12,12 @@
 //!
 //! In a test: [`HcloudSim::start`] or [`HcloudSim::builder`]. Alone: the `hcloud-sim` binary.
 //!
+//! At speed n, everything that is counted in time is n times faster, the request quota too; times
+//! in answers and in `RateLimit-Reset` are simulated ones. Only a `delay` fault is real time.
+//!
+//! Servers have addresses on loopback, from 127.64.0.1 on. Simulated guests speak no SSH: nothing
+//! listens there, except an SSH server of the machine's own that listens on every address.
+//!
 //! Where the reference says nothing, a choice was made, and these are the ones to know:
 //! * a request for more than 50 entries a page gets 50;
 //! * deleting an attached volume is a `service_error`, changing a system image `unsupported_error`;

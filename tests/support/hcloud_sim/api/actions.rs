@@ -1,5 +1,7 @@
 //! Asking after actions, one at a time or many.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::super::wire::{ApiError, Call, Listing, Reply, list};
@@ -19,11 +21,14 @@ pub(super) fn by_ids(world: &mut World, call: &Call) -> Result<Reply, ApiError> 
         let message = "listing all actions was removed, ask by id";
         return Err(ApiError::deprecated(message, "2025-01-30-actions-removed"));
     }
-    if call.query_all("id").any(|id| id.parse::<u64>().is_err()) {
-        return Err(ApiError::field("id", "must be an integer"));
+    let mut wanted = BTreeSet::new();
+    for id in call.query_all("id") {
+        let id = id.parse::<u64>();
+        wanted.insert(id.map_err(|_| ApiError::field("id", "must be an integer"))?);
     }
-    let all = world.actions.values().map(|action| action.json(world.now)).collect();
-    let mut reply = list(call, LISTING, all)?;
+    let known = wanted.iter().filter_map(|id| world.actions.get(id));
+    let known = known.map(|action| action.json(world.now)).collect();
+    let mut reply = list(call, LISTING, known)?;
     reply.link = None;
     if let Some(body) = reply.body.as_mut().and_then(|body| body.as_object_mut()) {
         body.remove("meta");

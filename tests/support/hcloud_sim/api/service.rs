@@ -72,7 +72,10 @@ impl Service {
         if let Some(body) = reply.body.as_ref().filter(|_| fault != Fault::Lost) {
             stats.observe(now, body);
         }
-        let quota = quota.unwrap_or_else(|empty| empty);
+        let mut quota = quota.unwrap_or_else(|empty| empty);
+        if reply.status == 429 {
+            quota.remaining = 0; // also when a fault says so
+        }
         rendered(&reply, quota, state.calls)
     }
 

@@ -1,34 +1,34 @@
 //! Scripted faults: which call is hit, and by what.
-//!
-//! ```text
-//! SPEC  = RULE *( ";" RULE )
-//! RULE  = WHICH ":" FAULT [ "@" ( "before" | "after" ) ]
-//! WHICH = CALLS | METHOD " " PATH [ "#" CALLS ]
-//! CALLS = RANGE *( "," RANGE )
-//! RANGE = N | N "-" M | N "-" | "*"
-//! FAULT = "error=" CODE | "status=" HTTP | "reset" | "garbage" | "delay=" TIME | "action=" CODE
-//! TIME  = N ( "ms" | "s" )
-//! ```
-//! Calls count from 1: all calls, or with METHOD and PATH (without `/v1`; `*` stands for one
-//! segment) those which match, all of them when no `#` follows. The first rule that hits wins.
-//! `before` and `after` say whether the fault strikes before the request has an effect, or after:
-//!
-//! | fault | what the client gets | when not said |
-//! |---|---|---|
-//! | `error=CODE` | the API's error of that code, with its HTTP status | before |
-//! | `status=HTTP` | that status with a gateway's HTML page | before |
-//! | `reset` | a TCP reset | before |
-//! | `garbage` | status 200 and a body that is no JSON | after |
-//! | `delay=TIME` | the true answer, so much later in real time | after |
-//! | `action=CODE` | a true answer whose action ends in an error | |
-//!
-//! `7:reset@after; POST /servers/*/actions/create_image#1:error=conflict; 20-:status=502`
 
 use std::time::Duration;
 
 use super::super::wire::Code;
 
 /// Rules, and how often each has counted.
+///
+/// ```text
+/// SPEC  = RULE *( ";" RULE )
+/// RULE  = WHICH ":" FAULT [ "@" ( "before" | "after" ) ]
+/// WHICH = CALLS | METHOD " " PATH [ "#" CALLS ]
+/// CALLS = RANGE *( "," RANGE )
+/// RANGE = N | N "-" M | N "-" | "*"
+/// FAULT = "error=" CODE | "status=" HTTP | "reset" | "garbage" | "delay=" TIME | "action=" CODE
+/// TIME  = N ( "ms" | "s" )
+/// ```
+/// Calls count from 1: all calls, or with METHOD and PATH (without `/v1`; `*` stands for one
+/// segment) those which match, all of them when no `#` follows. The first rule that hits wins.
+/// `before` and `after` say whether the fault strikes before the request has an effect, or after:
+///
+/// | fault | what the client gets | when not said |
+/// |---|---|---|
+/// | `error=CODE` | the API's error of that code, with its HTTP status | before |
+/// | `status=HTTP` | that status with a gateway's HTML page | before |
+/// | `reset` | a TCP reset | before |
+/// | `garbage` | status 200 and a body that is no JSON | after |
+/// | `delay=TIME` | the true answer, so much later in real time | after |
+/// | `action=CODE` | a true answer whose action ends in an error | |
+///
+/// `7:reset@after; POST /servers/*/actions/create_image#1:error=conflict; 20-:status=502`
 #[derive(Debug, Clone, Default)]
 pub struct Faults(Vec<Rule>);
 
@@ -66,7 +66,7 @@ pub(super) enum When {
 }
 
 impl Faults {
-    /// Parses a SPEC; the grammar stands in the module's documentation. Empty: no faults.
+    /// Parses a SPEC. An empty one has no faults.
     ///
     /// # Errors
     /// A message naming the rule that cannot be understood.
