@@ -1,7 +1,6 @@
 //! Simulated guests: a builder plays its stages, every other server just runs.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use cloudd_core::cloud_init::{CloudConfig, WriteFile};
 use cloudd_tests::hcloud_sim::{Contents, GuestScript};
 use serde_json::{Value, json};
 
@@ -9,11 +8,13 @@ use super::client::{Project, server};
 
 /// User data as cloudd sends it, for a volume.
 fn user_data(volume: u64, context: &str) -> String {
+    let volume = format!("/dev/disk/by-id/scsi-0HC_Volume_{volume}");
     let env = format!(
-        "CLOUDD_BUILD='ab12cd34ef'\nCLOUDD_VOLUME='/dev/disk/by-id/scsi-0HC_Volume_{volume}'\nCLOUDD_CONTEXT='{context}'\n"
+        "CLOUDD_BUILD='ab12cd34ef'\nCLOUDD_VOLUME='{volume}'\nCLOUDD_CONTEXT='{context}'\n"
     );
-    let files = json!({"write_files": [{"path": "/var/lib/cloudd/env", "content": STANDARD.encode(env), "encoding": "b64"}]});
-    STANDARD.encode(format!("#cloud-config\n{files}"))
+    let file = WriteFile::new("/var/lib/cloudd/env", env).permissions(0o600);
+    let config = CloudConfig::new().write_file(file).render();
+    config.expect("user data").gzip_base64()
 }
 
 /// A builder with a volume, running; its id.
