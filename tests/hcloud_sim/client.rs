@@ -169,3 +169,11 @@ pub(crate) fn ids(list: &Value) -> Vec<u64> {
     let entries = list.as_array().expect("a list");
     entries.iter().map(|entry| entry["id"].as_u64().expect("an id")).collect()
 }
+
+/// Status and progress of an action.
+pub(crate) async fn action(project: &Project, action: &Value) -> (String, u64) {
+    let answer = project.get(&format!("/actions/{}", action["id"])).await;
+    let action = &answer.ok()["action"];
+    let status = action["status"].as_str().expect("a status").to_owned();
+    (status, action["progress"].as_u64().expect("a number"))
+}

@@ -11,4 +11,5 @@ mod quotas;
 mod record;
 mod shape;
 mod stats;
+mod storage;
 mod validation;
