@@ -1,1 +1,28 @@
 #![doc = include_str!("../README.md")]
+
+mod base;
+mod builder;
+mod channel;
+mod disk;
+mod error;
+mod event_loop;
+mod from_image;
+mod host;
+mod image;
+mod in_use;
+mod provider;
+mod record;
+mod records;
+mod seed;
+mod session;
+mod settings;
+mod upload;
+mod vm;
+mod volume;
+mod xml;
+
+pub use base::BaseImage;
+pub use builder::LibvirtBuilder;
+pub use from_image::VmOptions;
+pub use provider::Libvirt;
+pub use settings::{Accel, Cpu, DiskCache, Network};

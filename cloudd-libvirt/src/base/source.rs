@@ -1,0 +1,193 @@
+//! The bytes of a base image: a file that is hashed, or a download.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use cloudd_core::install::Sha256Digest;
+use cloudd_core::provider::{Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::OPERATION;
+use super::head::{HEAD, Head};
+use crate::error::invalid;
+use crate::host::blocking;
+
+const DOWNLOAD: &str = "download base image";
+
+/// Hashes of files, kept as long as the files do not change: a base image is asked for often.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FileHashes(Arc<Mutex<HashMap<FileKey, (String, Head)>>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileKey {
+    path: PathBuf,
+    length: u64,
+    modified: SystemTime,
+}
+
+impl FileHashes {
+    /// The SHA-256 of a file, and what its first bytes say.
+    pub(crate) async fn of(&self, path: &Path) -> Result<(String, Head)> {
+        let (known, path) = (Arc::clone(&self.0), path.to_owned());
+        blocking(move || {
+            let unreadable = |error: io::Error| {
+                let message = format!("cannot be read: {error}");
+                invalid(OPERATION, message).on(path.display()).because(error)
+            };
+            let mut file = File::open(&path).map_err(unreadable)?;
+            let metadata = file.metadata().map_err(unreadable)?;
+            if !metadata.is_file() {
+                return Err(invalid(OPERATION, "not a file").on(path.display()));
+            }
+            let key = FileKey {
+                path: path.clone(),
+                length: metadata.len(),
+                modified: metadata.modified().map_err(unreadable)?,
+            };
+            if let Some(hash) = known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+                return Ok(hash.clone());
+            }
+            let mut first = Vec::with_capacity(HEAD);
+            (&mut file).take(HEAD as u64).read_to_end(&mut first).map_err(unreadable)?;
+            let head = Head::read(&first, Some(key.length))
+                .map_err(|why| invalid(OPERATION, &why).on(path.display()).because(why.clone()))?;
+            let mut hasher = Sha256::new();
+            hasher.update(&first);
+            io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+            let hash = (Sha256Digest::from(hasher).to_string(), head);
+            known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, hash.clone());
+            Ok(hash)
+        })
+        .await?
+    }
+}
+
+fn client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("cloudd/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(30))
+        // Between two pieces; the whole may take as long as it takes.
+        .read_timeout(Duration::from_secs(60))
+        .build()
+        .map_err(|error| {
+            Error::new(ErrorKind::Internal, DOWNLOAD).message("no HTTP client").because(error)
+        })
+}
+
+/// Asks for a download; an answer other than success is an error that names it.
+async fn request(url: &str, range: Option<String>) -> Result<reqwest::Response> {
+    let mut request = client()?.get(url);
+    if let Some(range) = range {
+        request = request.header(reqwest::header::RANGE, range);
+    }
+    let response = request.send().await.map_err(|error| lost(url, error))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let kind = if status.is_server_error() || status.as_u16() == 429 {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::InvalidInput
+    };
+    Err(Error::new(kind, DOWNLOAD).on(url).message(format_args!("the server answers {status}")))
+}
+
+fn lost(url: &str, error: reqwest::Error) -> Error {
+    // The URL is the resource already, and may hold a user's token in its query.
+    let error = error.without_url();
+    Error::new(ErrorKind::Connection, DOWNLOAD).on(url).message(&error).because(error)
+}
+
+/// What the first bytes of a download say, without loading the rest.
+pub(super) async fn remote_head(url: &str) -> Result<Head> {
+    let mut response = request(url, Some(format!("bytes=0-{}", HEAD - 1))).await?;
+    let length = if response.status() == reqwest::StatusCode::PARTIAL_CONTENT {
+        total_length(&response)
+    } else {
+        response.content_length()
+    };
+    let mut first = Vec::new();
+    while first.len() < HEAD {
+        match response.chunk().await.map_err(|error| lost(url, error))? {
+            Some(chunk) => first.extend_from_slice(&chunk),
+            None => break,
+        }
+    }
+    first.truncate(HEAD);
+    Head::read(&first, length).map_err(|why| invalid(OPERATION, &why).on(url).because(why.clone()))
+}
+
+/// The number after the slash of `Content-Range: bytes 0-511/12345`.
+fn total_length(response: &reqwest::Response) -> Option<u64> {
+    let range = response.headers().get(reqwest::header::CONTENT_RANGE)?.to_str().ok()?;
+    range.rsplit_once('/')?.1.parse().ok()
+}
+
+/// A download that is read by a thread that blocks, while it comes in.
+pub(super) struct Download {
+    pub(super) length: Option<u64>,
+    pub(super) reader: PipeReader,
+}
+
+/// How many pieces may wait to be written.
+const AHEAD: usize = 16;
+
+pub(super) async fn download(url: &str) -> Result<Download> {
+    let mut response = request(url, None).await?;
+    let length = response.content_length();
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let url = url.to_owned();
+    tokio::spawn(async move {
+        loop {
+            let piece = match response.chunk().await {
+                Ok(Some(bytes)) => Piece::Bytes(bytes.to_vec()),
+                Ok(None) => Piece::End,
+                Err(error) => Piece::Lost(lost(&url, error)),
+            };
+            let last = !matches!(piece, Piece::Bytes(_));
+            // The reader has given up, if this fails.
+            if sender.send(piece).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    Ok(Download { length, reader: PipeReader { receiver, rest: io::Cursor::default() } })
+}
+
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+    Lost(Error),
+}
+
+/// The reading end. A sender that disappears is an error, never the end of the data.
+pub(super) struct PipeReader {
+    receiver: mpsc::Receiver<Piece>,
+    rest: io::Cursor<Vec<u8>>,
+}
+
+impl Read for PipeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.rest.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            match self.receiver.blocking_recv() {
+                Some(Piece::Bytes(bytes)) => self.rest = io::Cursor::new(bytes),
+                Some(Piece::End) => {
+                    self.receiver.close();
+                    return Ok(0);
+                }
+                Some(Piece::Lost(error)) => return Err(io::Error::other(error)),
+                None => return Err(io::Error::other("the download was given up")),
+            }
+        }
+    }
+}

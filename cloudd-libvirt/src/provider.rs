@@ -1,0 +1,304 @@
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cloudd_core::guest::GuestChannel;
+use cloudd_core::provider::{
+    Architecture, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, Labels, Offer,
+    PowerState, Provider, Reporter, Requirements, Resource, ResourceId, Result, Selector, Vm, VmId,
+    VmSpec, Volume, VolumeId, VolumeSpec,
+};
+use cloudd_core::wait::{self, Pace};
+
+use crate::base::{self, FileHashes};
+use crate::builder::LibvirtBuilder;
+use crate::channel::EventLog;
+use crate::error::invalid;
+use crate::host::Host;
+use crate::record::RecordKind;
+use crate::session::Session;
+use crate::settings::Network;
+use crate::vm::NewVm;
+use crate::xml::metadata::VmRecord;
+
+/// A libvirt with a storage pool, local or remote, as a cloud to build images on.
+///
+/// Everything lies in the pool under names that say what it is: `NAME.volume.qcow2`,
+/// `VM.root.qcow2`, `IMAGE.qcow2`, with the labels in JSON files beside them and, for VMs, in the
+/// `<metadata>` of the domain.
+#[derive(Debug)]
+pub struct Libvirt {
+    pub(crate) host: Arc<Host>,
+    pub(crate) hashes: FileHashes,
+    pub(crate) architecture: Architecture,
+    pub(crate) capabilities: Capabilities,
+}
+
+impl Libvirt {
+    /// A libvirt by its connection URI, such as `qemu:///system` or
+    /// `qemu+ssh://root@host/system?keyfile=/home/me/.ssh/id`.
+    ///
+    /// Over ssh the `ssh` program is run, without a terminal: key and host key must need no
+    /// question.
+    pub fn builder(uri: impl Into<String>) -> LibvirtBuilder {
+        LibvirtBuilder::new(uri.into())
+    }
+
+    /// Deletes base images that cloudd has cached in the pool and that no disk begins with. Gives
+    /// their names.
+    ///
+    /// # Errors
+    /// Those of libvirt.
+    pub async fn prune_base_images(&self) -> Result<Vec<String>> {
+        self.host.call(Session::prune_base_images).await
+    }
+
+    /// All that a VM has printed on its console (`ttyS0`; `ttyAMA0` on Arm) in all its runs, as
+    /// far as virtlogd keeps it.
+    ///
+    /// # Errors
+    /// Those of libvirt; nothing printed and no such VM are no errors.
+    pub async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.console(&vm)).await
+    }
+}
+
+impl fmt::Display for Libvirt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "libvirt {} pool {}", self.host.config.uri, self.host.config.pool)
+    }
+}
+
+#[async_trait]
+impl Provider for Libvirt {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+        const CHECK: &str = "check libvirt";
+        let config = &self.host.config;
+        if requirements.architecture != self.architecture {
+            return Err(invalid(
+                CHECK,
+                format_args!(
+                    "{} was asked for, and this provider is set up for {}",
+                    requirements.architecture, self.architecture
+                ),
+            ));
+        }
+        let (accel, network) = (config.accel, config.network.clone());
+        let architecture = self.architecture;
+        self.host
+            .call(move |session| {
+                session.machine_kind(accel, architecture)?;
+                match &network {
+                    Network::Default => session.check_network("default"),
+                    Network::Named(name) => session.check_network(name),
+                    Network::User | Network::Bridge(_) => Ok(()),
+                }
+            })
+            .await?;
+        let Some(base) = &config.base else {
+            return Err(invalid(CHECK, "no base image is given")
+                .hint("Libvirt::builder(…).base_image(BaseImage::path(…))"));
+        };
+        let resolved = base::resolve(&self.host, &self.hashes, base).await?;
+        let smallest = requirements.volume_size.max(resolved.size);
+        let root = requirements.root_size.unwrap_or(smallest);
+        if root < resolved.size {
+            return Err(invalid(
+                CHECK,
+                format_args!(
+                    "a root disk of {root} is smaller than the base image of {}",
+                    resolved.size
+                ),
+            )
+            .on(base));
+        }
+        if root < requirements.volume_size {
+            return Err(invalid(
+                CHECK,
+                format_args!(
+                    "a root disk of {root} is smaller than the volume of {}",
+                    requirements.volume_size
+                ),
+            ));
+        }
+        Ok(Offer::new(resolved.identity.to_string(), root))
+    }
+
+    async fn prepare(&self, _: &Requirements, offer: &Offer, reporter: &Reporter) -> Result<()> {
+        match &self.host.config.base {
+            Some(base) => base::prepare(&self.host, base, &offer.base, reporter).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
+        check_name("create volume", &spec.name)?;
+        let spec = spec.clone();
+        self.host.call(move |session| session.create_disk(&spec)).await
+    }
+
+    async fn create_vm(&self, spec: &VmSpec, _: &Reporter) -> Result<Vm> {
+        const CREATE: &str = "create VM";
+        check_name(CREATE, &spec.name)?;
+        let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
+        self.host
+            .call(move |session| {
+                if let Some(made) = session.made_before(&spec.name, &spec.labels)? {
+                    return Ok(made);
+                }
+                if session.record(RecordKind::Volume, spec.volume.id.as_str())?.is_none() {
+                    return Err(
+                        Error::new(ErrorKind::NotFound, "attach volume").on(&spec.volume.id)
+                    );
+                }
+                let root = session.root_disk(&spec.offer.base, spec.offer.root_size)?;
+                let new = NewVm {
+                    name: &spec.name,
+                    labels: &spec.labels,
+                    architecture: spec.requirements.architecture,
+                    root: &root,
+                    memory: config.memory,
+                    cpus: config.cpus,
+                    volume: Some(spec.volume.id.as_str()),
+                    user_data: Some(&spec.user_data),
+                    context: spec.media.as_ref().map(|media| &media.archive),
+                };
+                session.create_vm(&config, new)?;
+                existing(session.vm(&spec.name)?, CREATE, &spec.name)
+            })
+            .await
+    }
+
+    async fn start_vm(&self, vm: &VmId, _: &Reporter) -> Result<()> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.start_vm(&vm)).await
+    }
+
+    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.stop_vm(&vm)).await
+    }
+
+    async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.vm(&vm)).await
+    }
+
+    async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
+        // Asking libvirt is cheap, and seconds matter at the end of a build.
+        wait::until("wait for power-off of", vm, Pace::QUICK, || async {
+            match self.vm(vm).await?.map(|vm| vm.state) {
+                Some(PowerState::Off) => Ok(Some(())),
+                Some(PowerState::Stuck(reason)) => Err(wait::stuck(vm, &reason)),
+                Some(_) => Ok(None),
+                None => Err(wait::vanished(vm)),
+            }
+        })
+        .await
+    }
+
+    async fn open_channel(&self, vm: &VmId) -> Result<Option<Box<dyn GuestChannel>>> {
+        if !self.capabilities.channel {
+            return Ok(None);
+        }
+        let name = vm.to_string();
+        existing(self.vm(vm).await?, "open channel to VM", &name)?;
+        Ok(Some(Box::new(EventLog::new(Arc::clone(&self.host), name))))
+    }
+
+    async fn create_image(
+        &self,
+        vm: &VmId,
+        spec: &ImageSpec,
+        reporter: &Reporter,
+    ) -> Result<Image> {
+        let (vm, spec, reporter) = (vm.to_string(), spec.clone(), reporter.clone());
+        self.host.call(move |session| session.create_image(&vm, &spec, &reporter)).await
+    }
+
+    async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
+        let image = image.to_string();
+        self.host.call(move |session| session.image(&image)).await
+    }
+
+    async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
+        let (resource, labels) = (resource.clone(), labels.clone());
+        self.host.call(move |session| session.set_labels(&resource, &labels)).await
+    }
+
+    async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        let selector = selector.clone();
+        self.host
+            .call(move |session| {
+                let mut found = session.resources()?;
+                found.retain(|resource| selector.matches(&resource.labels));
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn delete(&self, resource: &ResourceId) -> Result<()> {
+        let resource = resource.clone();
+        self.host
+            .call(move |session| match &resource {
+                ResourceId::Vm(id) => session.delete_vm(id.as_str()),
+                ResourceId::Volume(id) => session.delete_disk(id.as_str()),
+                ResourceId::Image(id) => session.delete_image(id.as_str()),
+                // None of ours, so it does not exist.
+                _ => Ok(()),
+            })
+            .await
+    }
+}
+
+impl Session {
+    fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
+        const LABEL: &str = "label";
+        let (kind, name) = match resource {
+            ResourceId::Vm(id) => {
+                let (domain, record) = self.existing_domain(LABEL, id.as_str())?;
+                let labels = record.labels.merged(labels);
+                return self.write_vm_record(&domain, id.as_str(), &VmRecord { labels, ..record });
+            }
+            ResourceId::Volume(id) => (RecordKind::Volume, id.as_str()),
+            ResourceId::Image(id) => (RecordKind::Image, id.as_str()),
+            _ => return Err(Error::new(ErrorKind::NotFound, LABEL).on(resource)),
+        };
+        let mut record = self
+            .record(kind, name)?
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, LABEL).on(resource))?;
+        record.labels = record.labels.merged(labels);
+        self.write_record(&record)
+    }
+
+    fn resources(&self) -> Result<Vec<Resource>> {
+        let vms = self.vms()?;
+        let mut all: Vec<_> =
+            vms.into_iter().map(|(name, labels)| Resource::new(VmId::new(name), labels)).collect();
+        all.extend(self.records()?.into_iter().filter_map(|record| match record.kind {
+            RecordKind::Volume => Some(Resource::new(VolumeId::new(record.name), record.labels)),
+            RecordKind::Image => Some(Resource::new(ImageId::new(record.name), record.labels)),
+            // Shared by builds, of none of them.
+            RecordKind::Base => None,
+        }));
+        Ok(all)
+    }
+}
+
+pub(crate) fn existing(vm: Option<Vm>, operation: &str, name: &str) -> Result<Vm> {
+    vm.ok_or_else(|| Error::new(ErrorKind::NotFound, operation).on(name))
+}
+
+/// Names become names of files and of hosts.
+pub(crate) fn check_name(operation: &str, name: &str) -> Result<()> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !name.is_empty() && name.len() <= 63 && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(invalid(operation, format_args!("{name:?} is not a name: expected 1 to 63 of a-z, 0-9, -")))
+}

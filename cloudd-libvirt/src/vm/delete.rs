@@ -1,0 +1,86 @@
+//! Unmaking a VM: its volumes first, the domain, which is its record, last.
+
+use cloudd_core::provider::{Error, ErrorKind, Result};
+use virt::domain::Domain;
+use virt_sys as sys;
+
+use super::VmFiles;
+use crate::error::{During, found};
+use crate::session::{Driver, Session};
+use crate::xml::metadata::{VmRecord, VmRecordState};
+
+const DELETE: &str = "delete VM";
+
+/// How many logs virtlogd keeps of each that it rotates away; its default is three.
+const ROTATED: u32 = 9;
+
+impl Session {
+    /// Running or not, whole or half made; one that does not exist is success.
+    pub(crate) fn delete_vm(&self, name: &str) -> Result<()> {
+        let lookup = Domain::lookup_by_name(&self.connection, name);
+        let Some(domain) = found(lookup).during(DELETE, name)? else {
+            return self.delete_vm_volumes(name);
+        };
+        let Some(record) = self.vm_record(&domain, name)? else {
+            // It may have vanished since.
+            if found(domain.is_active()).during(DELETE, name)?.is_none() {
+                return self.delete_vm_volumes(name);
+            }
+            return Err(Error::new(ErrorKind::Unauthorized, DELETE)
+                .on(name)
+                .message("this domain is not cloudd's"));
+        };
+        let deleting = VmRecord { state: VmRecordState::Deleting, ..record };
+        match self.write_vm_record(&domain, name, &deleting) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => result?,
+        }
+        if let Err(error) = domain.destroy()
+            && found(domain.is_active()).during(DELETE, name)? == Some(true)
+        {
+            return Err(error).during(DELETE, name);
+        }
+        self.delete_vm_volumes(name)?;
+        let everything = match self.driver {
+            Driver::Qemu => {
+                sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                    | sys::VIR_DOMAIN_UNDEFINE_NVRAM
+                    | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            }
+            Driver::Test => 0,
+        };
+        found(domain.undefine_flags(everything)).during(DELETE, name).map(drop)
+    }
+
+    fn delete_vm_volumes(&self, name: &str) -> Result<()> {
+        let files = VmFiles(name);
+        if let Some(root) = self.volume(&files.root())? {
+            // Somebody may have built upon the disk of this VM by hand.
+            let path = root.get_path().during(DELETE, name)?;
+            self.ensure_unused(DELETE, &path, Some(name))?;
+        }
+        for file in files.all() {
+            self.delete_volume(&file)?;
+        }
+        self.delete_rotated(name)
+    }
+
+    /// Logs that virtlogd has rotated away came into the pool without libvirt's knowledge.
+    fn delete_rotated(&self, name: &str) -> Result<()> {
+        if self.driver == Driver::Test {
+            return Ok(());
+        }
+        self.refresh_pool()?;
+        let files = VmFiles(name);
+        for log in [files.console_log(), files.events_log()] {
+            for number in 0..ROTATED {
+                let rotated = format!("{log}.{number}");
+                if self.volume(&rotated)?.is_none() {
+                    break;
+                }
+                self.delete_volume(&rotated)?;
+            }
+        }
+        Ok(())
+    }
+}
