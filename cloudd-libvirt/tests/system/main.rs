@@ -1,0 +1,12 @@
+//! Against a real libvirt with a real QEMU, and guests of 512 bytes that live for a second.
+//!
+//! `tests/machine/libvirtd.sh start` sets up what is needed: a libvirt at `CLOUDD_TEST_URI`
+//! (`qemu:///system`) with the storage pool `CLOUDD_TEST_POOL` (`cloudd-tests`).
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#![expect(clippy::print_stderr, reason = "what a test could not delete is told to who ran it")]
+
+mod contract;
+mod events;
+mod life;
+mod support;

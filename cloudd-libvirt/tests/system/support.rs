@@ -1,0 +1,188 @@
+//! A provider with a guest of our own, and the cleaning up after each test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use cloudd_core::provider::{
+    Architecture, BuildId, ImageSpec, Labels, Provider, Reporter, Requirements, Selector, Size, Vm,
+    VmSpec, Volume, VolumeSpec, keys,
+};
+use cloudd_libvirt::{Accel, BaseImage, DiskCache, Libvirt, LibvirtBuilder};
+
+/// The disk that guests begin with, and how much of it the boot sector needs.
+pub(crate) const BASE_SIZE: usize = 4 << 20;
+
+pub(crate) fn uri() -> String {
+    std::env::var("CLOUDD_TEST_URI").unwrap_or_else(|_| "qemu:///system".to_owned())
+}
+
+pub(crate) fn pool() -> String {
+    std::env::var("CLOUDD_TEST_POOL").unwrap_or_else(|_| "cloudd-tests".to_owned())
+}
+
+/// What a guest does beside greeting; see `guest.S`.
+pub(crate) struct Guest(pub(crate) &'static [&'static str]);
+
+pub(crate) const POWERS_OFF: Guest = Guest(&[]);
+pub(crate) const STAYS_ON: Guest = Guest(&["STAY=1"]);
+
+impl Guest {
+    /// The boot sector, assembled.
+    pub(crate) fn assemble(&self, dir: &Path) -> Vec<u8> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/guest.S");
+        let (object, binary) = (dir.join("guest.o"), dir.join("guest.bin"));
+        let mut assembler = Command::new("as");
+        assembler.arg("--32").arg(source).arg("-o").arg(&object);
+        for symbol in self.0 {
+            assembler.args(["--defsym", symbol]);
+        }
+        assert!(assembler.status().unwrap().success());
+        let linked = Command::new("ld")
+            .args(["-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-o"])
+            .args([&binary, &object])
+            .status();
+        assert!(linked.unwrap().success());
+        let bytes = std::fs::read(binary).unwrap();
+        assert_eq!(bytes.len(), 512);
+        bytes
+    }
+
+    /// A raw disk that begins with it.
+    pub(crate) fn disk(&self, dir: &Path) -> PathBuf {
+        let mut disk = self.assemble(dir);
+        disk.resize(BASE_SIZE, 0);
+        let path = dir.join("base.img");
+        std::fs::write(&path, disk).unwrap();
+        path
+    }
+}
+
+/// One test's own build on the libvirt of the tests.
+pub(crate) struct Bench {
+    pub(crate) provider: Arc<Libvirt>,
+    pub(crate) build: BuildId,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+pub(crate) fn builder() -> LibvirtBuilder {
+    Libvirt::builder(uri())
+        .pool(pool())
+        .accel(Accel::Tcg)
+        .memory(Size::mib(32))
+        .cpus(1)
+        .disk_cache(DiskCache::Unsafe)
+}
+
+/// Runs a test and deletes what it made, whether it succeeds or not.
+pub(crate) async fn with_guest<F, Fut>(guest: Guest, test: F)
+where
+    F: FnOnce(Arc<Bench>) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let dir = tempfile::tempdir().unwrap();
+    let base = guest.disk(dir.path());
+    let provider = builder()
+        .base_image(BaseImage::path(base))
+        .connect()
+        .await
+        .unwrap_or_else(|error| panic!("{error}\nset up by tests/machine/libvirtd.sh start"));
+    with_provider(dir, provider, test).await;
+}
+
+pub(crate) async fn with_provider<F, Fut>(dir: tempfile::TempDir, provider: Libvirt, test: F)
+where
+    F: FnOnce(Arc<Bench>) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let bench = Arc::new(Bench { provider: Arc::new(provider), build: BuildId::random(), dir });
+    let outcome = tokio::spawn(test(Arc::clone(&bench))).await;
+    bench.clean_up().await;
+    if let Err(error) = outcome {
+        std::panic::resume_unwind(error.into_panic());
+    }
+}
+
+impl Bench {
+    pub(crate) fn name(&self) -> String {
+        format!("cloudd-{}", self.build)
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        let pairs = [(keys::BUILD, self.build.as_str()), (keys::NAME, "system-test")];
+        Labels::from_provider(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
+    }
+
+    pub(crate) fn requirements(&self) -> Requirements {
+        Requirements::new(Architecture::X86_64, Size::mib(16))
+    }
+
+    pub(crate) async fn volume(&self) -> Volume {
+        let spec = VolumeSpec::new(self.name(), Size::mib(16), self.labels());
+        self.provider.create_volume(&spec, &Reporter::silent()).await.unwrap()
+    }
+
+    pub(crate) async fn vm_spec(&self, volume: Volume) -> VmSpec {
+        let requirements = self.requirements();
+        let offer = self.provider.check(&requirements).await.unwrap();
+        self.provider.prepare(&requirements, &offer, &Reporter::silent()).await.unwrap();
+        let user_data = b"#cloud-config\n{}\n".to_vec();
+        VmSpec::new(self.name(), self.labels(), requirements, offer, volume, user_data)
+    }
+
+    pub(crate) async fn vm(&self) -> Vm {
+        let volume = self.volume().await;
+        let spec = self.vm_spec(volume).await;
+        self.provider.create_vm(&spec, &Reporter::silent()).await.unwrap()
+    }
+
+    pub(crate) async fn started_vm(&self) -> Vm {
+        let vm = self.vm().await;
+        self.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
+        vm
+    }
+
+    /// A VM that has run and is off again.
+    pub(crate) async fn vm_that_ran(&self) -> Vm {
+        let vm = self.started_vm().await;
+        soon(self.provider.wait_vm_off(&vm.id)).await.unwrap();
+        vm
+    }
+
+    pub(crate) fn image_spec(&self) -> ImageSpec {
+        ImageSpec::new("system-test", "of a test", self.labels(), Architecture::X86_64)
+    }
+
+    async fn clean_up(&self) {
+        let mut found = self.provider.find(&Selector::build(&self.build)).await.unwrap_or_default();
+        found.sort_by_key(|resource| resource.id.deletion_rank());
+        for resource in found {
+            if let Err(error) = self.provider.delete(&resource.id).await {
+                eprintln!("left behind: {error}");
+            }
+        }
+        // The base images of the tests are of no use to anybody else.
+        let _ = self.provider.prune_base_images().await;
+    }
+
+    /// The names of the volumes in the pool that have this build's id in them.
+    pub(crate) fn volumes(&self) -> Vec<String> {
+        let listed = virsh(&["vol-list", &pool()]);
+        let names = listed.lines().filter_map(|line| line.split_whitespace().next());
+        names.filter(|name| name.contains(self.build.as_str())).map(str::to_owned).collect()
+    }
+}
+
+/// Runs virsh and gives what it prints.
+pub(crate) fn virsh(arguments: &[&str]) -> String {
+    let output = Command::new("virsh").args(["-q", "-c", &uri()]).args(arguments).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "virsh {arguments:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What should take seconds, and gets two minutes on a busy machine.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    let limit = std::time::Duration::from_secs(120);
+    tokio::time::timeout(limit, future).await.expect("not done within two minutes")
+}
