@@ -164,7 +164,7 @@ TABLE
     as_root chroot "$tree" dpkg-query --show >"$work/$1.packages"
     # Of two that make the same image at once, the later wins, and both have a whole one.
     as_root install -m 0644 "$work/$1.packages" "$cache/$1.packages"
-    as_root cp "$work/$1.qcow2" "$cache/$1.qcow2.$$"
+    as_root install -m 0644 "$work/$1.qcow2" "$cache/$1.qcow2.$$"
     as_root mv "$cache/$1.qcow2.$$" "$cache/$1.qcow2"
 }
 
@@ -180,6 +180,8 @@ make_images() {
     trap 'as_root rm -rf "$work"' EXIT
     trap 'exit 1' INT TERM HUP
     tree=$work/root
+    # Those of earlier versions, when nothing has used them for a while.
+    as_root find "$cache" -maxdepth 1 -name 'builder-*' -mtime +14 -delete
     say "making $release with $(printf '%s\n' "$packages" | grep -c .) packages and what they need (3 minutes)"
     root_file_system
     disk "builder-dracut-$key"
@@ -191,4 +193,5 @@ make_images() {
 if [ ! -e "$image" ] || [ -n "${FRESH-}" ]; then
     make_images
 fi
+as_root touch "$image"
 echo "$image"
