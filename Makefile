@@ -12,7 +12,9 @@ help: ## list the targets
 
 .PHONY: quickstart
 quickstart: setup ## build an image on the local libvirt with live progress, then boot it
-	@$(machine)/run.sh $(cargo) run --locked -p cloudd-examples --features libvirt --example quickstart_libvirt
+	@mkdir -p .cache/hello && cp examples/containers/hello/* /bin/busybox .cache/hello/
+	@$(machine)/run.sh $(cargo) run --locked -p cloudd-examples --features libvirt \
+		--example quickstart_libvirt -- --context .cache/hello
 
 .PHONY: test
 test: ## everything that CI runs: setup, lint, unit, e2e

@@ -98,7 +98,8 @@ impl Installer {
     }
 }
 
-/// A container without any base image whose entrypoint is this script, run by a static busybox.
+/// A container without any base image whose entrypoint is this script, run by a static busybox,
+/// whose shell knows its other commands without any path.
 /// It sees the builder's root file system at `/host`.
 ///
 /// # Panics
@@ -109,8 +110,6 @@ pub fn shell_container(script: &str) -> Context {
     let context = Context::new(
         "FROM scratch\n\
          COPY . /\n\
-         ENV PATH=/bin\n\
-         RUN [\"/bin/busybox\", \"--install\", \"/bin\"]\n\
          LABEL RUN=\"podman run --rm --privileged --network=host -v /dev:/dev -v /:/host IMAGE\"\n\
          ENTRYPOINT [\"/bin/busybox\", \"sh\", \"/install\"]\n",
     );

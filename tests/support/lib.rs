@@ -4,3 +4,4 @@ pub mod boot_sector;
 pub mod containers;
 pub mod hcloud_sim;
 pub mod installer;
+pub mod lab;

@@ -28,10 +28,13 @@ impl PoweredOff {
         let deadline = run.builder.deadlines.image;
         let image = run.call_within("make image of VM", &vm.id, deadline, create).await?;
         run.created(image.id.clone());
-        if image.status == ImageStatus::Available {
-            return Ok(image);
-        }
-        let available = run.provider.wait_image(&image.id, &reporter);
+        let available = async {
+            match image.status {
+                ImageStatus::Available => Ok(image),
+                _ => run.provider.wait_image(&image.id, &reporter).await,
+            }
+        };
+        // Cancelled while the image was made: it goes, too.
         run.wait("image", run.builder.deadlines.image, available).await
     }
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -196,12 +197,13 @@ pub(super) struct Sink {
     name: String,
     begun: Instant,
     events: Option<mpsc::Sender<BuildEvent>>,
-    skipped: std::sync::Arc<AtomicU64>,
+    skipped: Arc<AtomicU64>,
     pub(super) cancelled: CancellationToken,
 }
 
 impl Sink {
     const UNREAD: usize = 4096;
+    const BETWEEN_PROGRESS: Duration = Duration::from_millis(500);
 
     /// A build that nobody accompanies.
     pub(super) fn alone(build: BuildId, name: &str) -> Self {
@@ -210,7 +212,7 @@ impl Sink {
             name: name.to_owned(),
             begun: Instant::now(),
             events: None,
-            skipped: std::sync::Arc::default(),
+            skipped: Arc::default(),
             cancelled: CancellationToken::new(),
         }
     }
@@ -249,10 +251,20 @@ impl Sink {
         self.send(Update::Note { message: message.into() });
     }
 
-    /// Passes on what a provider reports.
+    /// Passes on what a provider reports; of progress, so much as a reader can follow.
     pub(super) fn reporter(&self) -> Reporter {
         let sink = self.clone();
+        let quiet_until = Mutex::new(Instant::now());
         Reporter::new(move |report| {
+            if let Report::Progress { done, total, .. } = &report
+                && Some(*done) != *total
+            {
+                let mut quiet = quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+                if Instant::now() < *quiet {
+                    return;
+                }
+                *quiet = Instant::now() + Self::BETWEEN_PROGRESS;
+            }
             sink.send(match report {
                 Report::Progress { what, done, total } => Update::Progress { what, done, total },
                 Report::Percent { what, percent } => Update::Percent { what, percent },

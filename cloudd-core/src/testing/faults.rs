@@ -28,13 +28,23 @@ pub struct Faulty<P> {
     fault: Fault,
     calls: AtomicUsize,
     observe: Box<dyn Fn(usize, &'static str) + Send + Sync>,
+    alter_spec: Box<dyn Fn(&mut VolumeSpec) + Send + Sync>,
+    alter_volume: Box<dyn Fn(&mut Volume) + Send + Sync>,
 }
 
 impl<P> Faulty<P> {
     /// `inner`, with `fault` at call `at`.
     #[must_use]
     pub fn new(inner: P, at: usize, fault: Fault) -> Self {
-        Self { inner, at, fault, calls: AtomicUsize::new(0), observe: Box::new(|_, _| {}) }
+        Self {
+            inner,
+            at,
+            fault,
+            calls: AtomicUsize::new(0),
+            observe: Box::new(|_, _| {}),
+            alter_spec: Box::new(|_| {}),
+            alter_volume: Box::new(|_| {}),
+        }
     }
 
     /// `inner` without any fault, to count calls.
@@ -50,6 +60,23 @@ impl<P> Faulty<P> {
         observe: impl Fn(usize, &'static str) + Send + Sync + 'static,
     ) -> Self {
         self.observe = Box::new(observe);
+        self
+    }
+
+    /// Creates other volumes than it was asked for, such as larger ones.
+    #[must_use]
+    pub fn altering_spec(
+        mut self,
+        alter: impl Fn(&mut VolumeSpec) + Send + Sync + 'static,
+    ) -> Self {
+        self.alter_spec = Box::new(alter);
+        self
+    }
+
+    /// Says something else of a volume than is true, such as another device.
+    #[must_use]
+    pub fn altering_volume(mut self, alter: impl Fn(&mut Volume) + Send + Sync + 'static) -> Self {
+        self.alter_volume = Box::new(alter);
         self
     }
 
@@ -114,7 +141,12 @@ impl<P: Provider> Provider for Faulty<P> {
         self.call("prepare", self.inner.prepare(requirements, offer, reporter)).await
     }
     async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
-        self.call("create_volume", self.inner.create_volume(spec, reporter)).await
+        let mut spec = spec.clone();
+        (self.alter_spec)(&mut spec);
+        let create = self.inner.create_volume(&spec, reporter);
+        let mut volume = self.call("create_volume", create).await?;
+        (self.alter_volume)(&mut volume);
+        Ok(volume)
     }
     async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm> {
         self.call("create_vm", self.inner.create_vm(spec, reporter)).await

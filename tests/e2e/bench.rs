@@ -1,0 +1,195 @@
+//! Measurements, printed as tables: `make bench-e2e`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cloudd_core::guest::{Entry, StepState};
+use cloudd_core::image::{ImageBuilder, Phase, Update};
+use cloudd_core::provider::{
+    Architecture, BuildId, Labels, Provider, Reporter, Requirements, ResourceId, Size, VmSpec,
+    VolumeSpec, keys,
+};
+use cloudd_tests::installer::Installer;
+use cloudd_tests::lab::{Lab, Story, build_on};
+use cloudd_tests::original;
+
+const DISK: Size = Size::gib(10);
+const MEBIBYTES: usize = 64;
+
+/// One build, measured.
+struct Measured {
+    total: Duration,
+    story: Story,
+    /// Bytes of the volume that the guest had read when stage 2 began, and when it ended.
+    read: (u64, u64),
+    written: u64,
+}
+
+async fn measure(lab: &Lab, entry: Entry) -> Measured {
+    let installer = Installer::new(MEBIBYTES);
+    let context = installer.context();
+    let builder = ImageBuilder::new(format!("bench-{entry}"), context.container())
+        .volume_size(DISK)
+        .root_size(DISK)
+        .entry(entry);
+    let reads = Reads::default();
+    let begun = Instant::now();
+    let (result, story) = build_on(&*lab.libvirt, &builder, |event, _| match &event.update {
+        Update::Created { resource: ResourceId::Vm(vm) } => reads.watch(lab, vm.as_str()),
+        Update::Armed { .. } => reads.stage2_begins(),
+        Update::Phase { phase: Phase::Image } => reads.stop(),
+        _ => {}
+    })
+    .await;
+    let total = begun.elapsed();
+    let image = result.unwrap();
+    lab.libvirt.delete(&image.id.into()).await.unwrap();
+    Measured { total, story, read: reads.get(), written: installer.written() }
+}
+
+/// Asks libvirt, again and again while a domain lives, how much its guest has read of the volume:
+/// afterwards nobody knows.
+#[derive(Default)]
+struct Reads {
+    now: Arc<Mutex<u64>>,
+    at_stage2: Mutex<u64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reads {
+    fn watch(&self, lab: &Lab, domain: &str) {
+        let (lab, domain) = (lab.observer(), domain.to_owned());
+        let (now, stop) = (self.now.clone(), self.stop.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                if let Some(read) = lab.volume_bytes_read(&domain) {
+                    *now.lock().unwrap() = read;
+                }
+                std::thread::sleep(Duration::from_millis(500));
+            }
+        });
+    }
+
+    fn stage2_begins(&self) {
+        *self.at_stage2.lock().unwrap() = *self.now.lock().unwrap();
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> (u64, u64) {
+        (*self.at_stage2.lock().unwrap(), *self.now.lock().unwrap())
+    }
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Steps of the guest with their durations, in order.
+fn steps(story: &Story) -> Vec<(String, Duration)> {
+    let mut steps = Vec::new();
+    for event in &story.0 {
+        let Update::Step { step, state: StepState::Start, .. } = event.update else { continue };
+        let end = story.0.iter().find(|end| {
+            matches!(&end.update, Update::Step { step: s, state: StepState::End, .. } if *s == step)
+        });
+        let end = end.map_or(event.at, |end| end.at);
+        steps.push((format!("  {step}"), end.saturating_sub(event.at)));
+    }
+    steps
+}
+
+fn rows(measured: &Measured) -> Vec<(String, Duration)> {
+    let phases = measured.story.phases();
+    let phases = phases.iter().map(|(phase, took)| (phase.to_string(), *took));
+    phases
+        .chain(steps(&measured.story))
+        .chain([("whole build".to_owned(), measured.total)])
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bench_the_three_ways_into_stage_2() {
+    let lab = Lab::new().await;
+    let mut columns = Vec::new();
+    for entry in [Entry::Exitrd, Entry::Kexec, Entry::Reboot] {
+        columns.push((entry, measure(&lab, entry).await));
+    }
+    println!(
+        "\nAn image of {MEBIBYTES} MiB and more, disks of {DISK}; seconds by the host's clock"
+    );
+    print!("{:<14}", "");
+    columns.iter().for_each(|(entry, _)| print!("{:>10}", entry.to_string()));
+    println!();
+    let tables: Vec<_> = columns.iter().map(|(_, measured)| rows(measured)).collect();
+    for (name, _) in &tables[0] {
+        print!("{name:<14}");
+        for table in &tables {
+            match table.iter().find(|(row, _)| row == name) {
+                Some((_, took)) => print!("{:>10.1}", took.as_secs_f64()),
+                None => print!("{:>10}", "-"),
+            }
+        }
+        println!();
+    }
+    for (entry, measured) in &columns {
+        let (from, to) = measured.read;
+        let ratio = (to - from) as f64 / measured.written as f64;
+        println!(
+            "{entry}: the container wrote {} bytes, stage 2 read {} of the volume: {ratio:.3} ×",
+            measured.written,
+            to - from
+        );
+        assert!(ratio <= 1.1, "stage 2 reads more than was written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bench_against_the_pipeline_of_the_original() {
+    let lab = Lab::new().await;
+    let ours = measure(&lab, Entry::default()).await;
+    let original = the_original(&lab).await;
+    let ratio = ours.total.as_secs_f64() / original.as_secs_f64();
+    println!(
+        "\nwhole build: {:.0} s, the original's pipeline on the same base, container and disks: \
+         {:.0} s; ratio {ratio:.3}",
+        ours.total.as_secs_f64(),
+        original.as_secs_f64()
+    );
+    assert!(ratio <= 0.25, "not four times as fast as the original");
+}
+
+/// Runs the pipeline of the original up to its power-off, which is all it reports.
+async fn the_original(lab: &Lab) -> Duration {
+    let installer = Installer::new(MEBIBYTES);
+    let build = BuildId::random();
+    let mut labels = Labels::new();
+    labels.insert(keys::BUILD, build.as_str()).unwrap();
+    let (provider, silent) = (&lab.libvirt, Reporter::silent());
+    let mut requirements = Requirements::new(Architecture::X86_64, DISK);
+    requirements.root_size = Some(DISK);
+    let offer = provider.check(&requirements).await.unwrap();
+    provider.prepare(&requirements, &offer, &silent).await.unwrap();
+
+    let begun = Instant::now();
+    let name = format!("cloudd-{build}");
+    let spec = VolumeSpec::new(&name, DISK, labels.clone());
+    let volume = provider.create_volume(&spec, &silent).await.unwrap();
+    let (user_data, media) = original::user_data(&installer.context());
+    let mut spec = VmSpec::new(&name, labels, requirements, offer, volume.clone(), user_data);
+    spec.media = Some(media);
+    let vm = provider.create_vm(&spec, &silent).await.unwrap();
+    provider.start_vm(&vm.id, &silent).await.unwrap();
+    let off = provider.wait_vm_off(&vm.id);
+    let off = tokio::time::timeout(Duration::from_secs(60 * 60), off).await;
+    let took = begun.elapsed();
+    provider.delete(&vm.id.into()).await.unwrap();
+    provider.delete(&volume.id.into()).await.unwrap();
+    off.expect("the original's pipeline ends within an hour").unwrap();
+    took
+}

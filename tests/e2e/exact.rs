@@ -1,0 +1,72 @@
+//! The image is exactly what the container wrote, and it boots.
+
+use std::fs;
+
+use cloudd_core::guest::Entry;
+use cloudd_core::image::{ImageBuilder, Update};
+use cloudd_core::provider::{BuildId, ImageStatus, Provider, Size, keys};
+use cloudd_tests::installer::Installer;
+use cloudd_tests::lab::{Lab, assert_same_disk};
+
+const DISK: Size = Size::gib(10);
+
+/// Builds by one way into stage 2 and holds the image against what the container wrote.
+async fn the_image_is_exact_and_boots(entry: Entry) {
+    let lab = Lab::new().await;
+    let installer = Installer::new(16);
+    let context = installer.context();
+    let builder = ImageBuilder::new(format!("exact-{entry}"), context.container())
+        .volume_size(DISK)
+        .root_size(DISK)
+        .entry(entry);
+    let (result, story) = lab.build(&builder).await;
+    let image = result.unwrap();
+
+    assert_eq!(image.status, ImageStatus::Available);
+    assert_eq!(image.disk_size, DISK);
+    assert!(story.logged("writing to /dev/"), "the container's output is missing");
+    let armed = story.when(|update| matches!(update, Update::Armed { entry: e } if *e == entry));
+    assert!(armed.is_some(), "stage 2 was entered another way");
+
+    let path = lab.image_path(&image.id);
+    let expected = tempfile::NamedTempFile::new().unwrap();
+    installer.write_expected(expected.path(), DISK.as_bytes(), DISK.as_bytes()).unwrap();
+    assert_same_disk(&path, expected.path());
+    let bytes = fs::read(&path).unwrap();
+    let marker = installer.marker().as_bytes();
+    assert!(
+        !bytes.windows(marker.len()).any(|window| window == marker),
+        "the image holds what stood on the builder's root disk"
+    );
+    let compact = Size::bytes(installer.written() * 2);
+    assert!(bytes.len() as u64 <= compact.as_bytes(), "{} bytes for an image", bytes.len());
+
+    let console = lab.boot(&image.id).await;
+    assert!(console.contains(installer.nonce()), "the console says {console:?}");
+
+    let build = BuildId::try_from(image.labels.value(keys::BUILD).unwrap().to_owned()).unwrap();
+    let ours = lab.resources_of(&build);
+    assert!(
+        ours.iter().all(|name| name.contains(image.id.as_str())),
+        "more than the image: {ours:?}"
+    );
+    let found = lab.libvirt.image(&image.id).await.unwrap().unwrap();
+    assert_eq!(found.labels.value(keys::NAME), Some(format!("exact-{entry}").as_str()));
+    lab.libvirt.delete(&image.id.clone().into()).await.unwrap();
+    assert_eq!(lab.resources_of(&build), [""; 0], "something is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_the_image_is_exactly_what_the_container_wrote_and_boots() {
+    the_image_is_exact_and_boots(Entry::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_entered_by_kexec_the_image_is_exact_and_boots() {
+    the_image_is_exact_and_boots(Entry::Kexec).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_entered_by_reboot_the_image_is_exact_and_boots() {
+    the_image_is_exact_and_boots(Entry::Reboot).await;
+}

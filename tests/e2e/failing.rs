@@ -1,0 +1,141 @@
+//! Installs that fail end within seconds of the fact, with a named error and the last log lines,
+//! and leave nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudd_core::guest::{Entry, FailureReason};
+use cloudd_core::image::{BuildError, Cause, ImageBuilder, Update};
+use cloudd_core::provider::{ResourceId, Size};
+use cloudd_core::testing::Faulty;
+use cloudd_libvirt::Libvirt;
+use cloudd_tests::containers::Context;
+use cloudd_tests::installer::shell_container;
+use cloudd_tests::lab::{Lab, Story, build_on};
+
+/// Builds, and gives the error after making sure that nothing is left.
+async fn fails(lab: &Lab, builder: &ImageBuilder) -> (BuildError, Story) {
+    let (result, story) = lab.build(builder).await;
+    let error = result.unwrap_err();
+    nothing_is_left(lab, &error);
+    (error, story)
+}
+
+fn nothing_is_left(lab: &Lab, error: &BuildError) {
+    assert_eq!(error.left(), [], "{error}");
+    assert_eq!(lab.resources_of(error.build()), [""; 0]);
+}
+
+fn reason(error: &BuildError) -> (&FailureReason, Option<i32>) {
+    let Cause::Guest { reason, exit, .. } = error.cause() else { panic!("{error}") };
+    (reason, *exit)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_container_that_exits_3_is_reported_with_its_code_and_its_last_words() {
+    let lab = Lab::new().await;
+    let context = shell_container("echo about to give up >&2; exit 3");
+    let (error, story) = fails(&lab, &lab.builder("exit-3", context.container())).await;
+    assert_eq!(reason(&error), (&FailureReason::ContainerFailed, Some(3)));
+    assert!(error.log_tail().iter().any(|line| line.contains("about to give up")), "{error}");
+    let said = story.when(
+        |update| matches!(update, Update::Log { line, .. } if line.contains("about to give up")),
+    );
+    let ended = story.0.last().map(|event| event.at).unwrap_or_default();
+    let late = ended - said.unwrap();
+    println!("the error came {late:?} after the container's last line, teardown included");
+    assert!(late < Duration::from_secs(30), "{late:?} is no matter of seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_failing_podman_build_is_reported_with_its_output() {
+    let lab = Lab::new().await;
+    let context =
+        Context::new("FROM scratch\nCOPY no-such-file /\nLABEL RUN=\"podman run IMAGE\"\n");
+    let (error, _) = fails(&lab, &lab.builder("no-build", context.container())).await;
+    assert_eq!(reason(&error).0, &FailureReason::BuildFailed);
+    assert!(error.log_tail().iter().any(|line| line.contains("no-such-file")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_an_image_without_run_label_is_reported_before_anything_is_run() {
+    let lab = Lab::new().await;
+    // What the base is, and so whether it has the label, is known only to the builder.
+    let context = Context::new("ARG BASE=scratch\nFROM $BASE\nCOPY Containerfile /\n");
+    let container = context.container().run_label_inherited();
+    let (error, _) = fails(&lab, &lab.builder("no-label", container)).await;
+    assert_eq!(reason(&error).0, &FailureReason::RunLabelMissing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_container_that_writes_nothing_is_reported() {
+    let lab = Lab::new().await;
+    let context = shell_container("echo nothing to do");
+    let (error, _) = fails(&lab, &lab.builder("nothing", context.container())).await;
+    assert_eq!(reason(&error).0, &FailureReason::NothingWritten);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_without_dracut_the_ways_that_need_it_are_refused_by_name() {
+    let lab = Lab::with_base("CLOUDD_TEST_BASE_NODRACUT").await;
+    let context = shell_container("echo never run");
+    let builder = lab.builder("no-dracut", context.container()).entry(Entry::Reboot);
+    let (error, _) = fails(&lab, &builder).await;
+    assert_eq!(reason(&error).0, &FailureReason::DracutMissing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
+    let lab = Lab::new().await;
+    let context = shell_container("echo started; sleep 600");
+    let builder = lab.builder("destroyed", context.container());
+    let mut destroyed = None;
+    let mut domain = String::new();
+    let (result, story) = build_on(&*lab.libvirt, &builder, |event, _| match &event.update {
+        Update::Created { resource: ResourceId::Vm(vm) } => {
+            domain = vm.to_string();
+        }
+        Update::Log { line, .. } if line.contains("started") => {
+            let _ = lab.virsh(&["destroy", &domain]);
+            destroyed = Some(event.at);
+        }
+        _ => {}
+    })
+    .await;
+    let error = result.unwrap_err();
+    assert!(matches!(error.cause(), Cause::PoweredOffEarly { .. }), "{error}");
+    nothing_is_left(&lab, &error);
+    let took = story.0.last().unwrap().at - destroyed.unwrap();
+    assert!(took < Duration::from_secs(30), "{took:?}");
+}
+
+/// Builds on a provider that does not do as it is told.
+async fn fails_on(lab: &Lab, provider: Faulty<Arc<Libvirt>>, builder: &ImageBuilder) -> BuildError {
+    let (result, _) = build_on(&provider, builder, |_, _| {}).await;
+    let error = result.unwrap_err();
+    nothing_is_left(lab, &error);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_volume_larger_than_the_root_disk_is_refused_before_the_container_runs() {
+    let lab = Lab::new().await;
+    let context = shell_container("echo never run");
+    let provider =
+        Faulty::never(lab.libvirt.clone()).altering_spec(|spec| spec.size = Size::gib(11));
+    let builder = lab.builder("too-large", context.container()).root_size(Size::gib(10));
+    let error = fails_on(&lab, provider, &builder).await;
+    assert_eq!(reason(&error).0, &FailureReason::ImageTooLarge);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_a_volume_that_does_not_appear_is_named() {
+    let lab = Lab::new().await;
+    let context = shell_container("echo never run");
+    let missing = "/dev/disk/by-id/virtio-not-there";
+    let provider = Faulty::never(lab.libvirt.clone())
+        .altering_volume(move |volume| volume.device = missing.into());
+    let error = fails_on(&lab, provider, &lab.builder("no-volume", context.container())).await;
+    assert_eq!(reason(&error).0, &FailureReason::VolumeMissing);
+    assert!(error.to_string().contains(missing), "{error}");
+}

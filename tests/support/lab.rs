@@ -1,0 +1,238 @@
+//! A real libvirt to build on, set up by `tests/machine`, and what can be seen of it from outside.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloudd_core::image::{BuildError, BuildEvent, ImageBuilder, Phase, Update};
+use cloudd_core::install::InstallContainer;
+use cloudd_core::provider::{BuildId, Image, ImageId, Provider, Size};
+use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};
+
+/// libvirt, as the environment describes it.
+#[derive(Debug)]
+pub struct Lab {
+    /// The provider under test.
+    pub libvirt: Arc<Libvirt>,
+    uri: String,
+    pool: String,
+}
+
+impl Lab {
+    /// Connects.
+    ///
+    /// # Panics
+    /// When the environment is not that of `make e2e`, or libvirt cannot be reached.
+    pub async fn new() -> Self {
+        Self::with_base("CLOUDD_TEST_BASE").await
+    }
+
+    /// Connects, with the builder base image that this environment variable names.
+    ///
+    /// # Panics
+    /// As [`Lab::new`].
+    pub async fn with_base(variable: &str) -> Self {
+        let uri = environment("CLOUDD_TEST_URI");
+        let pool = environment("CLOUDD_TEST_POOL");
+        let libvirt = Libvirt::builder(&uri)
+            .pool(&pool)
+            .base_image(BaseImage::path(environment(variable)))
+            .connect()
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"));
+        Self { libvirt: Arc::new(libvirt), uri, pool }
+    }
+
+    /// A build with a small volume, for tests that do not look at sizes.
+    #[must_use]
+    pub fn builder(&self, name: &str, container: InstallContainer) -> ImageBuilder {
+        ImageBuilder::new(name, container).volume_size(Size::gib(1))
+    }
+
+    /// Builds, prints the story as it happens, and gives it with the outcome.
+    pub async fn build(&self, builder: &ImageBuilder) -> (Result<Image, BuildError>, Story) {
+        build_on(&*self.libvirt, builder, |_, _| {}).await
+    }
+
+    /// Starts a VM from an image, waits until it goes off by itself, and gives what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be started, or is not off within two minutes.
+    pub async fn boot(&self, image: &ImageId) -> String {
+        let vm = self.libvirt.start_vm_from(image, VmOptions::new()).await;
+        let vm = vm.unwrap_or_else(|error| panic!("{error:?}"));
+        let off = self.libvirt.wait_vm_off(&vm.id);
+        let off = tokio::time::timeout(Duration::from_secs(120), off).await;
+        let console = self.libvirt.console(&vm.id).await;
+        let deleted = self.libvirt.delete(&vm.id.into()).await;
+        let console = String::from_utf8_lossy(&console.expect("a console")).into_owned();
+        assert!(matches!(off, Ok(Ok(()))), "{off:?}; the console says {console:?}");
+        deleted.expect("a VM that is off can be deleted");
+        console
+    }
+
+    /// What libvirt itself lists of a build, whose id is in every name: domains and volumes.
+    ///
+    /// # Panics
+    /// When virsh fails.
+    #[must_use]
+    pub fn resources_of(&self, build: &BuildId) -> Vec<String> {
+        let domains = self.virsh(&["list", "--all", "--name"]);
+        let volumes = self.virsh(&["vol-list", "--pool", &self.pool]);
+        let names = domains.lines().chain(volumes.lines()).filter_map(first_word);
+        names.filter(|name| name.contains(build.as_str())).map(str::to_owned).collect()
+    }
+
+    /// The same libvirt for a thread that only looks.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer { uri: self.uri.clone() }
+    }
+
+    /// Where the disk of an image lies.
+    ///
+    /// # Panics
+    /// When virsh fails, or there is no such disk.
+    #[must_use]
+    pub fn image_path(&self, image: &ImageId) -> PathBuf {
+        let volumes = self.virsh(&["vol-list", "--pool", &self.pool]);
+        let mut names = volumes.lines().filter_map(first_word);
+        let disk = names.find(|name| name.contains(image.as_str()) && name.ends_with(".qcow2"));
+        let disk = disk.unwrap_or_else(|| panic!("no disk of image {image} in\n{volumes}"));
+        self.virsh(&["vol-path", "--pool", &self.pool, disk]).trim().into()
+    }
+
+    /// Runs virsh, the view from outside.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn virsh(&self, arguments: &[&str]) -> String {
+        run(Command::new("virsh").args(["-q", "-c", &self.uri]).args(arguments))
+    }
+}
+
+/// Looks at domains from outside.
+#[derive(Debug)]
+pub struct Observer {
+    uri: String,
+}
+
+impl Observer {
+    /// Bytes that the guest of a domain has read from the volume so far.
+    #[must_use]
+    pub fn volume_bytes_read(&self, domain: &str) -> Option<u64> {
+        let stats = self.try_virsh(&["domstats", "--block", domain])?;
+        let of = |key: &str| -> BTreeMap<String, String> {
+            let fields = stats.lines().filter_map(|line| line.trim().split_once('='));
+            fields
+                .filter_map(|(name, value)| {
+                    let number = name.strip_prefix("block.")?.strip_suffix(key)?;
+                    Some((number.to_owned(), value.to_owned()))
+                })
+                .collect()
+        };
+        let (paths, read) = (of(".path"), of(".rd.bytes"));
+        let (number, _) = paths.iter().find(|(_, path)| path.contains("volume"))?;
+        read.get(number)?.parse().ok()
+    }
+
+    fn try_virsh(&self, arguments: &[&str]) -> Option<String> {
+        let output =
+            Command::new("virsh").args(["-q", "-c", &self.uri]).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// Builds on any provider, telling the story as it happens; `watch` sees each event as it comes.
+pub async fn build_on(
+    provider: &dyn Provider,
+    builder: &ImageBuilder,
+    mut watch: impl FnMut(&BuildEvent, &cloudd_core::image::CancelHandle),
+) -> (Result<Image, BuildError>, Story) {
+    let (build, control) = builder.build_with_control(provider);
+    let (mut events, cancel) = (control.events, control.cancel);
+    let mut story = Story::default();
+    let listen = async {
+        while let Some(event) = events.next().await {
+            println!("{:7.1} {:?}", event.at.as_secs_f64(), event.update);
+            watch(&event, &cancel);
+            story.0.push(event);
+        }
+    };
+    let (result, ()) = tokio::join!(build, listen);
+    println!("{result:?}");
+    (result, story)
+}
+
+/// The events of a build.
+#[derive(Debug, Default)]
+pub struct Story(pub Vec<BuildEvent>);
+
+impl Story {
+    /// When the guest reported this step's beginning or end for the first time.
+    #[must_use]
+    pub fn when(&self, wanted: impl Fn(&Update) -> bool) -> Option<Duration> {
+        self.0.iter().find(|event| wanted(&event.update)).map(|event| event.at)
+    }
+
+    /// How long each phase took, in order.
+    #[must_use]
+    pub fn phases(&self) -> Vec<(Phase, Duration)> {
+        let begun: Vec<_> = self
+            .0
+            .iter()
+            .filter_map(|event| match event.update {
+                Update::Phase { phase } => Some((phase, event.at)),
+                _ => None,
+            })
+            .collect();
+        let end = self.0.last().map(|event| event.at).unwrap_or_default();
+        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([end]);
+        begun.iter().zip(ends).map(|((phase, at), end)| (*phase, end.saturating_sub(*at))).collect()
+    }
+
+    /// Whether some line of the log contains this text.
+    #[must_use]
+    pub fn logged(&self, text: &str) -> bool {
+        self.0.iter().any(|event| match &event.update {
+            Update::Log { line, .. } => line.contains(text),
+            _ => false,
+        })
+    }
+}
+
+/// Whether two disk images hold the same, zeros after the end of the shorter included.
+///
+/// # Panics
+/// With qemu-img's words, when they differ.
+pub fn assert_same_disk(image: &Path, expected: &Path) {
+    run(Command::new("qemu-img")
+        .args(["compare", "-f", "qcow2", "-F", "raw"])
+        .args([image, expected]));
+}
+
+/// Runs a command to its end and gives what it printed.
+///
+/// # Panics
+/// With all it printed, when it fails.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; `make setup` installs what the tests need")
+    });
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{text}{errors}", output.status);
+    text
+}
+
+fn environment(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run this test by `make e2e`"))
+}
+
+fn first_word(line: &str) -> Option<&str> {
+    line.split_whitespace().next()
+}
