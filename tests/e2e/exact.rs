@@ -15,7 +15,8 @@ async fn the_image_is_exact_and_boots(entry: Entry) {
     let lab = Lab::new().await;
     let installer = Installer::new(16);
     let context = installer.context();
-    let builder = ImageBuilder::new(format!("exact-{entry}"), context.container())
+    let container = context.container().build_arg("ARGUMENT", "one").env("VARIABLE", "two $HOME");
+    let builder = ImageBuilder::new(format!("exact-{entry}"), container)
         .volume_size(DISK)
         .root_size(DISK)
         .entry(entry);
@@ -25,6 +26,7 @@ async fn the_image_is_exact_and_boots(entry: Entry) {
     assert_eq!(image.status, ImageStatus::Available);
     assert_eq!(image.disk_size, DISK);
     assert!(story.logged("writing to /dev/"), "the container's output is missing");
+    assert!(story.logged("sectors: one, two $HOME"), "argument and variable did not arrive");
     let armed = story.when(|update| matches!(update, Update::Armed { entry: e } if *e == entry));
     assert!(armed.is_some(), "stage 2 was entered another way");
 

@@ -70,7 +70,7 @@ impl Installer {
             "set -eu\n\
              volume=$1\n\
              sectors=$(blockdev --getsz \"$volume\")\n\
-             echo \"writing to $volume of $sectors sectors\"\n\
+             echo \"writing to $volume of $sectors sectors: $ARGUMENT, $VARIABLE\"\n\
              dd if=/start of=\"$volume\" bs=1M conv=notrunc\n\
              dd if=/middle of=\"$volume\" bs=512 seek={} conv=notrunc\n\
              dd if=/end of=\"$volume\" bs=512 seek=$((sectors - 1)) conv=notrunc\n\
@@ -109,6 +109,8 @@ pub fn shell_container(script: &str) -> Context {
     let busybox = fs::read("/bin/busybox").expect("a static busybox, which `make setup` installs");
     let context = Context::new(
         "FROM scratch\n\
+         ARG ARGUMENT\n\
+         ENV ARGUMENT=$ARGUMENT VARIABLE=overridden\n\
          COPY . /\n\
          LABEL RUN=\"podman run --rm --privileged --network=host -v /dev:/dev -v /:/host IMAGE\"\n\
          ENTRYPOINT [\"/bin/busybox\", \"sh\", \"/install\"]\n",

@@ -46,7 +46,6 @@ impl Lab {
     }
 
     /// A build with a small volume, for tests that do not look at sizes.
-    #[must_use]
     pub fn builder(&self, name: &str, container: InstallContainer) -> ImageBuilder {
         ImageBuilder::new(name, container).volume_size(Size::gib(1))
     }

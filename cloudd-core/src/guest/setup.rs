@@ -13,6 +13,9 @@ pub(crate) struct GuestSetup<'a> {
 /// Where the guest side lies, see `assets/README.md`.
 const DIRECTORY: &str = "/var/lib/cloudd";
 
+/// How the agent names the image that it builds.
+const BUILT_IMAGE: &str = "localhost/cloudd";
+
 /// The unit of the agent, and the only file elsewhere.
 const UNIT: (&str, &str) =
     ("/etc/systemd/system/cloudd.service", include_str!("../../assets/cloudd.service"));
@@ -48,6 +51,13 @@ impl GuestSetup<'_> {
         let build_args = self.container.build_args_file();
         if !build_args.is_empty() {
             config = config.write_file(file("build-args", build_args));
+        }
+        let base = match &self.delivery {
+            ContainerDelivery::Reference(reference) => reference,
+            _ => BUILT_IMAGE,
+        };
+        if let Some(layer) = self.container.env_containerfile(base) {
+            config = config.write_file(file("environment", layer));
         }
         if let ContainerDelivery::UserData(archive) = &self.delivery {
             // Only small archives come this way, and those are in memory.
