@@ -180,7 +180,7 @@ async fn the_original(lab: &Lab) -> Duration {
     let name = format!("cloudd-{build}");
     let spec = VolumeSpec::new(&name, DISK, labels.clone());
     let volume = provider.create_volume(&spec, &silent).await.unwrap();
-    let (user_data, media) = original::user_data(&installer.context());
+    let (user_data, media) = original::pipeline(&installer.context());
     let mut spec = VmSpec::new(&name, labels, requirements, offer, volume.clone(), user_data);
     spec.media = Some(media);
     let vm = provider.create_vm(&spec, &silent).await.unwrap();

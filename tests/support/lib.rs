@@ -5,3 +5,4 @@ pub mod containers;
 pub mod hcloud_sim;
 pub mod installer;
 pub mod lab;
+pub mod original;
