@@ -12,7 +12,7 @@ macro_rules! filter {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name {
             terms: Vec<(&'static str, String)>,
         }

@@ -2,7 +2,8 @@
 //!
 //! Reading path: `calls` makes requests, as values; `core` carries one out, through its handlers in
 //! order; `retry` and `quota` are what two of these handlers decide by; `adopt` creates at most once;
-//! `poll` asks for all builds at once what `actions` and `watch` wait for.
+//! `poll` asks for all builds at once what `actions` and `watch` wait for; `shared` reads for all
+//! builds at once the lists that each of them wants.
 
 mod actions;
 mod adopt;
@@ -24,6 +25,7 @@ mod redact;
 mod request;
 mod retry;
 mod servers;
+mod shared;
 mod ssh_keys;
 #[cfg(test)]
 mod testing;
@@ -51,6 +53,7 @@ pub use self::watch::{Hurry, ServerWatch};
 use self::actions::Actions;
 use self::core::Core;
 use self::poll::Poller;
+use self::shared::Lists;
 use self::watch::Servers;
 use crate::Error;
 
@@ -70,6 +73,7 @@ struct Shared {
     core: Arc<Core>,
     actions: Poller<Actions>,
     servers: Poller<Servers>,
+    lists: Lists,
 }
 
 impl Client {
@@ -92,7 +96,8 @@ impl Client {
         let core = Arc::new(core);
         let actions = Poller::new(Actions::new(Arc::clone(&core)), Arc::clone(&core));
         let servers = Poller::new(Servers::new(Arc::clone(&core)), Arc::clone(&core));
-        Self { shared: Arc::new(Shared { core, actions, servers }) }
+        let lists = Lists::new(&core);
+        Self { shared: Arc::new(Shared { core, actions, servers, lists }) }
     }
 
     /// What is left of the project's quota. `None` before the first answer, or if the API names no
