@@ -3,9 +3,9 @@
 # The caller sets: source, target, target_bytes, extents (file, see extents.awk), total (bytes in it), work (a directory
 # in RAM), and broken REASON MESSAGE, which does not return.
 #
-# The target is dealt with in windows of 32 MiB: each that holds an extent is put together in RAM, zeroes where the
-# source was not written, hashed and written. So few processes are started however many extents there are, the source
-# is read once and only where it was written, and reading back covers the gaps inside a window as well.
+# The target is dealt with in windows: up to 32 MiB around extents that lie close together, put together in RAM with
+# zeroes between them, hashed and written. So few processes are started however many extents there are, the source is
+# read once and only where it was written, and reading a window back covers its gaps as well.
 # All of it goes past the page cache (direct): nothing is read ahead, and what is verified is what the disk holds.
 
 mib=1048576
@@ -48,32 +48,11 @@ zero_range() { # OFFSET LENGTH
 zero_target() {
     offset=0
     while [ "$offset" -lt "$target_bytes" ]; do
-        least $((1024 * mib)) $((target_bytes - offset))
+        least $((4096 * mib)) $((target_bytes - offset))
         zero_range "$offset" "$least"
         offset=$((offset + least))
         progress zero "$offset" "$target_bytes"
     done
-}
-
-# Begins an empty window at $1.
-open_window() {
-    window=$1
-    least "$window_bytes" $((target_bytes - window))
-    window_end=$((window + least))
-    : >"$work/window"
-    try copy_failed dd if=/dev/null of="$work/window" bs=1 seek=$((window_end - window)) count=0 status=none
-}
-
-# Writes the window's blocks that are not zeroes: the rest of the target is zero already.
-close_window() {
-    [ -n "$window" ] || return 0
-    b2sum <"$work/window" >"$work/sum" &
-    try copy_failed dd if="$work/window" of="$target" bs=64K oflag=seek_bytes,direct seek="$window" \
-        conv=notrunc,sparse status=none
-    wait $! || broken copy_failed "b2sum failed"
-    read -r sum _ <"$work/sum"
-    echo "$window $((window_end - window)) $sum" >>"$work/windows"
-    progress copy "$copied" "$total"
 }
 
 copy_extents() {
@@ -82,40 +61,54 @@ copy_extents() {
     : >"$work/windows"
     while read -r offset length; do
         while [ "$length" -gt 0 ]; do
-            if [ -z "$window" ] || [ "$offset" -ge "$window_end" ]; then
+            if [ -z "$window" ] || [ "$offset" -gt $((window_end + mib)) ] ||
+                [ "$offset" -ge $((window + window_bytes)) ]; then
                 close_window
-                open_window $((offset / window_bytes * window_bytes))
+                window=$offset
             fi
-            least $((window_end - offset)) "$length"
+            least $((window + window_bytes - offset)) "$length"
             try copy_failed dd if="$source" of="$work/window" bs=1M skip="$offset" count="$least" \
                 iflag=skip_bytes,count_bytes,fullblock,direct oflag=seek_bytes seek=$((offset - window)) \
                 conv=notrunc status=none
             copied=$((copied + least))
             offset=$((offset + least))
             length=$((length - least))
+            window_end=$offset
         done
     done <"$extents"
     close_window
-    rm -f "$work/window"
     # An empty write with fsync: the disk's own cache is flushed, and an error it kept back is heard of.
     try copy_failed dd if=/dev/null of="$target" conv=notrunc,fsync status=none
+}
+
+# Writes the window's blocks that are not zeroes: the rest of the target is zero already.
+close_window() {
+    [ -n "$window" ] || return 0
+    b2sum <"$work/window" >"$work/sum" &
+    try copy_failed dd if="$work/window" of="$target" bs=256K oflag=seek_bytes,direct seek="$window" \
+        conv=notrunc,sparse status=none
+    wait $! || broken copy_failed "b2sum failed"
+    read -r sum _ <"$work/sum"
+    echo "$window $((window_end - window)) $sum" >>"$work/windows"
+    rm "$work/window"
+    progress copy "$copied" "$total"
 }
 
 # Fails unless the target's bytes there have this sum. A read that fails gives other bytes, so another sum.
 expect() { # OFFSET LENGTH SUM WHAT
     found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
         b2sum)
-    [ "${found%% *}" = "$3" ] || broken verify_failed "$4 at $1 of the target differ"
+    [ "${found%% *}" = "$3" ] || broken verify_failed "the target does not hold the $4 it should at $1"
 }
 
-# Samples both ends of a stretch without any extent: were the old disk's data still there, the backup partition table
-# would stand at the very end.
+# Samples both ends of a stretch between windows: were the old disk's data still there, the backup partition table would
+# stand at the very end.
 expect_zeroes() { # OFFSET END
     [ "$1" -lt "$2" ] || return 0
     least "$mib" $(($2 - $1))
     zeroes=$(dd if=/dev/zero bs="$least" count=1 status=none | b2sum)
-    expect "$1" "$least" "${zeroes%% *}" "bytes that must be zero"
-    expect $(($2 - least)) "$least" "${zeroes%% *}" "bytes that must be zero"
+    expect "$1" "$least" "${zeroes%% *}" "$least zero bytes"
+    expect $(($2 - least)) "$least" "${zeroes%% *}" "$least zero bytes"
 }
 
 verify_target() {

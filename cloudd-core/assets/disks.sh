@@ -55,7 +55,8 @@ mounts() {
     while read -r _ _ number _ point rest; do
         rest=${rest#* - } # optional fields end at the dash
         rest=${rest#* }   # file system type
-        case $rest in /dev/*) echo "$number ${rest%% *} $point" ;; esac
+        # printf, not echo: mount points are written with \040 for a blank, and some shells' echo would undo that.
+        case $rest in /dev/*) printf '%s\n' "$number ${rest%% *} $point" ;; esac
     done <"$proc/self/mountinfo"
 }
 

@@ -12,7 +12,6 @@ from=stage1
 extents=$run/extents
 trace=$lib/trace # on the disk: a line for every request can be more than /run holds
 state=$lib/state # survives a reboot: how far we came
-image=localhost/cloudd
 why=
 
 # shellcheck source=/dev/null # written by the host
@@ -30,6 +29,7 @@ start_writer() {
     mkfifo "$run/fifo" "$run/ack"
     exec 3<>"$run/fifo" # both ways: opening does not wait, and the writer never meets an end
     writer &
+    writer=$!
 }
 
 writer() {
@@ -62,7 +62,11 @@ fail() { # REASON EXIT MESSAGE
 reported=
 at_exit() {
     code=$?
-    [ -n "$reported" ] || fail internal $code "the agent ended unexpectedly"
+    if [ -z "$reported" ]; then
+        failed internal $code "the agent ended unexpectedly"
+        flush
+    fi
+    kill $writer
 }
 
 # Runs a command; its output becomes log events of this step, its exit code $code. Output may be anything: carriage
@@ -74,7 +78,7 @@ logged() {
     } |
         stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' |
         stdbuf -oL cut -b -1000 |
-        stdbuf -oL sed -E -e "/^Error: .*exit status [0-9]+$/w $run/status" -f "$lib/log.sed" \
+        stdbuf -oL sed -E -e "/Error: .*exit status [0-9]+$/w $run/status" -f "$lib/log.sed" \
             -e "s/.*/\"event\":\"log\",\"step\":\"$step\",\"line\":\"&\"/" >&3
     read -r code <"$run/code"
     return "$code"
@@ -161,7 +165,7 @@ fetch() {
     begin fetch
     if [ "$CLOUDD_CONTAINER" = reference ]; then
         image=$CLOUDD_REFERENCE
-        logged podman pull "$image" || fail pull_failed "$code" "podman pull $image"
+        logged podman pull "$image" || fail pull_failed "$code" "podman pull $image ended with $code"
     else
         fetch_context
     fi
@@ -197,10 +201,27 @@ fetch_context() {
 }
 
 build() {
-    [ "$CLOUDD_CONTAINER" = context ] || return 0
+    layer=$lib/env.Containerfile # the environment that the host wants the container to have
+    [ "$CLOUDD_CONTAINER" = context ] || [ -f "$layer" ] || return 0
     begin build
-    logged podman build -t "$image" "$lib/context" || fail build_failed "$code" "podman build"
+    if [ "$CLOUDD_CONTAINER" = context ]; then
+        set --
+        [ -z "${CLOUDD_CONTAINERFILE-}" ] || set -- -f "$lib/context/$CLOUDD_CONTAINERFILE"
+        if [ -f "$lib/build-args" ]; then
+            while IFS= read -r line; do set -- "$@" --build-arg "$line"; done <"$lib/build-args"
+        fi
+        podman_build "$@" "$lib/context"
+    fi
+    if [ -f "$layer" ]; then
+        mkdir -p "$run/empty"
+        podman_build -f "$layer" "$run/empty"
+    fi
     end
+}
+
+podman_build() {
+    image=localhost/cloudd
+    logged podman build -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
 }
 
 # podman compares the label's name without regard to case.

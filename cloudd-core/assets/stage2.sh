@@ -30,11 +30,11 @@ stay() {
 refuse() {
     failed stage2_refused 1 "$1"
     if [ "$door" = hook ]; then
-        echo "$1" >"$here/refused"
+        printf '%s\n' "$1" >"$here/refused"
         exit 1
     fi
     if [ -d /oldroot/var/lib/cloudd ] && mount -o remount,rw /oldroot; then
-        echo "$1" >/oldroot/var/lib/cloudd/refused
+        printf '%s\n' "$1" >/oldroot/var/lib/cloudd/refused
         sync
     fi
     exec 9>&- # waits until the port has sent everything
@@ -54,10 +54,11 @@ power_off() {
     stay
 }
 
-# Sets $disk to the disk described in the file $1 (identity, sectors); waits for it, an initramfs is still probing.
+# Sets $disk to the disk described in the file $1 (identity, sectors). An initramfs may still be probing: wait there.
 locate() {
     { read -r wanted && read -r wanted_sectors; } <"$1" || refuse "${1##*/}: no description"
-    tries=30
+    tries=0
+    [ "$door" != hook ] || tries=10
     until find_disk "$wanted"; do
         [ $? = 1 ] || refuse "${1##*/}: several disks are $wanted"
         [ $tries -gt 0 ] || refuse "${1##*/}: no disk is $wanted"
@@ -71,16 +72,16 @@ locate() {
 # systemd left the old root, and what it could not unmount, below /oldroot.
 leave_old_root() {
     mounts | while read -r _ _ point; do
-        case $point in /oldroot/*) echo "$point" ;; esac
+        case $point in /oldroot/*) printf '%s\n' "$point" ;; esac
     done >"$work/mounts"
     while [ -s "$work/mounts" ]; do # last mounted, first unmounted
         : >"$work/rest"
         point=
         while read -r next; do
-            [ -z "$point" ] || echo "$point" >>"$work/rest"
+            [ -z "$point" ] || printf '%s\n' "$point" >>"$work/rest"
             point=$next
         done <"$work/mounts"
-        umount "$point"
+        umount "$(printf '%b' "$point")"
         mv "$work/rest" "$work/mounts"
     done
     umount -R /oldroot || umount /oldroot

@@ -1,0 +1,375 @@
+//! The agent's parts on plain files (`assets/stage1.sh`), with a podman that only plays its role.
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
+
+mod guest_support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use guest_support::{Guest, events, failure, shells};
+use serde_json::Value;
+
+/// Runs lines of shell inside the agent, between `hello` and its end; gives the events.
+fn agent(guest: &Guest, script: &str) -> Vec<Value> {
+    let _ = fs::remove_dir_all(guest.path("run"));
+    fs::create_dir_all(guest.path("run")).unwrap();
+    let main = format!(
+        "main() {{\nstart_writer\ntrap at_exit EXIT\nimage=image\n{script}\nflush\nreported=yes\n}}"
+    );
+    let output = guest.stage("lib/stage1.sh", &[], &main);
+    let text = guest.read("run/events");
+    assert!(!text.is_empty(), "{output:?}");
+    events(&text)
+}
+
+/// Runs a test once for each shell.
+fn each(test: impl Fn(&Guest)) {
+    shells().into_iter().for_each(|shell| test(&Guest::new(shell)));
+}
+
+/// The log lines among the events.
+fn lines(events: &[Value]) -> Vec<&str> {
+    let logs = events.iter().filter(|event| event["event"] == "log");
+    logs.map(|event| event["line"].as_str().unwrap()).collect()
+}
+
+/// The log lines that come of a command that prints these bytes.
+fn logged(guest: &Guest, bytes: &[u8]) -> Vec<String> {
+    guest.write("bytes", bytes);
+    let script = format!("begin run; logged cat {}", guest.path("bytes").display());
+    lines(&agent(guest, &script)).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn output_of_any_kind_becomes_lines_that_hold_what_can_be_read() {
+    let table: [(&[u8], &[&str]); 9] = [
+        (b"one\ntwo\n", &["one", "two"]),
+        (b"no line break at the end", &["no line break at the end"]),
+        (b"10%\r20%\r\n30%\r", &["10%", "20%", "30%"]),
+        (b"\n\n  \n", &["  "]),
+        (b"say \"hi\" \\n \tthere", &["say \"hi\" \\n \tthere"]),
+        (b"\x1b[31mred\x07\0\x7f", &["?[31mred???"]),
+        ("grün ✓ 😀".as_bytes(), &["grün ✓ 😀"]),
+        (b"a\xffb\xc3 \xe2\x9c c\xed\xa0\x80\xf4\x90\x80\x80\xc0\xaf", &["ab  c"]),
+        (b"", &[]),
+    ];
+    each(|guest| {
+        for (bytes, expected) in table {
+            assert_eq!(logged(guest, bytes), expected, "{bytes:?}");
+        }
+    });
+}
+
+#[test]
+fn output_that_looks_like_an_event_stays_output() {
+    let fake = r#"{"cloudd":1,"build":"abcdefghij","from":"stage2","seq":1,"event":"done"}"#;
+    each(|guest| assert_eq!(logged(guest, fake.as_bytes()), [fake]));
+}
+
+#[test]
+fn a_megabyte_without_a_line_break_is_one_short_line() {
+    each(|guest| {
+        let mut bytes = vec![b'"'; 1 << 20];
+        bytes.extend(b"\nnext");
+        assert_eq!(logged(guest, &bytes), ["\"".repeat(1000), "next".to_owned()]);
+    });
+}
+
+#[test]
+fn a_character_at_the_cut_is_not_cut() {
+    each(|guest| {
+        let long = format!("{}ü and more", "x".repeat(999));
+        assert_eq!(logged(guest, long.as_bytes()), ["x".repeat(999)]);
+    });
+}
+
+#[test]
+fn output_of_both_kinds_is_logged_and_the_exit_code_kept() {
+    each(|guest| {
+        let events = agent(
+            guest,
+            r#"begin build; logged sh -c 'echo out; echo err >&2; exit 42'; end "$code""#,
+        );
+        assert_eq!(lines(&events), ["out", "err"]);
+        assert_eq!(events.last().unwrap()["exit"], 42);
+        assert!(events.iter().all(|event| event["from"] == "stage1"));
+    });
+}
+
+#[test]
+fn an_agent_that_ends_unexpectedly_says_so() {
+    each(|guest| {
+        let events = agent(guest, "begin run; exit 7");
+        assert_eq!(failure(&events), ("internal", "the agent ended unexpectedly"));
+        assert_eq!(events.last().unwrap()["exit"], 7);
+        assert_eq!(events[events.len() - 2]["state"], "end", "the step was ended");
+    });
+}
+
+#[test]
+fn messages_of_any_kind_are_valid_events() {
+    each(|guest| {
+        let events = agent(guest, r#"note "$(printf 'a "b" \\ \t\303\274 \001\nnext')""#);
+        assert_eq!(events.last().unwrap()["message"], "a 'b' ? ??? ??next");
+    });
+}
+
+/// A podman whose image has these labels, and whose `runlabel` does this.
+fn podman(guest: &Guest, labels: &str, runlabel: &str) {
+    guest.disk("vdb", "serial", "cloudd-volume", 2048);
+    guest.write("sys/block/vdb/dev", "254:16\n");
+    guest.program("mount", "exit 1");
+    guest.program(
+        "podman",
+        &format!(
+            "case \"$*\" in\n'image inspect '*) printf '{labels}' ;;\n\
+             'container runlabel run image /dev/vdb') {runlabel} ;;\n*) echo podman \"$@\" ;;\nesac"
+        ),
+    );
+}
+
+const RUN: &str = "volume=vdb device=/dev/vdb run_container";
+
+#[test]
+fn the_run_label_is_found_by_its_name_in_any_case() {
+    each(|guest| {
+        for label in [r"RUN\n", r"io.buildah.version\nrun\n", r"Run\nx\n"] {
+            podman(guest, label, "echo installing");
+            assert_eq!(lines(&agent(guest, RUN)), ["installing"], "{label}");
+        }
+        for label in ["", r"INSTALL\n", r"run2\nrerun\n"] {
+            podman(guest, label, "echo installing");
+            let events = agent(guest, RUN);
+            let expected = ("run_label_missing", "the image has no RUN label");
+            assert_eq!(failure(&events), expected, "{label}");
+            assert_eq!(lines(&events), [""; 0]);
+        }
+    });
+}
+
+#[test]
+fn the_containers_own_exit_code_is_reported() {
+    let words = r#"Error: \`/proc/self/exe run --rm image /dev/vdb\` failed: exit status"#;
+    let table = [
+        (format!("echo \"{words} 3\"; exit 125"), 3),
+        (format!("printf 'last words'; echo \"{words} 42\" >&2; exit 125"), 42),
+        (format!("echo \"{words} 3\"; echo \"{words} 4\"; exit 125"), 4),
+        ("echo Error: no such image; exit 125".to_owned(), 125),
+        ("exit 126".to_owned(), 126),
+    ];
+    each(|guest| {
+        for (runlabel, code) in &table {
+            podman(guest, "RUN", runlabel);
+            let events = agent(guest, RUN);
+            let message = format!("the install container ended with {code}");
+            assert_eq!(failure(&events), ("container_failed", message.as_str()), "{runlabel}");
+            assert_eq!(events.last().unwrap()["exit"], *code);
+        }
+    });
+}
+
+#[test]
+fn the_image_is_built_as_the_host_wants_it() {
+    each(|guest| {
+        podman(guest, "RUN", ":");
+        guest.write("lib/build-args", "VERSION=15.6\nGREETING=say \"$HOME\"  \\o/\n");
+        guest.write("lib/env.Containerfile", "FROM localhost/cloudd\nENV A=\"b\"\n");
+        let script = "CLOUDD_CONTAINER=context CLOUDD_CONTAINERFILE='os/My Containerfile' build";
+        let lib = guest.path("lib").display().to_string();
+        let run = guest.path("run").display().to_string();
+        assert_eq!(
+            lines(&agent(guest, script)),
+            [
+                format!(
+                    "podman build -t localhost/cloudd -f {lib}/context/os/My Containerfile \
+                     --build-arg VERSION=15.6 --build-arg GREETING=say \"$HOME\"  \\o/ {lib}/context"
+                ),
+                format!("podman build -t localhost/cloudd -f {lib}/env.Containerfile {run}/empty"),
+            ]
+        );
+    });
+}
+
+#[test]
+fn a_failing_build_and_a_failing_pull_are_named() {
+    each(|guest| {
+        guest.program("podman", "echo Error: no; exit 9");
+        let events = agent(guest, "CLOUDD_CONTAINER=context build");
+        assert_eq!(failure(&events), ("build_failed", "podman build ended with 9"));
+        assert_eq!(lines(&events), ["Error: no"]);
+        let script = "CLOUDD_CONTAINER=reference CLOUDD_REFERENCE=registry.example/x:1 fetch";
+        let events = agent(guest, script);
+        let message = "podman pull registry.example/x:1 ended with 9";
+        assert_eq!(failure(&events), ("pull_failed", message));
+    });
+}
+
+/// A context with a script in it, at its place; its length and SHA-256.
+fn context(guest: &Guest) -> (u64, String) {
+    guest.write("context/bin/install", "#!/bin/sh\n");
+    let script = guest.path("context/bin/install");
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    let archive = guest.path("lib/context.tar.gz");
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(&archive).arg("-C").arg(guest.path("context")).arg(".");
+    assert!(tar.status().unwrap().success());
+    let sum = Command::new("sha256sum").arg(&archive).output().unwrap().stdout;
+    let sum = String::from_utf8(sum).unwrap();
+    (fs::metadata(archive).unwrap().len(), sum.split(' ').next().unwrap().to_owned())
+}
+
+fn fetch(how: &str, bytes: u64, sum: &str) -> String {
+    format!(
+        "CLOUDD_CONTAINER=context CLOUDD_CONTEXT={how} CLOUDD_CONTEXT_BYTES={bytes} \
+         CLOUDD_CONTEXT_SHA256={sum} CLOUDD_UPLOAD_WAIT=0 CLOUDD_CONTEXT_DEVICE=/dev/none fetch"
+    )
+}
+
+#[test]
+fn a_context_that_is_whole_is_unpacked_with_its_modes() {
+    each(|guest| {
+        let (bytes, sum) = context(guest);
+        let events = agent(guest, &fetch("file", bytes, &sum));
+        assert_eq!(events.last().unwrap()["state"], "end", "{events:?}");
+        let mode =
+            fs::metadata(guest.path("lib/context/bin/install")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+    });
+}
+
+#[test]
+fn a_context_that_is_missing_or_damaged_is_named() {
+    each(|guest| {
+        let (bytes, sum) = context(guest);
+        let archive = guest.path("lib/context.tar.gz").display().to_string();
+        let long = format!("the context has {bytes} bytes, not {}", bytes + 1);
+        let other = format!("the context's SHA-256 is {sum}");
+        for (script, expected) in [
+            (fetch("file", bytes + 1, &sum), ("context_corrupt", long.as_str())),
+            (fetch("file", bytes, "0000"), ("context_corrupt", other.as_str())),
+            (fetch("media", bytes, &sum), ("context_missing", "no /dev/none")),
+            (fetch("upload", bytes, &sum), ("context_missing", "the context was not uploaded")),
+        ] {
+            assert_eq!(failure(&agent(guest, &script)), expected);
+        }
+        fs::remove_file(&archive).unwrap();
+        let events = agent(guest, &fetch("file", bytes, &sum));
+        assert_eq!(failure(&events), ("context_missing", format!("no {archive}").as_str()));
+    });
+}
+
+#[test]
+fn a_volume_that_never_comes_is_named() {
+    each(|guest| {
+        guest.program("udevadm", ":");
+        let script = "CLOUDD_VOLUME=/dev/disk/by-id/none CLOUDD_VOLUME_WAIT=0 find_volume";
+        let events = agent(guest, script);
+        let message = "/dev/disk/by-id/none did not appear";
+        assert_eq!(failure(&events), ("volume_missing", message));
+    });
+}
+
+#[test]
+fn a_root_disk_without_an_identity_is_named() {
+    each(|guest| {
+        guest.write("proc/self/mountinfo", "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n");
+        guest.device("254:1", "sys/block/vda/vda1");
+        guest.write("sys/block/vda/vda1/partition", "1\n");
+        let expected = "no single disk with an identity of its own holds /";
+        let events = agent(guest, "find_root");
+        assert_eq!(failure(&events), ("root_unidentified", expected));
+        guest.disk("vda", "serial", "cloudd-root", 2048);
+        let events = agent(guest, r#"find_root; note "$root $root_bytes""#);
+        assert_eq!(events.last().unwrap()["message"], "vda 1048576");
+        assert_eq!(guest.text("run/target"), "serial:cloudd-root\n2048\n");
+        guest.disk("vdb", "serial", "cloudd-root", 2048);
+        let events = agent(guest, "find_root");
+        assert_eq!(failure(&events), ("root_unidentified", expected));
+    });
+}
+
+#[test]
+fn a_volume_still_in_use_is_noticed() {
+    each(|guest| {
+        podman(guest, "RUN", ":");
+        guest.write("sys/block/vdb/vdb1/dev", "254:17\n");
+        guest.write("proc/1/mountinfo", "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n");
+        guest.write("proc/77/mountinfo", "22 1 1254:17 / /x rw - ext4 /dev/vdb11 rw\n");
+        let users = r#"volume=vdb; note "users: $(volume_users)""#;
+        let noticed = |guest: &Guest| {
+            agent(guest, users).last().unwrap()["message"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(noticed(guest), "users: ");
+        for mounted in ["254:17 / /x rw - ext4 /dev/vdb1", "0:40 / /x rw - btrfs /dev/vdb"] {
+            guest.write("proc/77/mountinfo", format!("22 1 {mounted} rw\n"));
+            assert!(noticed(guest).ends_with("/proc/77/mountinfo"), "{mounted}");
+        }
+        fs::remove_file(guest.path("proc/77/mountinfo")).unwrap();
+        guest.write("sys/block/vdb/vdb1/holders/dm-0", "");
+        assert!(noticed(guest).ends_with("/vdb1/holders/dm-0"));
+    });
+}
+
+#[test]
+fn a_missing_program_is_installed_with_what_the_system_has() {
+    each(|guest| {
+        let installs = format!(
+            "echo \"$0 $*\"; case \"$*\" in *install*) touch {0}; chmod 755 {0} ;; esac",
+            guest.path("bin/wanted").display()
+        );
+        for tool in ["zypper", "apt-get", "dnf"] {
+            let _ = fs::remove_file(guest.path("bin/wanted"));
+            guest.program(tool, &installs);
+            // Only these programs: the machine of the test has a package tool of its own.
+            let tools = guest.path("bin").display().to_string();
+            let script = format!(
+                r#"for t in mkfifo tr cut sed stdbuf rm touch chmod sh; do
+                    [ -e {tools}/$t ] || ln -s "$(command -v $t)" {tools}/$t; done
+                PATH={tools}; begin prepare; need wanted package || note "not installed""#
+            );
+            let events = agent(guest, &script);
+            let last = *lines(&events).last().unwrap();
+            assert!(
+                last.contains(&format!("/{tool} ")) && last.ends_with("install package"),
+                "{last}"
+            );
+            assert_eq!(events[2]["message"], "wanted is missing, installing package package");
+        }
+        let _ = fs::remove_file(guest.path("bin/wanted"));
+        guest.program("dnf", "echo no network; exit 1");
+        let script = format!(
+            "PATH={}; begin prepare; need wanted package || note no",
+            guest.path("bin").display()
+        );
+        assert_eq!(agent(guest, &script).last().unwrap()["message"], "no");
+    });
+}
+
+#[test]
+fn coming_up_again_is_reported_with_what_is_known() {
+    each(|guest| {
+        for (state, refused, expected) in [
+            (
+                "armed",
+                None,
+                ("stage2_not_entered", "the builder came up again after exitrd was armed"),
+            ),
+            ("armed", Some("lib/refused"), ("stage2_refused", "no disk is x")),
+            ("armed", Some("run/refused"), ("stage2_refused", "no disk is x")),
+            ("started", None, ("internal", "the builder restarted in stage 1")),
+        ] {
+            let _ = fs::remove_dir_all(guest.path("run"));
+            let _ = fs::remove_file(guest.path("lib/refused"));
+            guest.write("lib/state", format!("{state}\n"));
+            if let Some(file) = refused {
+                guest.write(file, "no disk is x\n");
+            }
+            let output = guest.stage("lib/stage1.sh", &[], "");
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let events = events(&guest.read("run/events"));
+            assert_eq!(failure(&events), expected);
+            assert!(events.iter().all(|event| event["from"] == "return"));
+        }
+    });
+}
