@@ -11,7 +11,7 @@ use cloudd_core::provider::{
     VolumeSpec, keys,
 };
 use cloudd_tests::installer::Installer;
-use cloudd_tests::lab::{Lab, Story, build_on};
+use cloudd_tests::lab::{Lab, Story};
 use cloudd_tests::original;
 
 const DISK: Size = Size::gib(10);
@@ -35,13 +35,14 @@ async fn measure(lab: &Lab, entry: Entry) -> Measured {
         .entry(entry);
     let reads = Reads::default();
     let begun = Instant::now();
-    let (result, story) = build_on(&*lab.libvirt, &builder, |event, _| match &event.update {
-        Update::Created { resource: ResourceId::Vm(vm) } => reads.watch(lab, vm.as_str()),
-        Update::Armed { .. } => reads.stage2_begins(),
-        Update::Phase { phase: Phase::Image } => reads.stop(),
-        _ => {}
-    })
-    .await;
+    let (result, story) = lab
+        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
+            Update::Created { resource: ResourceId::Vm(vm) } => reads.watch(lab, vm.as_str()),
+            Update::Armed { .. } => reads.stage2_begins(),
+            Update::Phase { phase: Phase::Image } => reads.stop(),
+            _ => {}
+        })
+        .await;
     let total = begun.elapsed();
     let image = result.unwrap();
     lab.libvirt.delete(&image.id.into()).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudd_core::image::{Cause, Phase, Update};
 use cloudd_tests::installer::Installer;
-use cloudd_tests::lab::{Lab, build_on};
+use cloudd_tests::lab::Lab;
 
 /// Cancels as soon as a phase begins.
 async fn cancelling_in(phase: Phase) {
@@ -12,13 +12,14 @@ async fn cancelling_in(phase: Phase) {
     let context = Installer::new(16).context();
     let builder = lab.builder("cancelled", context.container());
     let mut cancelled = None;
-    let (result, story) = build_on(&*lab.libvirt, &builder, |event, handle| {
-        if event.update == (Update::Phase { phase }) {
-            handle.cancel();
-            cancelled = Some(event.at);
-        }
-    })
-    .await;
+    let (result, story) = lab
+        .build_watched(&*lab.libvirt, &builder, |event, handle| {
+            if event.update == (Update::Phase { phase }) {
+                handle.cancel();
+                cancelled = Some(event.at);
+            }
+        })
+        .await;
     let error = result.unwrap_err();
     assert!(matches!(error.cause(), Cause::Cancelled), "{error}");
     assert_eq!(error.phase(), phase);

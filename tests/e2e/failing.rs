@@ -11,7 +11,7 @@ use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;
 use cloudd_tests::containers::Context;
 use cloudd_tests::installer::shell_container;
-use cloudd_tests::lab::{Lab, Story, build_on};
+use cloudd_tests::lab::{Lab, Story};
 
 /// Builds, and gives the error after making sure that nothing is left.
 async fn fails(lab: &Lab, builder: &ImageBuilder) -> (BuildError, Story) {
@@ -91,17 +91,18 @@ async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
     let builder = lab.builder("destroyed", context.container());
     let mut destroyed = None;
     let mut domain = String::new();
-    let (result, story) = build_on(&*lab.libvirt, &builder, |event, _| match &event.update {
-        Update::Created { resource: ResourceId::Vm(vm) } => {
-            domain = vm.to_string();
-        }
-        Update::Log { line, .. } if line.contains("started") => {
-            let _ = lab.virsh(&["destroy", &domain]);
-            destroyed = Some(event.at);
-        }
-        _ => {}
-    })
-    .await;
+    let (result, story) = lab
+        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
+            Update::Created { resource: ResourceId::Vm(vm) } => {
+                domain = vm.to_string();
+            }
+            Update::Log { line, .. } if line.contains("started") => {
+                let _ = lab.virsh(&["destroy", &domain]);
+                destroyed = Some(event.at);
+            }
+            _ => {}
+        })
+        .await;
     let error = result.unwrap_err();
     assert!(matches!(error.cause(), Cause::PoweredOffEarly { .. }), "{error}");
     nothing_is_left(&lab, &error);
@@ -111,7 +112,7 @@ async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
 
 /// Builds on a provider that does not do as it is told.
 async fn fails_on(lab: &Lab, provider: Faulty<Arc<Libvirt>>, builder: &ImageBuilder) -> BuildError {
-    let (result, _) = build_on(&provider, builder, |_, _| {}).await;
+    let (result, _) = lab.build_watched(&provider, builder, |_, _| {}).await;
     let error = result.unwrap_err();
     nothing_is_left(lab, &error);
     error

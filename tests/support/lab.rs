@@ -6,10 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, BuildEvent, ImageBuilder, Phase, Update};
+use cloudd_core::image::{BuildError, BuildEvent, CancelHandle, ImageBuilder, Phase, Update};
 use cloudd_core::install::InstallContainer;
-use cloudd_core::provider::{BuildId, Image, ImageId, Provider, Size};
+use cloudd_core::provider::{BuildId, Image, ImageId, Provider, ResourceId, Size, VmId};
 use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};
+
+use crate::boot_log::BootLog;
 
 /// libvirt, as the environment describes it.
 #[derive(Debug)]
@@ -52,7 +54,41 @@ impl Lab {
 
     /// Builds, prints the story as it happens, and gives it with the outcome.
     pub async fn build(&self, builder: &ImageBuilder) -> (Result<Image, BuildError>, Story) {
-        build_on(&*self.libvirt, builder, |_, _| {}).await
+        self.build_watched(&*self.libvirt, builder, |_, _| {}).await
+    }
+
+    /// Builds on this libvirt through any wrapper of it; `watch` sees each event as it comes. The
+    /// logs of a guest whose build fails are kept.
+    pub async fn build_watched(
+        &self,
+        provider: &dyn Provider,
+        builder: &ImageBuilder,
+        mut watch: impl FnMut(&BuildEvent, &CancelHandle),
+    ) -> (Result<Image, BuildError>, Story) {
+        let (build, control) = builder.build_with_control(provider);
+        let (mut events, cancel) = (control.events, control.cancel);
+        let (mut story, mut boot_log) = (Story::default(), None);
+        let listen = async {
+            while let Some(event) = events.next().await {
+                println!("{:7.1} {:?}", event.at.as_secs_f64(), event.update);
+                if let Update::Created { resource: ResourceId::Vm(vm) } = &event.update {
+                    boot_log = Some(self.follow_logs(vm));
+                }
+                watch(&event, &cancel);
+                story.0.push(event);
+            }
+        };
+        let (result, ()) = tokio::join!(build, listen);
+        println!("{result:?}");
+        if let Some(boot_log) = boot_log {
+            boot_log.finish(result.is_err());
+        }
+        (result, story)
+    }
+
+    fn follow_logs(&self, vm: &VmId) -> BootLog {
+        let log = |kind| self.volume_path(&format!("{vm}.{kind}.log"));
+        BootLog::follow(vec![log("console"), log("events")])
     }
 
     /// Starts a VM from an image, waits until it goes off by itself, and gives what it printed.
@@ -100,7 +136,11 @@ impl Lab {
         let mut names = volumes.lines().filter_map(first_word);
         let disk = names.find(|name| name.contains(image.as_str()) && name.ends_with(".qcow2"));
         let disk = disk.unwrap_or_else(|| panic!("no disk of image {image} in\n{volumes}"));
-        self.virsh(&["vol-path", "--pool", &self.pool, disk]).trim().into()
+        self.volume_path(disk)
+    }
+
+    fn volume_path(&self, volume: &str) -> PathBuf {
+        self.virsh(&["vol-path", "--pool", &self.pool, volume]).trim().into()
     }
 
     /// Runs virsh, the view from outside.
@@ -143,27 +183,6 @@ impl Observer {
             Command::new("virsh").args(["-q", "-c", &self.uri]).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
-}
-
-/// Builds on any provider, telling the story as it happens; `watch` sees each event as it comes.
-pub async fn build_on(
-    provider: &dyn Provider,
-    builder: &ImageBuilder,
-    mut watch: impl FnMut(&BuildEvent, &cloudd_core::image::CancelHandle),
-) -> (Result<Image, BuildError>, Story) {
-    let (build, control) = builder.build_with_control(provider);
-    let (mut events, cancel) = (control.events, control.cancel);
-    let mut story = Story::default();
-    let listen = async {
-        while let Some(event) = events.next().await {
-            println!("{:7.1} {:?}", event.at.as_secs_f64(), event.update);
-            watch(&event, &cancel);
-            story.0.push(event);
-        }
-    };
-    let (result, ()) = tokio::join!(build, listen);
-    println!("{result:?}");
-    (result, story)
 }
 
 /// The events of a build.

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod boot_log;
 pub mod boot_sector;
 pub mod containers;
 pub mod hcloud_sim;

@@ -57,7 +57,7 @@ impl GuestSetup<'_> {
             _ => BUILT_IMAGE,
         };
         if let Some(layer) = self.container.env_containerfile(base) {
-            config = config.write_file(file("environment", layer));
+            config = config.write_file(file("env.Containerfile", layer));
         }
         if let ContainerDelivery::UserData(archive) = &self.delivery {
             // Only small archives come this way, and those are in memory.
