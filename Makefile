@@ -3,8 +3,8 @@
 machine := tests/machine
 cargo := cargo
 # End-to-end tests are the functions e2e_* and the measurements bench_*, all of one test binary. They
-# boot VMs, one at a time, as two would only wait for each other where the processor is emulated.
-e2e := $(machine)/run.sh $(cargo) test --locked -p cloudd-tests --all-features --test e2e -- --test-threads=1
+# boot VMs; an emulated one keeps one processor busy, so two at a time suit two processors.
+e2e := $(machine)/run.sh $(cargo) test --locked -p cloudd-tests --all-features --test e2e --
 
 .PHONY: help
 help: ## list the targets
@@ -25,16 +25,17 @@ setup: ## install what is missing of the packages that the tests need
 	@$(machine)/install.sh
 
 .PHONY: unit
-unit: ## unit, contract, golden and documentation tests: no VM, seconds
+unit: ## unit, contract, golden, libvirt and documentation tests: no guest that boots Linux
+	@$(machine)/libvirtd.sh start
 	$(cargo) test --locked --workspace --all-features -- --skip e2e_ --skip bench_
 
 .PHONY: e2e
 e2e: ## build and boot real images on the local libvirt
-	$(e2e) e2e_
+	$(e2e) --test-threads=2 e2e_
 
 .PHONY: bench-e2e
 bench-e2e: ## time every phase of a build, each way into stage 2, and the original's pipeline
-	$(e2e) --nocapture bench_
+	$(e2e) --test-threads=1 --nocapture bench_
 
 .PHONY: stop
 stop: ## stop the daemons that the tests started
