@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use cloudd_core::provider::{
     Architecture, Capabilities, ContextDelivery, Result, Size, UserDataLimits,
@@ -33,6 +34,7 @@ impl LibvirtBuilder {
             cache: DiskCache::default(),
             network: Network::default(),
             network_config: None,
+            upload_patience: Duration::from_secs(45),
         })
     }
 
@@ -96,6 +98,13 @@ impl LibvirtBuilder {
     /// How QEMU writes disks; default [`DiskCache::Writeback`].
     pub fn disk_cache(mut self, cache: DiskCache) -> Self {
         self.0.cache = cache;
+        self
+    }
+
+    /// How long another process that brings the same base image into the pool may make no progress
+    /// before it is taken for dead and its work is taken over; default 45 s.
+    pub fn upload_patience(mut self, patience: Duration) -> Self {
+        self.0.upload_patience = patience;
         self
     }
 

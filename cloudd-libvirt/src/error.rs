@@ -91,7 +91,7 @@ fn kind(code: ErrorNumber, domain: ErrorDomain, message: &str) -> ErrorKind {
         }
         _ if says("asynchronous jobs running")
             || says("is still being allocated")
-            || says("still in use by")
+            || says("is still in use")
             || says("cannot acquire state change lock") =>
         {
             ErrorKind::Busy

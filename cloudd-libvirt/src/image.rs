@@ -75,11 +75,25 @@ impl Session {
             }
             Err(error) => return Err(error),
         }
-        // Half made by a dead run of this build. Its copying may go on in the daemon: then libvirt
-        // says that the volume is busy.
-        self.delete_volume(&record.data)?;
+        // Half made by a dead run of this build.
+        self.delete_when_idle(&record.data)?;
         self.write_record(record)?;
         Ok(None)
+    }
+
+    /// The copying that a dead process asked for goes on in the daemon, which calls the volume busy
+    /// as long as it does.
+    fn delete_when_idle(&self, name: &str) -> Result<()> {
+        let mut patience = 600;
+        loop {
+            match self.delete_volume(name) {
+                Err(error) if error.kind() == ErrorKind::Busy && patience > 0 => {
+                    patience -= 1;
+                    thread::sleep(Duration::from_secs(1));
+                }
+                result => return result,
+            }
+        }
     }
 
     fn export(&self, root: &StorageVol, record: &Record, reporter: &Reporter) -> Result<()> {

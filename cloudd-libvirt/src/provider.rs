@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
@@ -44,13 +45,16 @@ impl Libvirt {
         LibvirtBuilder::new(uri.into())
     }
 
-    /// Deletes base images that cloudd has cached in the pool and that no disk begins with. Gives
-    /// their names.
+    /// Deletes base images that cloudd brought into the pool longer ago than this and that no disk
+    /// begins with. Gives their names.
+    ///
+    /// A build makes its disk seconds after it has looked for its base image: an age of an hour
+    /// disturbs none.
     ///
     /// # Errors
     /// Those of libvirt.
-    pub async fn prune_base_images(&self) -> Result<Vec<String>> {
-        self.host.call(Session::prune_base_images).await
+    pub async fn prune_base_images(&self, older_than: Duration) -> Result<Vec<String>> {
+        self.host.call(move |session| session.prune_base_images(older_than)).await
     }
 
     /// All that a VM has printed on its console (`ttyS0`; `ttyAMA0` on Arm) in all its runs, as

@@ -1,5 +1,7 @@
 //! The choices a user has about VMs, as types.
 
+use std::time::Duration;
+
 use cloudd_core::provider::{Architecture, Size};
 
 use crate::base::BaseImage;
@@ -87,4 +89,5 @@ pub(crate) struct Config {
     pub(crate) cache: DiskCache,
     pub(crate) network: Network,
     pub(crate) network_config: Option<String>,
+    pub(crate) upload_patience: Duration,
 }

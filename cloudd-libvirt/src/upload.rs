@@ -8,7 +8,7 @@ use virt::stream::Stream;
 
 use crate::error::During;
 use crate::session::Session;
-use crate::volume::CHUNK;
+use crate::volume::{CHUNK, patiently};
 
 const UPLOAD: &str = "upload volume";
 /// Zeros are left out in units of this.
@@ -87,7 +87,7 @@ impl Writer<'_> {
             None => {
                 let stream = Stream::new(&self.session.connection, 0).during(UPLOAD, self.name)?;
                 // Length 0 is "as much as comes": a length could only say it worse and later.
-                self.volume.upload(&stream, offset, 0, 0).during(UPLOAD, self.name)?;
+                patiently(|| self.volume.upload(&stream, offset, 0, 0).during(UPLOAD, self.name))?;
                 stream
             }
         };

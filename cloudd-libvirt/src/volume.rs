@@ -1,5 +1,8 @@
 //! Volumes of the pool: found, made, filled, read, deleted. All calls block.
 
+use std::thread;
+use std::time::Duration;
+
 use cloudd_core::provider::{Error, ErrorKind, Result, Size};
 use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
@@ -7,6 +10,21 @@ use virt::stream::Stream;
 use crate::error::{During, found};
 use crate::session::Session;
 use crate::xml::volume::{NewVolume, VolumeDescription};
+
+/// libvirt refuses a volume that another client is just creating, reading or writing. Records and
+/// logs are small, so that is soon over; what takes longer, such as an export, is the caller's.
+const PATIENCE: (u32, Duration) = (150, Duration::from_millis(20));
+
+/// Tries again as long as libvirt says that the volume is busy, for a few seconds.
+pub(crate) fn patiently<T>(call: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..PATIENCE.0 {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Busy => thread::sleep(PATIENCE.1),
+            result => return result,
+        }
+    }
+    call()
+}
 
 /// What fits one message of libvirt's protocol.
 pub(crate) const CHUNK: usize = 256 * 1024;
@@ -52,9 +70,10 @@ impl Session {
     /// One that does not exist is success. libvirt deletes volumes that are in use without a
     /// word: the caller has made sure.
     pub(crate) fn delete_volume(&self, name: &str) -> Result<()> {
-        let Some(volume) = self.volume(name)? else { return Ok(()) };
-        found(volume.delete(0)).during("delete volume", name)?;
-        Ok(())
+        patiently(|| {
+            let Some(volume) = self.volume(name)? else { return Ok(()) };
+            found(volume.delete(0)).during("delete volume", name).map(drop)
+        })
     }
 
     /// The path of a volume that must exist.
@@ -76,7 +95,7 @@ impl Session {
             return Ok(Vec::new());
         }
         let stream = Stream::new(&self.connection, 0).during(DOWNLOAD, name)?;
-        volume.download(&stream, offset, 0, 0).during(DOWNLOAD, name)?;
+        patiently(|| volume.download(&stream, offset, 0, 0).during(DOWNLOAD, name))?;
         let mut bytes = Vec::new();
         let mut buffer = vec![0; CHUNK];
         while (bytes.len() as u64) < limit.as_bytes() {

@@ -26,8 +26,6 @@ use crate::session::Session;
 use crate::xml::volume::{Format, NewVolume};
 
 const UPLOAD: &str = "upload base image";
-/// A volume that has not grown for so long has no writer any more.
-const STALLED: Duration = Duration::from_secs(45);
 const WATCH: Duration = Duration::from_secs(1);
 
 /// The name of the record of a base image.
@@ -42,9 +40,10 @@ pub(super) async fn fill(
     sha256: &str,
     reporter: &Reporter,
 ) -> Result<()> {
+    let patience = host.config.upload_patience;
     let mut watched: Option<(u64, Instant)> = None;
     loop {
-        let take_over = watched.is_some_and(|(_, since)| since.elapsed() > STALLED);
+        let take_over = watched.is_some_and(|(_, since)| since.elapsed() > patience);
         let (wanted, data) = (sha256.to_owned(), data_name(sha256));
         let claim = host.call(move |session| session.claim_base(&wanted, &data, take_over)).await?;
         match claim {
@@ -154,18 +153,19 @@ async fn write(
     sha256: &str,
     reporter: &Reporter,
 ) -> Result<()> {
+    // The thread below outlives a caller who has gone; so that it ends soon, these go with him.
+    let mut download = None;
+    let caller = Arc::new(());
+    let watched = Arc::downgrade(&caller);
     let opened = match base {
         BaseImage::Path(path) => open(path),
-        BaseImage::Url { url, .. } => {
-            let download = source::download(url).await;
-            download.map(|download| (Bytes::Download(download.reader), download.length))
-        }
+        BaseImage::Url { url, .. } => source::download(url).await.map(|begun| {
+            download = Some(begun.task);
+            (Bytes::Download(begun.reader), begun.length)
+        }),
         BaseImage::Volume(name) => Err(super::not_ours(name)),
     };
     let (source, origin, reporter) = (base.to_string(), sha256.to_owned(), reporter.clone());
-    // The thread below outlives a caller who has gone; so that it ends soon, it watches this.
-    let caller = Arc::new(());
-    let watched = Arc::downgrade(&caller);
     let result = host.call_once(move |session| {
         let written = opened.and_then(|(mut bytes, length)| {
             let upload = Upload { source: &source, length, reporter: &reporter, caller: watched };
@@ -179,7 +179,7 @@ async fn write(
         written
     })
     .await;
-    drop(caller);
+    drop((caller, download));
     result
 }
 

@@ -1,5 +1,7 @@
 //! Emptying the cache of base images.
 
+use std::time::Duration;
+
 use cloudd_core::provider::{ErrorKind, Result};
 use virt::storage_vol::StorageVol;
 
@@ -10,12 +12,13 @@ use crate::session::Session;
 const PRUNE: &str = "delete base image";
 
 impl Session {
-    /// Deletes every cached base image that no disk is an overlay of. Gives the names of the
-    /// deleted ones.
-    pub(crate) fn prune_base_images(&self) -> Result<Vec<String>> {
+    /// Deletes every cached base image of this age that no disk is an overlay of. Gives the names
+    /// of the deleted ones.
+    pub(crate) fn prune_base_images(&self, older_than: Duration) -> Result<Vec<String>> {
         let mut deleted = Vec::new();
         for mut record in self.records()? {
-            if record.kind != RecordKind::Base || may_have_a_writer(&record) {
+            let young = record.created.saturating_add(older_than.as_secs()) > now();
+            if record.kind != RecordKind::Base || young || may_have_a_writer(&record) {
                 continue;
             }
             record.state = RecordState::Deleting;

@@ -133,6 +133,16 @@ fn total_length(response: &reqwest::Response) -> Option<u64> {
 pub(super) struct Download {
     pub(super) length: Option<u64>,
     pub(super) reader: PipeReader,
+    /// Ends the download, and so the reading, when it is dropped.
+    pub(super) task: AbortOnDrop,
+}
+
+pub(super) struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// How many pieces may wait to be written.
@@ -143,7 +153,7 @@ pub(super) async fn download(url: &str) -> Result<Download> {
     let length = response.content_length();
     let (sender, receiver) = mpsc::channel(AHEAD);
     let url = url.to_owned();
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         loop {
             let piece = match response.chunk().await {
                 Ok(Some(bytes)) => Piece::Bytes(bytes.to_vec()),
@@ -157,7 +167,8 @@ pub(super) async fn download(url: &str) -> Result<Download> {
             }
         }
     });
-    Ok(Download { length, reader: PipeReader { receiver, rest: io::Cursor::default() } })
+    let reader = PipeReader { receiver, rest: io::Cursor::default() };
+    Ok(Download { length, reader, task: AbortOnDrop(task) })
 }
 
 enum Piece {

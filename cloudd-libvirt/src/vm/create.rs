@@ -69,7 +69,7 @@ impl Session {
             console_log: self.make_log(&VmFiles(new.name).console_log())?,
             events_log: self.make_log(&VmFiles(new.name).events_log())?,
         };
-        let record = VmRecord { state: VmRecordState::Ready, labels: new.labels.clone() };
+        let record = self.new_vm_record(VmRecordState::Ready, new.labels);
         let xml = Domain {
             name: new.name,
             uuid: Some(&uuid),
@@ -92,7 +92,7 @@ impl Session {
     /// Defines the domain with nothing in it, or takes up one that a dead run of this build has
     /// begun. Gives its UUID.
     fn claim_vm(&self, machine: &Machine, new: &NewVm<'_>) -> Result<String> {
-        let record = VmRecord { state: VmRecordState::Creating, labels: new.labels.clone() };
+        let record = self.new_vm_record(VmRecordState::Creating, new.labels);
         let xml =
             Domain { name: new.name, uuid: None, record: &record, machine, devices: None }.xml();
         let domain = match LibvirtDomain::define_xml(&self.connection, &xml) {
@@ -112,6 +112,10 @@ impl Session {
             }
         };
         domain.get_uuid_string().during(CREATE, new.name)
+    }
+
+    fn new_vm_record(&self, state: VmRecordState, labels: &Labels) -> VmRecord {
+        VmRecord { state, pool: self.pool_name.clone(), labels: labels.clone() }
     }
 
     fn make_disks(&self, config: &Config, new: &NewVm<'_>, uuid: &str) -> Result<Vec<Disk>> {

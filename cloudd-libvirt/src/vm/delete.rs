@@ -28,7 +28,7 @@ impl Session {
             }
             return Err(Error::new(ErrorKind::Unauthorized, DELETE)
                 .on(name)
-                .message("this domain is not cloudd's"));
+                .message("this domain is not cloudd's, or its volumes are in another pool"));
         };
         let deleting = VmRecord { state: VmRecordState::Deleting, ..record };
         match self.write_vm_record(&domain, name, &deleting) {

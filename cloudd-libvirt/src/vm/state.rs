@@ -11,7 +11,8 @@ use crate::xml::Node;
 use crate::xml::metadata::{NAMESPACE, PREFIX, VmRecord, VmRecordState};
 
 impl Session {
-    /// A domain of cloudd's with its record. Domains of others are none of our business.
+    /// A domain of cloudd's in this pool, with its record. Others are none of our business: a VM
+    /// goes together with its volumes, by somebody who has their pool.
     pub(crate) fn domain(&self, name: &str) -> Result<Option<(Domain, VmRecord)>> {
         let lookup = Domain::lookup_by_name(&self.connection, name);
         let Some(domain) = found(lookup).during("find VM", name)? else { return Ok(None) };
@@ -32,6 +33,7 @@ impl Session {
         })
     }
 
+    /// What cloudd wrote into a domain, if the domain is one of this pool.
     pub(crate) fn vm_record(&self, domain: &Domain, name: &str) -> Result<Option<VmRecord>> {
         let kind = sys::VIR_DOMAIN_METADATA_ELEMENT.cast_signed();
         let metadata = found(domain.get_metadata(kind, Some(NAMESPACE), 0));
@@ -39,7 +41,7 @@ impl Session {
         Ok(metadata
             .and_then(|xml| Node::parse(&xml).ok())
             .and_then(|node| VmRecord::read(&node))
-            .filter(|record| record.labels.are_clouddes()))
+            .filter(|record| record.labels.are_clouddes() && record.pool == self.pool_name))
     }
 
     pub(crate) fn write_vm_record(

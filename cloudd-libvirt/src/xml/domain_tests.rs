@@ -6,7 +6,7 @@ use super::*;
 fn record() -> VmRecord {
     let mut labels = Labels::new();
     labels.insert(keys::BUILD, "abcdefghij").unwrap();
-    VmRecord { state: VmRecordState::Ready, labels }
+    VmRecord { state: VmRecordState::Ready, pool: "default".into(), labels }
 }
 
 fn machine(kind: MachineKind) -> Machine {

@@ -14,6 +14,8 @@ pub(crate) const PREFIX: &str = "cloudd";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VmRecord {
     pub(crate) state: VmRecordState,
+    /// The pool in which its volumes lie.
+    pub(crate) pool: String,
     pub(crate) labels: Labels,
 }
 
@@ -44,6 +46,7 @@ impl VmRecord {
         Element::new("cloudd:vm")
             .with("xmlns:cloudd", NAMESPACE)
             .with("state", self.state.as_str())
+            .with("pool", &self.pool)
             .children(self.labels.iter().map(|(key, value)| {
                 Element::new("cloudd:label").with("key", key).with("value", value)
             }))
@@ -51,7 +54,7 @@ impl VmRecord {
 
     /// Without prefix, as libvirt's call for metadata alone wants it.
     pub(crate) fn bare_element(&self) -> Element {
-        Element::new("vm").with("state", self.state.as_str()).children(
+        Element::new("vm").with("state", self.state.as_str()).with("pool", &self.pool).children(
             self.labels
                 .iter()
                 .map(|(key, value)| Element::new("label").with("key", key).with("value", value)),
@@ -69,7 +72,7 @@ impl VmRecord {
         let labels = Labels::from_provider(node.all("label").filter_map(|label| {
             Some((label.attribute("key")?.to_owned(), label.attribute("value")?.to_owned()))
         }));
-        Some(Self { state, labels })
+        Some(Self { state, pool: node.attribute("pool")?.to_owned(), labels })
     }
 }
 
@@ -85,7 +88,7 @@ mod tests {
         labels.insert(keys::BUILD, "abcdefghij").unwrap();
         labels.insert("team", "").unwrap();
         let labels = labels.merged(&Labels::from_provider([("x".into(), "<&'\">".into())]));
-        let record = VmRecord { state: VmRecordState::Ready, labels };
+        let record = VmRecord { state: VmRecordState::Ready, pool: "p&q".into(), labels };
         for element in [record.element(), record.bare_element()] {
             let node = Node::parse(&element.to_string()).unwrap();
             assert_eq!(VmRecord::read(&node), Some(record.clone()));

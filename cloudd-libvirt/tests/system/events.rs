@@ -7,13 +7,13 @@ use crate::support::{Bench, Guest, POWERS_OFF, STAYS_ON, soon, with_guest};
 
 const LINES: usize = 280_000;
 /// 4.5 MB: virtlogd puts the file aside at 2 MiB.
-const FLOODS: Guest = Guest(&["FLOOD=1", "LINES=280000"]);
+pub(crate) const FLOODS: Guest = Guest(&["FLOOD=1", "LINES=280000"]);
 
 async fn channel(bench: &Bench, vm: &VmId) -> Box<dyn GuestChannel> {
     bench.provider.open_channel(vm).await.unwrap().unwrap()
 }
 
-async fn read_to_end(mut channel: Box<dyn GuestChannel>) -> Vec<u8> {
+pub(crate) async fn read_to_end(mut channel: Box<dyn GuestChannel>) -> Vec<u8> {
     let mut all = Vec::new();
     while let Some(bytes) = soon(channel.receive()).await.unwrap() {
         all.extend(bytes);
@@ -61,7 +61,7 @@ async fn nothing_is_lost_when_the_log_is_rotated_away() {
     .await;
 }
 
-fn assert_flood(all: &[u8]) {
+pub(crate) fn assert_flood(all: &[u8]) {
     let text = std::str::from_utf8(all).unwrap();
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("{\"event\":\"hello\"}"));

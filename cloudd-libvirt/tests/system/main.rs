@@ -6,7 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 #![expect(clippy::print_stderr, reason = "what a test could not delete is told to who ran it")]
 
+mod base_images;
 mod contract;
 mod events;
+mod full_pool;
+mod guards;
+mod http;
 mod life;
+mod remote;
+mod seed;
+mod sshd;
 mod support;

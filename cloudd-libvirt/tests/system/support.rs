@@ -66,7 +66,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn builder() -> LibvirtBuilder {
-    Libvirt::builder(uri())
+    builder_at(&uri())
+}
+
+pub(crate) fn builder_at(uri: &str) -> LibvirtBuilder {
+    Libvirt::builder(uri)
         .pool(pool())
         .accel(Accel::Tcg)
         .memory(Size::mib(32))
@@ -95,6 +99,7 @@ where
     F: FnOnce(Arc<Bench>) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
+    let _ = tracing_subscriber::fmt().with_test_writer().try_init();
     let bench = Arc::new(Bench { provider: Arc::new(provider), build: BuildId::random(), dir });
     let outcome = tokio::spawn(test(Arc::clone(&bench))).await;
     bench.clean_up().await;
@@ -161,8 +166,6 @@ impl Bench {
                 eprintln!("left behind: {error}");
             }
         }
-        // The base images of the tests are of no use to anybody else.
-        let _ = self.provider.prune_base_images().await;
     }
 
     /// The names of the volumes in the pool that have this build's id in them.
@@ -171,6 +174,11 @@ impl Bench {
         let names = listed.lines().filter_map(|line| line.split_whitespace().next());
         names.filter(|name| name.contains(self.build.as_str())).map(str::to_owned).collect()
     }
+}
+
+/// A text that nothing else contains.
+pub(crate) fn unique() -> String {
+    BuildId::random().to_string()
 }
 
 /// Runs virsh and gives what it prints.

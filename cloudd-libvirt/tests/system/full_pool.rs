@@ -1,0 +1,113 @@
+//! A pool that fills up: a named error, not a hang.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, Size, Volume, VolumeSpec};
+use cloudd_libvirt::BaseImage;
+
+use crate::support::{Bench, Guest, builder, soon, unique, virsh, with_provider};
+
+/// Writes 48 MiB to its disk.
+const FILLS: Guest = Guest(&["FILL=1"]);
+
+/// A pool of its own on a file system of 24 MiB, gone when it is dropped.
+struct SmallPool {
+    name: String,
+    dir: PathBuf,
+}
+
+impl SmallPool {
+    fn make() -> Self {
+        let name = format!("cloudd-small-{}", unique());
+        let dir = Path::new("/var/tmp").join(&name);
+        std::fs::create_dir(&dir).unwrap();
+        let pool = Self { name, dir };
+        run("mount", &["-t", "tmpfs", "-o", "size=24m,mode=0711", "tmpfs", pool.path()]);
+        virsh(&["pool-define-as", &pool.name, "dir", "--target", pool.path()]);
+        virsh(&["pool-start", &pool.name]);
+        pool
+    }
+
+    fn path(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+}
+
+impl Drop for SmallPool {
+    fn drop(&mut self) {
+        for action in ["pool-destroy", "pool-undefine"] {
+            virsh(&[action, &self.name]);
+        }
+        run("umount", &[self.path()]);
+        std::fs::remove_dir(&self.dir).unwrap();
+    }
+}
+
+/// Runs a program as root.
+fn run(program: &str, arguments: &[&str]) {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let mut command = if is_root {
+        Command::new(program)
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", program]);
+        sudo
+    };
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+async fn with_small_pool<F, Fut>(test: F)
+where
+    F: FnOnce(std::sync::Arc<Bench>) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let pool = SmallPool::make();
+    let dir = tempfile::tempdir().unwrap();
+    let base = BaseImage::path(FILLS.disk(dir.path()));
+    let provider = builder().pool(&pool.name).base_image(base).connect().await.unwrap();
+    with_provider(dir, provider, test).await;
+}
+
+async fn large_volume(bench: &Bench) -> Volume {
+    let spec = VolumeSpec::new(bench.name(), Size::mib(64), bench.labels());
+    bench.provider.create_volume(&spec, &Reporter::silent()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_that_fills_the_pool_is_stuck_with_that_reason() {
+    with_small_pool(|bench| async move {
+        let mut spec = bench.vm_spec(large_volume(&bench).await).await;
+        spec.offer.root_size = Size::mib(64);
+        let vm = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
+        let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
+        assert!(error.to_string().contains("pool is full"), "{error}");
+        let state = bench.provider.vm(&vm.id).await.unwrap().unwrap().state;
+        assert!(matches!(state, PowerState::Stuck(_)), "{state:?}");
+        bench.provider.delete(&vm.id.into()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_base_image_that_does_not_fit_leaves_nothing() {
+    with_small_pool(|bench| async move {
+        // No two MiB of it are equal or zero.
+        let large = bench.dir.path().join("large.img");
+        let bytes: Vec<u8> =
+            (0..32u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        std::fs::write(&large, bytes).unwrap();
+        let pool = bench.provider.to_string().rsplit(' ').next().unwrap().to_owned();
+        let provider =
+            builder().pool(&pool).base_image(BaseImage::path(large)).connect().await.unwrap();
+        let offer = provider.check(&bench.requirements()).await.unwrap();
+        let error =
+            provider.prepare(&bench.requirements(), &offer, &Reporter::silent()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
+        assert_eq!(virsh(&["vol-list", &pool]).trim(), "");
+    })
+    .await;
+}

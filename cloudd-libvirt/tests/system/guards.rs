@@ -1,0 +1,213 @@
+//! What libvirt lets everybody do, and cloudd does not: several processes on one pool.
+
+use std::time::Instant;
+
+use cloudd_core::provider::{
+    BuildId, ErrorKind, Labels, Provider, Reporter, ResourceId, Selector, Size, VmId, VolumeSpec,
+    keys,
+};
+use cloudd_libvirt::{BaseImage, Libvirt};
+
+use crate::support::{Bench, POWERS_OFF, STAYS_ON, builder, pool, soon, virsh, with_guest};
+
+/// A second process, as far as libvirt can tell: a connection of its own.
+async fn another(bench: &Bench) -> Libvirt {
+    let base = BaseImage::path(bench.dir.path().join("base.img"));
+    builder().base_image(base).connect().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_volume_attached_by_one_process_is_not_deleted_by_another() {
+    with_guest(STAYS_ON, |bench| async move {
+        let other = another(&bench).await;
+        let volume = bench.volume().await;
+        let spec = bench.vm_spec(volume.clone()).await;
+        let vm = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        let id = ResourceId::from(volume.id.clone());
+        for running in [false, true] {
+            if running {
+                other.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
+            }
+            let error = other.delete(&id).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}");
+            assert!(error.to_string().contains(vm.id.as_str()), "{error}");
+        }
+        // The refusal left the volume as it was.
+        let again = VolumeSpec::new(&volume.name, volume.size, volume.labels.clone());
+        let again = other.create_volume(&again, &Reporter::silent()).await.unwrap();
+        assert_eq!(again, volume);
+        other.delete(&vm.id.into()).await.unwrap();
+        other.delete(&id).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_that_somebody_attached_by_hand_is_not_deleted() {
+    with_guest(STAYS_ON, |bench| async move {
+        let volume = bench.volume().await;
+        let name = format!("foreign-{}", bench.build);
+        let path = virsh(&["vol-path", &format!("{}.volume.qcow2", volume.name), &pool()]);
+        let xml = format!(
+            "<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>\
+             <os><type arch='x86_64'>hvm</type></os><devices><disk type='file' device='disk'>\
+             <driver name='qemu' type='qcow2'/><source file='{}'/><target dev='vda'/></disk>\
+             </devices></domain>",
+            path.trim()
+        );
+        let file = bench.dir.path().join("foreign.xml");
+        std::fs::write(&file, xml).unwrap();
+        virsh(&["create", file.to_str().unwrap()]);
+        let refused = bench.provider.delete(&volume.id.clone().into()).await;
+        // A domain of somebody else is no VM of ours, whatever it is called.
+        let foreign = bench.provider.delete(&VmId::new(&name).into()).await;
+        virsh(&["destroy", &name]);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Busy);
+        assert!(foreign.unwrap_err().to_string().contains("not cloudd's"));
+        bench.provider.delete(&volume.id.into()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_is_attached_to_one_vm_only() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let volume = bench.volume().await;
+        let mut spec = bench.vm_spec(volume).await;
+        bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        spec.name = format!("{}-second", spec.name);
+        let error = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}");
+        assert!(!virsh(&["list", "--all"]).contains(&spec.name), "the second VM is left");
+        assert!(!bench.volumes().iter().any(|name| name.contains("second")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_that_create_one_name_exactly_one_succeeds() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let other = another(&bench).await;
+        let mut tries = Vec::new();
+        for number in 0..8 {
+            let build = BuildId::random();
+            let labels = Labels::from_provider([(keys::BUILD.to_owned(), build.to_string())]);
+            let spec = VolumeSpec::new(bench.name(), Size::mib(1), labels);
+            let provider = if number % 2 == 0 { &*bench.provider } else { &other };
+            tries.push(async move { provider.create_volume(&spec, &Reporter::silent()).await });
+        }
+        let results = join_all(tries).await;
+        let (made, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(made.len(), 1, "{made:?}");
+        for error in refused {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        let volume = made.into_iter().next().unwrap().unwrap();
+        other.delete(&volume.id.into()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_volume_that_is_used_and_deleted_at_once_is_one_or_the_other() {
+    const ROUNDS: u32 = 12;
+    with_guest(POWERS_OFF, |bench| async move {
+        let other = another(&bench).await;
+        // How long making a VM takes here and now says when deleting comes at the same time.
+        let began = Instant::now();
+        let vm = bench.vm().await;
+        let usual = began.elapsed();
+        bench.provider.delete(&vm.id.into()).await.unwrap();
+        let mut outcomes = (0, 0);
+        for round in 0..ROUNDS {
+            let mut spec = bench.vm_spec(bench.volume().await).await;
+            spec.name = format!("{}-{round}", spec.name);
+            let id = ResourceId::from(spec.volume.id.clone());
+            let silent = Reporter::silent();
+            let (created, deleted) =
+                tokio::join!(bench.provider.create_vm(&spec, &silent), async {
+                    tokio::time::sleep(usual * 2 * round / ROUNDS).await;
+                    other.delete(&id).await
+                });
+            let volume_is_there = bench.volumes().iter().any(|it| it.ends_with(".volume.qcow2"));
+            match (&created, &deleted) {
+                (Ok(_), Err(_)) => outcomes.0 += 1,
+                (Err(_), Ok(())) => outcomes.1 += 1,
+                // Both saw the other and gave way.
+                (Err(_), Err(_)) => {}
+                (Ok(_), Ok(())) => panic!("a VM stands without its volume"),
+            }
+            assert_eq!(volume_is_there, deleted.is_err(), "{created:?} {deleted:?}");
+            for name in [ResourceId::Vm(VmId::new(&spec.name)), id] {
+                soon(bench.provider.delete(&name)).await.unwrap();
+            }
+        }
+        assert!(outcomes.0 > 0 && outcomes.1 > 0, "no real race: {outcomes:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_record_whose_writer_died_is_found_by_its_build_and_deleted() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let record = format!("{}.cloudd-volume.json", bench.name());
+        virsh(&["vol-create-as", &pool(), &record, "0"]);
+        let found = bench.provider.find(&Selector::build(&bench.build)).await.unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].labels.value(keys::EXPIRES).is_some(), "it could not be swept");
+        bench.provider.delete(&found[0].id).await.unwrap();
+        assert_eq!(bench.volumes(), [""; 0]);
+        // And the same build, tried again, takes it up.
+        virsh(&["vol-create-as", &pool(), &record, "0"]);
+        bench.volume().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn half_an_image_is_not_available_and_is_finished_by_its_own_build() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let vm = bench.vm_that_ran().await;
+        let silent = Reporter::silent();
+        let image =
+            bench.provider.create_image(&vm.id, &bench.image_spec(), &silent).await.unwrap();
+        // What a process leaves that is killed while libvirt copies.
+        let file = bench.dir.path().join("record");
+        let record = format!("{}.cloudd-image.json", image.id);
+        virsh(&["vol-download", &record, file.to_str().unwrap(), "--pool", &pool()]);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("\"ready\"", "\"creating\"")).unwrap();
+        virsh(&["vol-upload", &record, file.to_str().unwrap(), "--pool", &pool()]);
+
+        let other = another(&bench).await;
+        let half = other.image(&image.id).await.unwrap().unwrap();
+        assert_eq!(half.status, cloudd_core::provider::ImageStatus::Creating);
+        let started = other.start_vm_from(&image.id, cloudd_libvirt::VmOptions::new()).await;
+        assert!(started.unwrap_err().to_string().contains("incomplete"));
+        let again = other.create_image(&vm.id, &bench.image_spec(), &silent).await.unwrap();
+        assert_eq!(again, image);
+        assert_eq!(other.image(&image.id).await.unwrap(), Some(image));
+    })
+    .await;
+}
+
+async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = pinned.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, result) in pinned.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}
