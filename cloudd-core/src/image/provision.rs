@@ -4,7 +4,7 @@ use super::plan::Planned;
 use super::run::Run;
 use crate::guest::ContainerDelivery;
 use crate::install::ContextArchive;
-use crate::provider::{Media, Vm, VmSpec, VolumeSpec};
+use crate::provider::{ErrorKind, Media, ResourceId, Vm, VmSpec, Volume, VolumeSpec};
 
 /// VM and volume exist, labelled; the VM was never started.
 pub(super) struct Provisioned {
@@ -15,17 +15,43 @@ pub(super) struct Provisioned {
 }
 
 impl Planned {
-    /// Creates volume and VM.
+    /// Creates volume and VM, both elsewhere as long as the provider has no room for the VM where
+    /// the volume is.
     pub(super) async fn provision(self, run: &Run<'_>) -> Result<Provisioned, Cause> {
         run.enter(Phase::Provision);
-        // Unique, and a valid host name on every cloud.
-        let name = format!("cloudd-{}", run.build);
-        let reporter = run.sink.reporter();
+        loop {
+            let volume = self.create_volume(run).await?;
+            let id = ResourceId::from(volume.id.clone());
+            match self.create_vm(run, volume).await {
+                Ok(vm) => {
+                    let upload = match &self.delivery {
+                        ContainerDelivery::Upload(archive) => Some(archive.clone()),
+                        _ => None,
+                    };
+                    return Ok(Provisioned { planned: self, vm, upload });
+                }
+                Err(Cause::Provider(error)) if error.kind() == ErrorKind::NoRoom => {
+                    run.sink.note(format!("trying elsewhere: {error}"));
+                    run.call("delete", &id, run.provider.delete(&id)).await?;
+                    run.deleted(&id);
+                }
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+
+    async fn create_volume(&self, run: &Run<'_>) -> Result<Volume, Cause> {
+        let name = name(run);
         let spec = VolumeSpec::new(&name, self.requirements.volume_size, self.labels.clone());
+        let reporter = run.sink.reporter();
         let create = run.provider.create_volume(&spec, &reporter);
         let volume = run.call("create volume", &name, create).await?;
         run.created(volume.id.clone());
+        Ok(volume)
+    }
 
+    async fn create_vm(&self, run: &Run<'_>, volume: Volume) -> Result<Vm, Cause> {
+        let name = name(run);
         let user_data = self
             .user_data(run, &volume.device)
             .map_err(|error| Cause::Input(InvalidInput::UserData(error)))?;
@@ -37,15 +63,18 @@ impl Planned {
             volume,
             user_data,
         );
-        let mut upload = None;
-        match &self.delivery {
-            ContainerDelivery::Media(archive, _) => spec.media = Some(Media::new(archive.clone())),
-            ContainerDelivery::Upload(archive) => upload = Some(archive.clone()),
-            ContainerDelivery::Reference(_) | ContainerDelivery::UserData(_) => {}
+        if let ContainerDelivery::Media(archive, _) = &self.delivery {
+            spec.media = Some(Media::new(archive.clone()));
         }
+        let reporter = run.sink.reporter();
         let create = run.provider.create_vm(&spec, &reporter);
         let vm = run.call("create VM", &name, create).await?;
         run.created(vm.id.clone());
-        Ok(Provisioned { planned: self, vm, upload })
+        Ok(vm)
     }
+}
+
+/// Unique, and a valid host name on every cloud.
+fn name(run: &Run<'_>) -> String {
+    format!("cloudd-{}", run.build)
 }

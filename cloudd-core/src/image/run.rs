@@ -90,6 +90,12 @@ impl<'a> Run<'a> {
         self.state().created.push(resource);
     }
 
+    /// Remembers what was deleted again, before the teardown.
+    pub(super) fn deleted(&self, resource: &ResourceId) {
+        self.sink.send(Update::Deleted { resource: resource.clone() });
+        self.state().created.retain(|created| created != resource);
+    }
+
     /// Calls the provider to change something. Cancelling does not end such a call, since what it
     /// creates must be known to be deleted; its deadline does, and then the labels tell.
     pub(super) async fn call<T>(

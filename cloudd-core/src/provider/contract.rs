@@ -71,7 +71,10 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// Creates a VM that is off, with its volume and media attached before its first start.
     ///
     /// # Errors
-    /// As the trait says.
+    /// As the trait says; [`ErrorKind::NoRoom`](super::ErrorKind::NoRoom) when the VM cannot be
+    /// where its volume is, and the next volume of the same build would be created elsewhere. The
+    /// builder then deletes the volume and creates both again, until the provider knows of no other
+    /// place and says [`ErrorKind::Unavailable`](super::ErrorKind::Unavailable).
     async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm>;
 
     /// Starts a VM and returns when it runs. A VM that runs already is success.

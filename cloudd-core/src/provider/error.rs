@@ -20,6 +20,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The cloud cannot provide this now (sold out, maintenance).
     Unavailable,
+    /// The cloud cannot provide the VM where its volume lies, and may be able to elsewhere.
+    NoRoom,
     /// Another operation holds the resource.
     Busy,
     /// Too many requests.
