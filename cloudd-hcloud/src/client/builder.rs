@@ -25,7 +25,7 @@ impl ClientBuilder {
         Self { token, endpoint: None, application: None, tuning: Tuning::default() }
     }
 
-    pub(super) fn from_env() -> Result<Self, Error> {
+    pub(crate) fn from_env() -> Result<Self, Error> {
         Self::from_vars(|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
