@@ -37,6 +37,10 @@ e2e: ## build and boot real images on the local libvirt
 bench-e2e: ## time every phase of a build, each way into stage 2, and the original's pipeline
 	$(e2e) --test-threads=1 --nocapture bench_
 
+.PHONY: bench-api
+bench-api: ## count the API requests of one build and of a hundred at once on Hetzner Cloud
+	HCLOUD_SIM_SPEED=4 $(cargo) test --locked -p cloudd-tests --test hcloud_build -- --test-threads=1 --nocapture api_
+
 .PHONY: stop
 stop: ## stop the daemons that the tests started
 	@$(machine)/libvirtd.sh stop

@@ -1,0 +1,294 @@
+//! Builds on Hetzner Cloud, through real HTTP against the simulated one.
+
+use std::time::Duration;
+
+use cloudd_core::image::{BuildError, Cause, ImageBuilder};
+use cloudd_core::provider::{
+    Architecture, ErrorKind, Image, ImageId, ImageStatus, Provider, Requirements, Size, keys,
+};
+use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
+use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::schema::ServerStatus;
+use cloudd_hcloud::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
+use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
+
+fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
+    Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
+        .endpoint(sim.endpoint())
+        .tuning(Tuning::default().faster(speed))
+        .expected_run_time(Duration::from_secs(120).div_f64(speed))
+}
+
+/// How fast time passes where delays are measured: `make bench-api` takes its time, as at speed 20
+/// each 50 ms that this machine is busy count as a second.
+fn speed(usually: f64) -> f64 {
+    std::env::var("HCLOUD_SIM_SPEED").map_or(usually, |speed| speed.parse().unwrap())
+}
+
+/// Nothing but one image, which holds what was installed.
+fn only(sim: &HcloudSim, image: &ImageId) {
+    let Inventory { servers, volumes, images, ssh_keys } = sim.inventory();
+    assert_eq!((servers, volumes, ssh_keys), (vec![], vec![], vec![]));
+    assert_eq!(images.len(), 1, "{images:?}");
+    assert_eq!(images[0].id.to_string(), image.as_str());
+    assert_eq!(images[0].status, "available");
+    assert_eq!(sim.contents(images[0].id), Contents::Installed);
+}
+
+async fn build(hcloud: &Hcloud) -> Result<Image, BuildError> {
+    let context = Context::plausible();
+    ImageBuilder::new("leap", context.container()).label("team", "infra").build(hcloud).await
+}
+
+#[tokio::test]
+async fn hetzner_keeps_the_contract() {
+    let sim = HcloudSim::start(100.0);
+    let hcloud = provider(&sim, 100.0).build().unwrap();
+    let fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::StaysOn);
+    let ran = run_all(&hcloud, &fixture).await;
+    assert_eq!(ran.len(), 12, "{ran:?}");
+    assert_eq!(sim.inventory(), Inventory::default());
+}
+
+#[tokio::test]
+async fn api_of_one_build_and_it_leaves_an_available_image_with_labels_and_nothing_else() {
+    let speed = speed(25.0);
+    let sim = HcloudSim::start(speed);
+    let hcloud = provider(&sim, speed).build().unwrap();
+    let image = build(&hcloud).await.unwrap();
+    let stats = sim.stats();
+
+    only(&sim, &image.id);
+    assert_eq!(image.status, ImageStatus::Available);
+    let held = &sim.inventory().images[0];
+    for (key, value) in [(keys::NAME, "leap"), ("team", "infra"), (keys::ARCHITECTURE, "x86_64")] {
+        assert_eq!(image.labels.value(key), Some(value));
+        assert_eq!(held.labels.get(key).map(String::as_str), Some(value));
+    }
+    for key in [keys::BUILD, keys::FINGERPRINT, keys::EXPIRES] {
+        assert!(image.labels.value(key).is_some(), "{key} is missing");
+    }
+    let delay = stats.mean_delay().unwrap();
+    println!("one build: {} requests, mean delay {delay:?}", stats.requests);
+    for (route, count) in &stats.by_route {
+        println!("  {count} {route}");
+    }
+    assert!(stats.requests <= 25, "{:?}", stats.by_route);
+    assert!(delay <= Duration::from_secs(2), "{:?}", stats.ended);
+}
+
+#[tokio::test]
+async fn a_server_starts_from_the_image_in_one_call() {
+    let sim = HcloudSim::start(200.0);
+    let hcloud = provider(&sim, 200.0).build().unwrap();
+    let image = build(&hcloud).await.unwrap();
+    let spec = ServerSpec::new("web-1", image.id).location("nbg1").user_data("#cloud-config\n{}");
+    let server = hcloud.start_server(spec).await.unwrap();
+    assert_eq!(server.status, ServerStatus::Running);
+    assert_eq!(server.location.unwrap().name, "nbg1");
+    let inventory = sim.inventory();
+    assert_eq!(inventory.servers.len(), 1);
+    assert_eq!(inventory.servers[0].name, "web-1");
+    assert_eq!(inventory.servers[0].status, "running");
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_the_build_goes_elsewhere() {
+    let sim = HcloudSim::start(200.0);
+    // No volume to be had in sin, no server of this type in ash.
+    let hcloud = provider(&sim, 200.0)
+        .server_type("cpx21")
+        .location("sin")
+        .location("ash")
+        .location("hil")
+        .build()
+        .unwrap();
+    let image = build(&hcloud).await.unwrap();
+    only(&sim, &image.id);
+    assert_eq!(sim.stats().requests_to("POST /volumes"), 3);
+    assert_eq!(sim.stats().requests_to("POST /servers"), 2 + sim_server_actions(&sim));
+
+    let hcloud =
+        provider(&sim, 200.0).server_type("cpx21").location("sin").location("ash").build().unwrap();
+    let error = build(&hcloud).await.unwrap_err();
+    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    assert_eq!(cause.kind(), ErrorKind::Unavailable);
+    let text = error.to_string();
+    for tried in ["volume in sin: no_space_left_in_location", "cpx21 in ash: placement_error"] {
+        assert!(text.contains(tried), "{text}");
+    }
+    only(&sim, &image.id);
+}
+
+fn sim_server_actions(sim: &HcloudSim) -> u64 {
+    sim.stats().requests_to("POST /servers/")
+}
+
+#[tokio::test]
+async fn bad_input_is_named_before_anything_is_created() {
+    let sim = HcloudSim::start(100.0);
+    let x86 = Requirements::new(Architecture::X86_64, Size::gib(10));
+    let with_root = |root| {
+        let mut requirements = x86.clone();
+        requirements.root_size = Some(root);
+        requirements
+    };
+    let (wide, large) = (with_root(Size::gib(30)), with_root(Size::gib(100_000)));
+    let p = || provider(&sim, 100.0);
+    let stranger = Hcloud::builder(Token::new("x".repeat(64)).unwrap()).endpoint(sim.endpoint());
+    let input = ErrorKind::InvalidInput;
+    let snapshot = BaseImage::Label { key: "a".to_owned(), value: "b".to_owned() };
+    let cases = [
+        (p().server_type("cx99"), &x86, input, "no server type \"cx99\", but"),
+        (p().server_type("cax11"), &x86, input, "cax11 is not for x86_64"),
+        (p().location("mars1"), &x86, input, "no location \"mars1\", but fsn1"),
+        (p().server_type("cx13"), &wide, input, "cx13 has a disk of"),
+        (p(), &large, input, "no server type for x86_64"),
+        (p().memory(Size::gib(900)), &x86, input, "no server type for x86_64"),
+        (p().base_image(BaseImage::Name("minix".to_owned())), &x86, input, "image minix"),
+        (p().base_image(BaseImage::Id(7)), &x86, input, "image 7"),
+        (p().base_image(BaseImage::Id(330_120_055)), &x86, input, "is not for x86_64"),
+        (p().base_image(snapshot), &x86, input, "snapshot labelled a=b"),
+        (p().server_type("cx43"), &x86, ErrorKind::Unavailable, "cx43 in fsn1"),
+        (stranger, &x86, ErrorKind::Unauthorized, "HCLOUD_TOKEN"),
+    ];
+    for (builder, requirements, kind, expected) in cases {
+        let error = builder.build().unwrap().check(requirements).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
+    }
+    assert_eq!(Token::new("two words").unwrap_err().kind(), cloudd_hcloud::ErrorKind::Config);
+    let endless = p().endpoint("nowhere").build().unwrap_err();
+    assert_eq!(endless.kind(), ErrorKind::InvalidInput);
+    assert_eq!(sim.stats().requests_to("POST"), 0);
+}
+
+#[tokio::test]
+async fn what_is_offered_is_the_newest_fedora_on_the_cheapest_type() {
+    let sim = HcloudSim::start(100.0);
+    let hcloud = provider(&sim, 100.0).build().unwrap();
+    let offer = |architecture| {
+        let hcloud = hcloud.clone();
+        async move { hcloud.check(&Requirements::new(architecture, Size::gib(10))).await.unwrap() }
+    };
+    let x86 = offer(Architecture::X86_64).await;
+    assert_eq!(x86.base, "330120054 fedora-43");
+    assert_eq!(x86.root_size, Size::bytes(40_000_000_000));
+    assert_eq!(offer(Architecture::Aarch64).await.base, "330120055 fedora-43");
+}
+
+#[tokio::test]
+async fn a_token_that_may_only_read_ends_at_the_first_write() {
+    let read_only = "r".repeat(64);
+    let sim = HcloudSim::builder().speed(100.0).read_only_token(&read_only).start().unwrap();
+    let hcloud = Hcloud::builder(Token::new(&read_only).unwrap())
+        .endpoint(sim.endpoint())
+        .tuning(Tuning::default().faster(100.0))
+        .build()
+        .unwrap();
+    let error = build(&hcloud).await.unwrap_err();
+    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    assert_eq!(cause.kind(), ErrorKind::Unauthorized);
+    assert!(!error.to_string().contains(&read_only), "{error}");
+    assert_eq!(sim.inventory(), Inventory::default());
+}
+
+/// Times of a cloud in a hurry: the walk is about calls, not about waiting.
+fn hasty() -> (Durations, GuestTimes) {
+    let durations = Durations { create_image: Duration::from_secs(10), ..Durations::default() };
+    let (stage1, stage2) = (Duration::from_secs(10), Duration::from_secs(5));
+    (durations, GuestTimes { stage1, stage2, ..GuestTimes::default() })
+}
+
+/// Builds with a fault, and says whether there is an image. Panics where anything is left.
+async fn survives(spec: String) -> (u64, bool) {
+    const SPEED: f64 = 200.0;
+    let (durations, times) = hasty();
+    let sim = HcloudSim::builder()
+        .speed(SPEED)
+        .durations(durations)
+        .guest_times(times)
+        .faults(Faults::parse(&spec).unwrap())
+        .start()
+        .unwrap();
+    let hcloud = provider(&sim, SPEED).build().unwrap();
+    let result = build(&hcloud).await;
+    let requests = sim.stats().requests;
+    match &result {
+        Ok(image) => only(&sim, &image.id),
+        Err(error) => {
+            assert_eq!(sim.inventory(), Inventory::default(), "{spec}: {error}");
+            assert!(!error.to_string().contains(HcloudSim::TOKEN), "{error}");
+        }
+    }
+    (requests, result.is_ok())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fault_at_any_call_leaves_anything() {
+    let (calls, ok) = survives(String::new()).await;
+    assert!(ok);
+    let faults = [
+        "error=server_error",
+        "error=conflict",
+        "error=invalid_input",
+        "error=rate_limit_exceeded",
+        "reset@before",
+        "reset@after",
+        "status=502@before",
+        "status=502@after",
+    ];
+    let (mut built, mut failed) = (0, 0);
+    let specs = faults.iter().flat_map(|fault| (1..=calls).map(move |k| format!("{k}:{fault}")));
+    let specs: Vec<_> = specs.collect();
+    for some in specs.chunks(16) {
+        let running: Vec<_> =
+            some.iter().map(|spec| tokio::spawn(survives(spec.clone()))).collect();
+        for (spec, running) in some.iter().zip(running) {
+            match running.await {
+                Ok((_, true)) => built += 1,
+                Ok((_, false)) => failed += 1,
+                Err(panic) => panic!("{spec}: {panic}"),
+            }
+        }
+    }
+    println!(
+        "{} faults over {calls} calls: {built} built their image, {failed} ended with an error and \
+         nothing left, 0 leaked",
+        specs.len()
+    );
+    assert!(built > failed, "{built} built, {failed} failed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_of_a_hundred_builds_at_once_which_share_their_questions() {
+    const BUILDS: u64 = 100;
+    let speed = speed(20.0);
+    let sim = HcloudSim::start(speed);
+    let hcloud = provider(&sim, speed).build().unwrap();
+    let running: Vec<_> = (0..BUILDS)
+        .map(|_| {
+            let hcloud = hcloud.clone();
+            tokio::spawn(async move { build(&hcloud).await })
+        })
+        .collect();
+    for running in running {
+        running.await.unwrap().unwrap();
+    }
+    let stats = sim.stats();
+    let each = stats.requests as f64 / BUILDS as f64;
+    println!(
+        "{BUILDS} builds at once: {each:.2} requests a build, mean delay {:?}, answers {:?}",
+        stats.mean_delay().unwrap(),
+        stats.by_status
+    );
+    for (route, count) in &stats.by_route {
+        println!("  {count} {route}");
+    }
+    let inventory = sim.inventory();
+    assert_eq!((inventory.images.len() as u64, inventory.servers.len()), (BUILDS, 0));
+    assert_eq!((inventory.volumes.len(), inventory.ssh_keys.len()), (0, 0));
+    assert!(!stats.by_status.contains_key(&429), "{:?}", stats.by_status);
+    assert!(each <= 12.0, "{each} requests a build: {:?}", stats.by_route);
+}
