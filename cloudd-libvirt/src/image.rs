@@ -56,6 +56,12 @@ impl Session {
             }
             return Err(error);
         }
+        // Whoever deleted it meanwhile found it busy, and counts on us.
+        let current = self.record(RecordKind::Image, &name)?.map(|record| record.state);
+        if current != Some(RecordState::Creating) {
+            self.delete_recorded(MAKE, RecordKind::Image, &name)?;
+            return Err(vanished(&name));
+        }
         record.state = RecordState::Ready;
         self.write_record(&record)?;
         Ok(image(&record))
@@ -104,18 +110,16 @@ impl Session {
             backing: None,
         }
         .xml();
-        let total = root.get_info().during(MAKE, &record.name)?.allocation;
         let copied = thread::scope(|scope| {
             let (end, ended) = mpsc::channel::<()>();
-            scope.spawn(move || self.tell_progress(&record.data, total, reporter, &ended));
+            scope.spawn(move || self.tell_progress(&record.data, reporter, &ended));
             let copied = StorageVol::create_xml_from(&self.pool, &xml, root, 0);
             drop(end);
             copied
         });
         copied.during(MAKE, &record.name)?;
-        let (_, made) = self.described_volume(&record.data)?.ok_or_else(|| {
-            Error::new(ErrorKind::Vanished, MAKE).on(&record.name).message("somebody deleted it")
-        })?;
+        let (_, made) =
+            self.described_volume(&record.data)?.ok_or_else(|| vanished(&record.name))?;
         if made.backing.is_some() && self.has_data() || made.capacity != record.size {
             return Err(Error::new(ErrorKind::Failed, MAKE).on(&record.name).message(
                 format_args!(
@@ -130,21 +134,16 @@ impl Session {
     }
 
     /// Tells how large the copy is, until the other end hangs up.
-    fn tell_progress(
-        &self,
-        name: &str,
-        total: u64,
-        reporter: &Reporter,
-        ended: &mpsc::Receiver<()>,
-    ) {
+    fn tell_progress(&self, name: &str, reporter: &Reporter, ended: &mpsc::Receiver<()>) {
         while ended.recv_timeout(TELL) == Err(RecvTimeoutError::Timeout) {
             if let Ok(Some(volume)) = self.volume(name)
                 && let Ok(info) = volume.get_info()
             {
                 reporter.report(Report::Progress {
                     what: "export image".to_owned(),
-                    done: Size::bytes(info.allocation.min(total)),
-                    total: Some(Size::bytes(total)),
+                    done: Size::bytes(info.allocation),
+                    // How much of the disk is zeros shows only when it is read.
+                    total: None,
                 });
             }
         }
@@ -182,6 +181,10 @@ impl Session {
             record: Some((RecordKind::Image, record.name)),
         })
     }
+}
+
+fn vanished(name: &str) -> Error {
+    Error::new(ErrorKind::Vanished, MAKE).on(name).message("somebody deleted the image meanwhile")
 }
 
 /// Unique for each build, the same for each try of one build, and readable.

@@ -60,10 +60,15 @@ impl Session {
         StorageVol::create_xml(&self.pool, &new.xml(), 0).during("create volume", new.name)
     }
 
-    /// Creates a volume that no other process can be using, in place of what a dead run of the
-    /// same work may have left under this name.
+    /// Creates a volume in place of what a dead run of the same work may have left under this
+    /// name.
     pub(crate) fn recreate_volume(&self, new: &NewVolume<'_>) -> Result<StorageVol> {
-        self.delete_volume(new.name)?;
+        const REPLACE: &str = "replace volume";
+        if let Some(left) = self.volume(new.name)? {
+            let path = left.get_path().during(REPLACE, new.name)?;
+            self.ensure_unused(REPLACE, &path, None)?;
+            self.delete_volume(new.name)?;
+        }
         self.create_volume(new)
     }
 

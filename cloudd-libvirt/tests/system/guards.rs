@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use cloudd_core::provider::{
-    BuildId, ErrorKind, Labels, Provider, Reporter, ResourceId, Selector, Size, VmId, VolumeSpec,
-    keys,
+    BuildId, ErrorKind, ImageId, Labels, Provider, Reporter, ResourceId, Selector, Size, VmId,
+    VolumeSpec, keys,
 };
 use cloudd_libvirt::{BaseImage, Libvirt};
 
@@ -187,6 +187,36 @@ async fn half_an_image_is_not_available_and_is_finished_by_its_own_build() {
         let again = other.create_image(&vm.id, &bench.image_spec(), &silent).await.unwrap();
         assert_eq!(again, image);
         assert_eq!(other.image(&image.id).await.unwrap(), Some(image));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_image_deleted_while_it_is_made_is_gone_in_the_end() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let other = another(&bench).await;
+        let vm = bench.vm_that_ran().await;
+        for _ in 0..4 {
+            let spec = bench.image_spec();
+            let image = ImageId::new(format!("{}-{}", spec.name, bench.build));
+            let silent = Reporter::silent();
+            let (made, deleted) =
+                tokio::join!(bench.provider.create_image(&vm.id, &spec, &silent), async {
+                    soon(async { while other.image(&image).await.unwrap().is_none() {} }).await;
+                    other.delete(&image.clone().into()).await
+                });
+            let left = other.image(&image).await.unwrap();
+            match (made, deleted) {
+                // It was complete before the other asked, or was given up because he did.
+                (Ok(_) | Err(_), Ok(())) => assert_eq!(left, None),
+                (made, Err(error)) => {
+                    assert_eq!(error.kind(), ErrorKind::Busy, "{made:?}");
+                    assert_eq!(made.is_ok(), left.is_some());
+                }
+            }
+            bench.provider.delete(&image.into()).await.unwrap();
+            assert!(!bench.volumes().iter().any(|name| name.starts_with("system-test")));
+        }
     })
     .await;
 }
