@@ -73,9 +73,10 @@ if [ "$(id -u)" -ne 0 ]; then
     root=sudo
 fi
 
-# Through `env`, as sudo drops the variables of the caller.
+# Through `env`, as sudo drops the variables of the caller. Never at the price of another package: apt
+# would rather remove one than say that a request cannot be met.
 apt() {
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@" </dev/null
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-remove -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
 # Some packages are wanted for one program only, and would otherwise act on the machine by themselves.
