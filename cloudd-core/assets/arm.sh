@@ -42,9 +42,10 @@ arm_exitrd() {
     fi
 }
 
-# Appends tree and hook to a copy of the running kernel's initramfs: the kernel unpacks one archive after the other.
+# Puts tree and hook before a copy of the running kernel's initramfs: the kernel unpacks one archive after the other.
+# Not behind it: nothing can follow an archive compressed with lz4 ("Initramfs unpacking failed: Decoding failed").
 # Sets $initramfs to the copy.
-append_initramfs() {
+extend_initramfs() {
     kernel=$(uname -r)
     first_file "/boot/initrd.img-$kernel" "/boot/initramfs-$kernel.img" "/boot/initrd-$kernel" \
         /boot/*/"$kernel/initrd" || { why="no initramfs of kernel $kernel in /boot" && return 1; }
@@ -57,9 +58,7 @@ append_initramfs() {
         cp "$lib/premount.sh" "$run/tree/$hooks/pre-mount/00-cloudd.sh" &&
         chmod 0755 "$run/tree/$hooks/pre-mount/00-cloudd.sh" || return
     initramfs=$run/initramfs
-    cp "$installed" "$initramfs" &&
-        truncate -s %4 "$initramfs" && # an archive begins at a multiple of four
-        (cd "$run/tree" && find . | cpio -o -H newc --quiet) >>"$initramfs"
+    (cd "$run/tree" && find . | cpio -o -H newc --quiet) >"$initramfs" && cat "$installed" >>"$initramfs"
 }
 
 # Sets $boot_file to the first of the files that is there.
@@ -71,14 +70,14 @@ first_file() {
 }
 
 arm_kexec() {
-    append_initramfs || return
+    extend_initramfs || return
     first_file "/boot/vmlinuz-$kernel" "/boot/Image-$kernel" "/lib/modules/$kernel/vmlinuz" \
         /boot/*/"$kernel/linux" || { why="no image of kernel $kernel" && return 1; }
     kexec -a -l "$boot_file" --initrd="$initramfs" --reuse-cmdline
 }
 
 arm_reboot() {
-    append_initramfs || return
+    extend_initramfs || return
     # Renamed into place: whatever happens, one of the two is whole.
     cp "$initramfs" "$installed.cloudd" && sync && mv "$installed.cloudd" "$installed"
 }
