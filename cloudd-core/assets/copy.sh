@@ -67,7 +67,7 @@ copy_extents() {
                 window=$offset
             fi
             least $((window + window_bytes - offset)) "$length"
-            try copy_failed dd if="$source" of="$work/window" bs=1M skip="$offset" count="$least" \
+            try copy_failed dd if="$source" of="$work/window" bs=4M skip="$offset" count="$least" \
                 iflag=skip_bytes,count_bytes,fullblock,direct oflag=seek_bytes seek=$((offset - window)) \
                 conv=notrunc status=none
             copied=$((copied + least))
@@ -96,7 +96,7 @@ close_window() {
 
 # Fails unless the target's bytes there have this sum. A read that fails gives other bytes, so another sum.
 expect() { # OFFSET LENGTH SUM WHAT
-    found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
+    found=$(dd if="$target" bs=4M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
         b2sum)
     [ "${found%% *}" = "$3" ] || broken verify_failed "the target does not hold the $4 it should at $1"
 }

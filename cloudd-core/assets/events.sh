@@ -4,6 +4,7 @@
 # process speaks, and a line into the writer's fifo in stage 1.
 
 seq=0
+up=0
 step=
 
 # Writes the event whose body is $1. Built-ins only: a fork costs 20 ms under emulation, and every log line comes here.

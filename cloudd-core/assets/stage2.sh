@@ -87,12 +87,15 @@ leave_old_root() {
     umount -R /oldroot || umount /oldroot
 }
 
-refuse_if_mounted() {
+refuse_if_used() {
     mounts >"$work/mounts"
+    while read -r device _; do
+        case $device in /dev/*) echo "0:0 $device swap" ;; esac
+    done <"$proc/swaps" >>"$work/mounts"
     while read -r number device point; do
-        disk_under "$number" "$device" || refuse "cannot tell which disk $device on $point is"
-        [ "$disk" != "$target_disk" ] || refuse "the root disk is still mounted on $point"
-        [ "$disk" != "$source_disk" ] || refuse "the volume is still mounted on $point"
+        disk_under "$number" "$device" || refuse "cannot tell on which disk $device ($point) is"
+        [ "$disk" != "$target_disk" ] || refuse "the root disk is still in use: $point"
+        [ "$disk" != "$source_disk" ] || refuse "the volume is still in use: $point"
     done <"$work/mounts"
 }
 
@@ -116,7 +119,7 @@ identify() {
         [ "$written" = "$sectors_written" ] || refuse "the volume was written to after stage 1 had listed its extents"
         leave_old_root
     fi
-    refuse_if_mounted
+    refuse_if_used
 }
 
 run() {

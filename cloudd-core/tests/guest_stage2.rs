@@ -308,23 +308,33 @@ fn a_volume_larger_than_the_root_disk_is_refused() {
 
 #[test]
 fn a_disk_in_use_is_refused() {
-    let mount =
-        |number: &str, source: &str| format!("22 1 {number} / /somewhere rw - ext4 {source} rw\n");
     each(|stage2| {
-        for (number, disk) in [("254:0", "vda"), ("254:16", "vdb"), ("254:32", "vdc")] {
+        for (number, disk) in [("254:1", "vda"), ("254:17", "vdb"), ("254:33", "vdc")] {
             let partition = format!("sys/block/{disk}/{disk}1");
-            stage2.guest.device(&number.replace(":", ":1"), &partition);
+            stage2.guest.device(number, &partition);
             stage2.guest.write(&format!("{partition}/partition"), "1\n");
+            stage2.guest.write(&format!("dev/{disk}1"), "");
         }
+        let mount = |number: &str, source: &str| {
+            let line = format!("22 1 {number} / /somewhere rw - ext4 {source} rw\n");
+            stage2.guest.write("proc/self/mountinfo", line);
+        };
         for (number, source, message) in [
-            ("254:10", "/dev/vda1", "the root disk is still mounted on /somewhere"),
-            ("254:116", "/dev/vdb1", "the volume is still mounted on /somewhere"),
-            ("7:7", "/dev/odd", "cannot tell which disk /dev/odd on /somewhere is"),
+            ("254:1", "/dev/vda1", "the root disk is still in use: /somewhere"),
+            ("254:17", "/dev/vdb1", "the volume is still in use: /somewhere"),
+            ("7:7", "/dev/odd", "cannot tell on which disk /dev/odd (/somewhere) is"),
         ] {
-            stage2.guest.write("proc/self/mountinfo", mount(number, source));
+            mount(number, source);
             stage2.enter("hook", "").expect_refused(message);
         }
-        stage2.guest.write("proc/self/mountinfo", mount("254:132", "/dev/vdc1"));
+        mount("254:33", "/dev/vdc1");
+        let swap = |disk: &str| {
+            let line = format!("Filename Type Size Used Priority\n/dev/{disk}1 partition 9 0 -2\n");
+            stage2.guest.write("proc/swaps", line);
+        };
+        swap("vda");
+        stage2.enter("hook", "").expect_refused("the root disk is still in use: swap");
+        swap("vdc");
         stage2.enter("hook", "").expect_done(&stage2.volume);
     });
 }

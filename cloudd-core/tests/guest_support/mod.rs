@@ -39,6 +39,7 @@ impl Guest {
         }
         guest.write("proc/uptime", "12.34 20.00\n");
         guest.write("proc/self/mountinfo", "");
+        guest.write("proc/swaps", "Filename\tType\tSize\tUsed\tPriority\n");
         guest
             .write("lib/env", "CLOUDD_BUILD='abcdefghij'\nCLOUDD_PORT=''\nCLOUDD_ENTRY='exitrd'\n");
         guest
