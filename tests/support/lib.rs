@@ -7,3 +7,8 @@ pub mod hcloud_sim;
 pub mod installer;
 pub mod lab;
 pub mod original;
+
+/// The front page's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct FrontPage;
