@@ -25,13 +25,11 @@ iproute2               the same, and addresses of the test hosts
 mmdebstrap             makes the root file system of the builder base image
 debian-archive-keyring mmdebstrap trusts packages by it, also on a host that is not Debian
 fdisk                  sfdisk partitions the base image
-e2fsprogs              mke2fs and debugfs: file systems without loop devices or mounting
+e2fsprogs              mke2fs writes the root of the base image without a loop device
 dosfstools             fsck.fat: checks the seeds that cloudd-libvirt writes
-mtools                 reads those seeds without mounting, writes the seed of boot.sh
+mtools                 writes the seed of boot.sh
 busybox-static         the one program of the install containers under test
-cpio                   reads and writes initramfs archives
-xz-utils               the same, for those of the host
-zstd                   the same
+cpio                   stage 2 travels in an archive for the initramfs
 podman                 judges the archives of build contexts
 crun                   runs them for podman
 cloud-init             its schema command judges every cloud-config that is rendered
@@ -40,8 +38,7 @@ openssh-client         ssh-keygen, and ssh for qemu+ssh:// connections
 hcloud-cli             the official client, which must understand the Hetzner simulator
 shellcheck             lint of the guest scripts and of these here
 jq                     reads the answers of cargo metadata in msrv.sh
-curl                   talks to the Hetzner simulator as a user would
-procps                 ps, for a look at what a test left running
+procps                 ps: tests look at what is left running
 '
 names=$(printf '%s\n' "$packages" | awk 'NF { print $1 }')
 
