@@ -10,6 +10,8 @@ mod setup;
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
 pub use parameters::Entry;
+#[cfg(feature = "ssh")]
+pub(crate) use parameters::quoted;
 pub use parser::{EventParser, Parsed};
 
 pub(crate) use parameters::{ContainerDelivery, Parameters};

@@ -129,7 +129,7 @@ impl Env {
 }
 
 /// A word of POSIX shell that stands for exactly this text.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The credentials are missing, wrong, or may not do this.
     Unauthorized,
+    /// The other side is not who it should be, such as a guest with another host key.
+    Untrusted,
     /// A quota of the account is used up.
     QuotaExceeded,
     /// The cloud cannot provide this now (sold out, maintenance).

@@ -1,0 +1,178 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::SshKeys;
+use super::follow::Follower;
+use super::patience::Obstacle;
+use super::target::Target;
+use super::upload::Upload;
+use crate::guest::GuestChannel;
+use crate::install::ContextArchive;
+use crate::provider::{Error, ErrorKind, Reporter, Result};
+
+/// The channel to a builder VM over SSH.
+///
+/// The first [`receive`](GuestChannel::receive) starts a task that connects, follows the guest's
+/// events and connects again for as long as it takes; it needs a Tokio runtime and ends when the
+/// channel is dropped. SSH never knows that a guest is gone for good, so `receive` gives `None` only
+/// after an error. [`upload`](GuestChannel::upload) has a connection of its own and goes on where an
+/// earlier one was lost.
+///
+/// # Errors
+/// [`ErrorKind::Untrusted`] at once when the guest has another host key;
+/// [`ErrorKind::Unauthorized`] after some seconds when it refuses user, key or commands;
+/// [`ErrorKind::Unsupported`] when its sshd allows no algorithm that is known here.
+pub struct SshChannel {
+    target: Arc<Target>,
+    events: String,
+    context: String,
+    reporter: Reporter,
+    obstacle: Obstacle,
+    following: Option<Following>,
+}
+
+struct Following {
+    lines: mpsc::Receiver<Result<Vec<u8>>>,
+    task: JoinHandle<()>,
+}
+
+impl SshChannel {
+    /// How many pieces of output wait for being received, each at most some 32 KiB. Then the guest
+    /// has to wait.
+    const BACKLOG: usize = 64;
+
+    /// A channel to the guest with these keys at any of these addresses, on port 22, as root.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] without any address.
+    pub fn new(keys: &SshKeys, addresses: impl IntoIterator<Item = IpAddr>) -> Result<Self> {
+        let addresses: Vec<_> = addresses.into_iter().collect();
+        if addresses.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "open SSH channel")
+                .message("the builder VM has no address"));
+        }
+        let target = Target {
+            keys: keys.clone(),
+            addresses,
+            port: 22,
+            user: "root".to_owned(),
+            silence: Duration::from_secs(15),
+        };
+        Ok(Self {
+            target: Arc::new(target),
+            events: "/run/cloudd/events".to_owned(),
+            context: "/run/cloudd/context.tar.gz".to_owned(),
+            reporter: Reporter::silent(),
+            obstacle: Obstacle::default(),
+            following: None,
+        })
+    }
+
+    /// Another port than 22.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.target_mut().port = port;
+        self
+    }
+
+    /// Another user than root. It must be able to read the events and to write the context.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.target_mut().user = user.into();
+        self
+    }
+
+    /// After how long without any sign of life a connection is given up and made anew; 15 s if not
+    /// said.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.target_mut().silence = silence;
+        self
+    }
+
+    /// Another file to follow in the guest than `/run/cloudd/events`.
+    #[must_use]
+    pub fn events_file(mut self, path: impl Into<String>) -> Self {
+        self.events = path.into();
+        self
+    }
+
+    /// Another place for the context in the guest than `/run/cloudd/context.tar.gz`.
+    #[must_use]
+    pub fn context_file(mut self, path: impl Into<String>) -> Self {
+        self.context = path.into();
+        self
+    }
+
+    /// Where to report how far an upload is. What is reported was sent, and is at most 2 MiB ahead
+    /// of what has arrived.
+    #[must_use]
+    pub fn reporter(mut self, reporter: Reporter) -> Self {
+        self.reporter = reporter;
+        self
+    }
+
+    /// Why nothing comes at the moment, such as `192.0.2.1:22: connection refused`. `None` while a
+    /// connection holds, and before the first was tried.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        self.obstacle.current()
+    }
+
+    fn target_mut(&mut self) -> &mut Target {
+        Arc::make_mut(&mut self.target)
+    }
+
+    fn following(&mut self) -> &mut Following {
+        self.following.get_or_insert_with(|| {
+            let (sender, lines) = mpsc::channel(Self::BACKLOG);
+            let follower = Follower::new(
+                Arc::clone(&self.target),
+                self.events.clone(),
+                sender,
+                self.obstacle.clone(),
+            );
+            Following { lines, task: tokio::spawn(follower.run()) }
+        })
+    }
+}
+
+#[async_trait]
+impl GuestChannel for SshChannel {
+    async fn receive(&mut self) -> Result<Option<Vec<u8>>> {
+        self.following().lines.recv().await.transpose()
+    }
+
+    async fn upload(&mut self, archive: &ContextArchive) -> Result<()> {
+        let upload = Upload {
+            target: &self.target,
+            file: &self.context,
+            archive,
+            reporter: &self.reporter,
+            obstacle: self.obstacle.clone(),
+        };
+        upload.run().await
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for SshChannel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshChannel")
+            .field("target", &self.target)
+            .field("events", &self.events)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
+}
