@@ -1,0 +1,70 @@
+//! The processes of an sshd: one a connection, below the one that listens.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// All processes below `parent` that are sshd themselves, not what they run.
+pub(crate) fn sshd_below(parent: u32) -> Vec<u32> {
+    let mut children: HashMap<u32, Vec<(u32, String)>> = HashMap::new();
+    for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // `pid (name) state parent ...`; the name may hold anything.
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((head, tail)) = stat.rsplit_once(')') else { continue };
+        let name = head.split_once('(').map_or("", |(_, name)| name).to_owned();
+        let mut fields = tail.split_whitespace();
+        if fields.next() == Some("Z") {
+            continue;
+        }
+        if let Some(parent) = fields.next().and_then(|parent| parent.parse().ok()) {
+            children.entry(parent).or_default().push((pid, name));
+        }
+    }
+    let mut found = Vec::new();
+    let mut look_below = vec![parent];
+    while let Some(parent) = look_below.pop() {
+        for (pid, name) in children.get(&parent).into_iter().flatten() {
+            look_below.push(*pid);
+            if name.starts_with("sshd") {
+                found.push(*pid);
+            }
+        }
+    }
+    found
+}
+
+/// Returns when they are gone.
+pub(crate) fn kill_sshd_below(parent: u32) {
+    let sessions = sshd_below(parent);
+    signal("KILL", &sessions);
+    while sshd_below(parent).iter().any(|pid| sessions.contains(pid)) {
+        std::thread::yield_now();
+    }
+}
+
+/// Keeps a process from doing anything. Returns when it does nothing any more.
+pub(crate) fn stop(pid: u32) {
+    signal("STOP", &[pid]);
+    let stopped = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T')
+    };
+    while !stopped() {
+        std::thread::yield_now();
+    }
+}
+
+fn signal(name: &str, pids: &[u32]) {
+    if !pids.is_empty() {
+        // Some may have ended by themselves meanwhile.
+        Command::new("kill")
+            .args(["-s", name])
+            .args(pids.iter().map(u32::to_string))
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+    }
+}
