@@ -283,6 +283,8 @@ arm() {
     end
     emit "\"event\":\"armed\",\"entry\":\"$CLOUDD_ENTRY\""
     flush
+    # Who reads the file over a network needs a moment: the way there ends with this system.
+    [ -n "${CLOUDD_PORT-}" ] || sleep 2
     verb=reboot # never power-off: a door that does not open leads back here, and says so
     [ "$CLOUDD_ENTRY" != kexec ] || verb=kexec
     systemctl --no-block $verb || fail arm_failed $? "systemctl $verb"

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cloudd_core::guest::GuestChannel;
+use cloudd_core::provider::Reporter;
 use cloudd_core::ssh::SshKeys;
 use russh::keys::PrivateKey;
 use tracing_subscriber::fmt::MakeWriter;
@@ -85,9 +86,9 @@ async fn no_private_key_is_ever_shown() {
     sshd.kill_sessions();
     Growing::at(&sshd.events()).write("two\n");
     receive(&mut channel, 1).await;
-    within(60, channel.upload(&context(100_000))).await.unwrap();
+    within(60, channel.upload(&context(100_000), &Reporter::silent())).await.unwrap();
     sshd.stop();
-    write!(shown, "{channel:?} {:?}", channel.obstacle()).unwrap();
+    write!(shown, "{channel:?} {:?}", channel.obstacle().unwrap().why()).unwrap();
     sshd.start();
 
     let other = SshKeys::generate().unwrap();

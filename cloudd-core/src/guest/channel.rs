@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 
+use super::Obstacle;
 use crate::install::ContextArchive;
-use crate::provider::{Error, ErrorKind, Result};
+use crate::provider::{Error, ErrorKind, Reporter, Result};
 
 /// The channel on which a builder VM speaks: a stream of bytes that hold one event a line.
 ///
@@ -18,12 +19,18 @@ pub trait GuestChannel: Send {
     /// What keeps the channel from ever going on, such as a wrong host key.
     async fn receive(&mut self) -> Result<Option<Vec<u8>>>;
 
-    /// Brings a build context into the guest, complete and verified.
+    /// What keeps bytes from coming, for a channel that needs a route to the guest: as long as the
+    /// guest is not reached, silence says nothing about it. `None`: it needs none.
+    fn obstacle(&self) -> Option<Obstacle> {
+        None
+    }
+
+    /// Brings a build context into the guest, complete and verified. May be dropped while it waits.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] on channels that only speak.
-    async fn upload(&mut self, archive: &ContextArchive) -> Result<()> {
-        let _ = archive;
+    async fn upload(&mut self, archive: &ContextArchive, reporter: &Reporter) -> Result<()> {
+        let _ = (archive, reporter);
         Err(Error::new(ErrorKind::Unsupported, "upload build context")
             .message("this channel only carries events"))
     }

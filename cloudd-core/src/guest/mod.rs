@@ -1,18 +1,22 @@
 //! The builder VM from outside: the user data it is given, the events it sends back, and the
 //! channel they come by. What runs inside is in the folder `assets`, with a page of its own.
 
+mod access;
 mod channel;
 mod event;
+mod obstacle;
 mod parameters;
 mod parser;
 mod setup;
 
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
+pub use obstacle::Obstacle;
 pub use parameters::Entry;
 #[cfg(feature = "ssh")]
 pub(crate) use parameters::quoted;
 pub use parser::{EventParser, Parsed};
 
+pub(crate) use access::Access;
 pub(crate) use parameters::{ContainerDelivery, Parameters};
 pub(crate) use setup::GuestSetup;

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +48,8 @@ pub(crate) enum ContainerDelivery {
     UserData(ContextArchive),
     /// A build context that begins at the start of this device.
     Media(ContextArchive, PathBuf),
-    /// A build context, uploaded through the channel.
-    Upload(ContextArchive),
+    /// A build context, uploaded through the channel within this time.
+    Upload(ContextArchive, Duration),
 }
 
 /// The parameters of the guest side.
@@ -100,8 +101,9 @@ impl Parameters {
                 env.set("CLOUDD_CONTEXT_DEVICE", &device.to_string_lossy());
                 archive
             }
-            ContainerDelivery::Upload(archive) => {
+            ContainerDelivery::Upload(archive, wait) => {
                 env.set("CLOUDD_CONTEXT", "upload");
+                env.set("CLOUDD_UPLOAD_WAIT", &wait.as_secs().to_string());
                 archive
             }
         };

@@ -1,4 +1,4 @@
-use super::{ContainerDelivery, Parameters};
+use super::{Access, ContainerDelivery, Parameters};
 use crate::cloud_init::{CloudConfig, Encoding, Error, Login, User, UserData, WriteFile};
 use crate::install::LoadedContainer;
 
@@ -8,6 +8,8 @@ pub(crate) struct GuestSetup<'a> {
     pub(crate) container: &'a LoadedContainer,
     pub(crate) delivery: ContainerDelivery,
     pub(crate) debug_user: Option<&'a User>,
+    /// How the builder is reached over SSH, where it is.
+    pub(crate) access: Option<&'a Access>,
 }
 
 /// Where the guest side lies, see `assets/README.md`.
@@ -67,6 +69,9 @@ impl GuestSetup<'_> {
         if let Some(user) = self.debug_user {
             config = config.user(user.clone()).ssh_password_login(Login::Allowed);
         }
+        if let Some(access) = self.access {
+            config = access.admit(config);
+        }
         // A unit, so that nothing of cloud-init waits for the agent or ends it.
         config.runcmd(["systemctl", "start", "--no-block", "cloudd.service"]).render()
     }
@@ -102,6 +107,7 @@ mod tests {
             container: &InstallContainer::reference(reference).load().unwrap(),
             delivery: ContainerDelivery::Reference(reference.to_owned()),
             debug_user: None,
+            access: None,
         };
         let data = setup.user_data().unwrap();
         let sizes = data.sizes();

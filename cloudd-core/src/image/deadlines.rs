@@ -11,8 +11,14 @@ pub struct Deadlines {
     pub call: Duration,
     /// What builds share, such as a base image to download: 60 minutes.
     pub prepare: Duration,
-    /// From the start of the VM to the first sign of life of its agent: 15 minutes.
+    /// From the start of the VM, or from the end of the upload, to the first sign of life of its
+    /// agent: 15 minutes.
     pub boot: Duration,
+    /// How long a VM may be out of reach, where a channel needs a route to it: 5 minutes. Then the
+    /// build goes on by power state alone, and ends if something has to be uploaded.
+    pub route: Duration,
+    /// The upload of a build context, from the start of the VM: 30 minutes.
+    pub upload: Duration,
     /// Stage 1, from the first sign of life to the entry into stage 2: 60 minutes.
     pub stage1: Duration,
     /// Stage 2, from its entry to its last event: 60 minutes.
@@ -32,6 +38,8 @@ impl Default for Deadlines {
             call: MINUTE * 5,
             prepare: MINUTE * 60,
             boot: MINUTE * 15,
+            route: MINUTE * 5,
+            upload: MINUTE * 30,
             stage1: MINUTE * 60,
             stage2: MINUTE * 60,
             power_off: MINUTE * 2,
@@ -42,11 +50,17 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// The longest that a builder VM can run before it is off, where nobody hears it.
+    pub(super) fn longest_run(&self) -> Duration {
+        self.boot + self.stage1 + self.stage2
+    }
+
     /// The longest that a build can live: what its resources' expiry is computed from.
     #[must_use]
     pub fn longest_build(&self) -> Duration {
         // Five calls create and label; preparing happens before anything is created.
         self.call * 5
+            + self.upload
             + self.boot
             + self.stage1
             + self.stage2

@@ -94,6 +94,13 @@ pub enum Cause {
         /// What the guest was doing when last heard.
         during: Option<Step>,
     },
+    /// The VM cannot be reached over the network, and the build context has to be uploaded to it.
+    Unreachable {
+        /// What is in the way, such as `192.0.2.1:22: connection refused`.
+        obstacle: String,
+        /// For how long it was.
+        after: Duration,
+    },
     /// A deadline passed.
     Deadline {
         /// What was waited for.
@@ -126,6 +133,11 @@ impl fmt::Display for Cause {
                     None => write!(f, ", without a sign of life"),
                 }
             }
+            Self::Unreachable { obstacle, after } => write!(
+                f,
+                "the builder VM cannot be reached, and its build context has to be uploaded: {} s                  long, {obstacle}; open the way for SSH, or make the context fit the user data",
+                after.as_secs_f32()
+            ),
             Self::Deadline { waiting_for, after } => {
                 write!(f, "no {waiting_for} within {} s", after.as_secs_f32())
             }

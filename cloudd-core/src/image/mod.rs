@@ -24,6 +24,7 @@ mod control;
 mod deadlines;
 mod error;
 mod follow;
+mod listen;
 mod plan;
 mod provision;
 mod run;

@@ -7,7 +7,7 @@ use super::error::{Cause, InvalidInput};
 use super::run::Run;
 use super::{ImageBuilder, Phase};
 use crate::cloud_init;
-use crate::guest::{ContainerDelivery, GuestSetup, Parameters};
+use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
     BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, Labels, Offer,
@@ -26,6 +26,8 @@ pub(super) struct Planned {
     pub(super) delivery: ContainerDelivery,
     /// Whether stage 2 can be heard: it speaks only on a port of its own.
     pub(super) hears_stage2: bool,
+    /// How the builder VM that this build creates is reached over SSH.
+    pub(super) access: Option<Access>,
     container: LoadedContainer,
 }
 
@@ -47,7 +49,9 @@ impl Planned {
         builder.check_root(offer.root_size).map_err(Cause::Input)?;
 
         let labels = builder.own_labels(&run.build, &builder.fingerprint(&container, &offer));
-        let delivery = builder.choose_delivery(run, &container).map_err(Cause::Input)?;
+        let access = Access::new(capabilities).map_err(Cause::Provider)?;
+        let delivery =
+            builder.choose_delivery(run, &container, access.as_ref()).map_err(Cause::Input)?;
         let reporter = run.sink.reporter();
         let prepare = run.provider.prepare(&requirements, &offer, &reporter);
         run.wait("builder base image", builder.deadlines.prepare, prepare).await?;
@@ -61,6 +65,7 @@ impl Planned {
             }),
             delivery,
             hears_stage2: capabilities.channel && capabilities.event_port.is_some(),
+            access,
             container,
         })
     }
@@ -71,7 +76,8 @@ impl Planned {
         run: &Run<'_>,
         volume: &Path,
     ) -> Result<Vec<u8>, cloud_init::Error> {
-        let data = run.builder.user_data(run, &self.container, self.delivery.clone(), volume)?;
+        let (delivery, access) = (self.delivery.clone(), self.access.as_ref());
+        let data = run.builder.user_data(run, &self.container, delivery, access, volume)?;
         let limits = run.provider.capabilities().user_data;
         Ok(if data.as_str().len() <= limits.max_bytes || !limits.base64_gzip {
             data.into_string().into_bytes()
@@ -164,13 +170,14 @@ impl ImageBuilder {
         &self,
         run: &Run<'_>,
         container: &LoadedContainer,
+        access: Option<&Access>,
     ) -> Result<ContainerDelivery, InvalidInput> {
         let capabilities = run.provider.capabilities();
         let limits = capabilities.user_data;
         let size = |delivery| -> Result<usize, InvalidInput> {
             // Devices are known only when they exist; by-id paths are shorter than this.
             let device = PathBuf::from(format!("/dev/disk/by-id/{}", "x".repeat(100)));
-            let sizes = self.user_data(run, container, delivery, &device)?.sizes();
+            let sizes = self.user_data(run, container, delivery, access, &device)?.sizes();
             let encoded = if limits.base64_gzip { sizes.gzip_base64 } else { sizes.plain };
             Ok(encoded.min(sizes.plain))
         };
@@ -197,7 +204,9 @@ impl ImageBuilder {
             Some(ContextDelivery::Media { device }) => {
                 ContainerDelivery::Media(archive.clone(), device.clone())
             }
-            Some(ContextDelivery::Upload) => ContainerDelivery::Upload(archive.clone()),
+            Some(ContextDelivery::Upload) => {
+                ContainerDelivery::Upload(archive.clone(), self.deadlines.upload)
+            }
             None => {
                 let context = usize::try_from(archive.len()).unwrap_or(usize::MAX);
                 return Err(InvalidInput::Undeliverable {
@@ -226,6 +235,7 @@ impl ImageBuilder {
         run: &Run<'_>,
         container: &LoadedContainer,
         delivery: ContainerDelivery,
+        access: Option<&Access>,
         volume: &Path,
     ) -> Result<cloud_init::UserData, cloud_init::Error> {
         let parameters = Parameters::new(
@@ -234,7 +244,7 @@ impl ImageBuilder {
             run.provider.capabilities().event_port.clone(),
             self.entry,
         );
-        GuestSetup { parameters, container, delivery, debug_user: self.debug_user.as_ref() }
-            .user_data()
+        let debug_user = self.debug_user.as_ref();
+        GuestSetup { parameters, container, delivery, debug_user, access }.user_data()
     }
 }

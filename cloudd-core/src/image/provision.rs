@@ -2,7 +2,7 @@ use super::Phase;
 use super::error::{Cause, InvalidInput};
 use super::plan::Planned;
 use super::run::Run;
-use crate::guest::ContainerDelivery;
+use crate::guest::{Access, ContainerDelivery};
 use crate::install::ContextArchive;
 use crate::provider::{ErrorKind, Media, ResourceId, Vm, VmSpec, Volume, VolumeSpec};
 
@@ -12,12 +12,15 @@ pub(super) struct Provisioned {
     pub(super) vm: Vm,
     /// What has to be uploaded once the guest can be reached.
     pub(super) upload: Option<ContextArchive>,
+    /// How the VM is reached over SSH. Of a VM that another process has created nobody knows the
+    /// keys any more.
+    pub(super) access: Option<Access>,
 }
 
 impl Planned {
     /// Creates volume and VM, both elsewhere as long as the provider has no room for the VM where
     /// the volume is.
-    pub(super) async fn provision(self, run: &Run<'_>) -> Result<Provisioned, Cause> {
+    pub(super) async fn provision(mut self, run: &Run<'_>) -> Result<Provisioned, Cause> {
         run.enter(Phase::Provision);
         loop {
             let volume = self.create_volume(run).await?;
@@ -25,10 +28,11 @@ impl Planned {
             match self.create_vm(run, volume).await {
                 Ok(vm) => {
                     let upload = match &self.delivery {
-                        ContainerDelivery::Upload(archive) => Some(archive.clone()),
+                        ContainerDelivery::Upload(archive, _) => Some(archive.clone()),
                         _ => None,
                     };
-                    return Ok(Provisioned { planned: self, vm, upload });
+                    let access = self.access.take();
+                    return Ok(Provisioned { planned: self, vm, upload, access });
                 }
                 Err(Cause::Provider(error)) if error.kind() == ErrorKind::NoRoom => {
                     run.sink.note(format!("trying elsewhere: {error}"));
@@ -66,6 +70,7 @@ impl Planned {
         if let ContainerDelivery::Media(archive, _) = &self.delivery {
             spec.media = Some(Media::new(archive.clone()));
         }
+        spec.ssh_key = self.access.as_ref().map(|access| access.public_key().to_owned());
         let reporter = run.sink.reporter();
         let create = run.provider.create_vm(&spec, &reporter);
         let vm = run.call("create VM", &name, create).await?;

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::guest::Obstacle;
 use crate::provider::{
     Capabilities, ContextDelivery, ResourceId, Size, UserDataLimits, Vm, VmId, VmSpec,
 };
@@ -41,6 +42,7 @@ pub struct Memory {
     root_size: Size,
     script: GuestScript,
     pace: Duration,
+    obstacle: Option<Obstacle>,
     state: Arc<Mutex<State>>,
     /// Ticks with every change of the state.
     changed: watch::Sender<u64>,
@@ -60,6 +62,7 @@ impl Memory {
             root_size: Size::gib(40),
             script: GuestScript::Succeeds,
             pace: Duration::ZERO,
+            obstacle: None,
             state: Arc::default(),
             changed: watch::Sender::new(0),
         }
@@ -76,6 +79,14 @@ impl Memory {
     #[must_use]
     pub fn pace(mut self, pace: Duration) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// What is in the way of its guests: as long as something stands there, nothing is heard of them
+    /// and nothing reaches them. Default: they need no route.
+    #[must_use]
+    pub fn behind(mut self, obstacle: &Obstacle) -> Self {
+        self.obstacle = Some(obstacle.clone());
         self
     }
 
@@ -118,6 +129,13 @@ impl Memory {
                 change(&mut record.vm);
             }
         });
+    }
+
+    /// Waits until nothing is in the way of its guests.
+    async fn reached(&self) {
+        if let Some(obstacle) = &self.obstacle {
+            obstacle.ends().await;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

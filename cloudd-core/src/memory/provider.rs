@@ -3,7 +3,8 @@ use tokio::sync::watch;
 
 use super::state::VmRecord;
 use super::{Memory, guest};
-use crate::guest::GuestChannel;
+use crate::guest::{GuestChannel, Obstacle};
+use crate::install::ContextArchive;
 use crate::provider::{
     Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, Offer,
     PowerState, Provider, Reporter, Requirements, Resource, ResourceId, Result, Selector, Vm, VmId,
@@ -213,6 +214,7 @@ struct Channel {
 impl GuestChannel for Channel {
     async fn receive(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
+            self.memory.reached().await;
             let (new, off) = match self.memory.state().vms.get(&self.vm) {
                 None => return Ok(None),
                 Some(vm) => (vm.said[self.read..].to_vec(), vm.vm.state == PowerState::Off),
@@ -228,7 +230,12 @@ impl GuestChannel for Channel {
         }
     }
 
-    async fn upload(&mut self, _: &crate::install::ContextArchive) -> Result<()> {
+    fn obstacle(&self) -> Option<Obstacle> {
+        self.memory.obstacle.clone()
+    }
+
+    async fn upload(&mut self, _: &ContextArchive, _: &Reporter) -> Result<()> {
+        self.memory.reached().await;
         Ok(())
     }
 }

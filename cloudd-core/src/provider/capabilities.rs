@@ -15,6 +15,12 @@ pub struct Capabilities {
     pub event_port: Option<PathBuf>,
     /// Whether [`Provider::open_channel`](super::Provider::open_channel) gives a channel.
     pub channel: bool,
+    /// The port of a guest's sshd, reached at the [addresses](super::Vm::addresses) of its VM;
+    /// `None` when guests have no sshd or no address. The builder then makes keys for each build,
+    /// has the user data install and authorize them for root, and speaks with the guest over SSH
+    /// where `open_channel` gives no channel: a provider has nothing else to do for it.
+    #[cfg(feature = "ssh")]
+    pub ssh: Option<u16>,
     /// The smallest volume.
     pub min_volume: Size,
     /// The largest volume.
@@ -33,6 +39,8 @@ impl Capabilities {
             context: Vec::new(),
             event_port: None,
             channel: false,
+            #[cfg(feature = "ssh")]
+            ssh: None,
             min_volume: Size::bytes(1),
             max_volume: Size::bytes(u64::MAX),
             runs_guests: true,
@@ -68,6 +76,7 @@ pub enum ContextDelivery {
         /// A path under `/dev/disk/by-id`.
         device: PathBuf,
     },
-    /// Through [`GuestChannel::upload`](crate::guest::GuestChannel::upload).
+    /// Through [`GuestChannel::upload`](crate::guest::GuestChannel::upload) of the provider's own
+    /// channel, or of the one over SSH.
     Upload,
 }

@@ -114,7 +114,9 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     }
 
     /// Opens the channel on which the guest speaks, from its first byte.
-    /// `Ok(None)` when this provider has none ([`Capabilities::channel`]).
+    /// `Ok(None)` when this provider has none ([`Capabilities::channel`]). The channel over SSH is
+    /// not opened here: the builder does that where [`Capabilities`] name an SSH port, with keys
+    /// of its own.
     ///
     /// # Errors
     /// As the trait says.

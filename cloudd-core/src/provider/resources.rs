@@ -58,7 +58,7 @@ pub struct Vm {
     pub name: String,
     /// What it is doing.
     pub state: PowerState,
-    /// Where it can be reached from outside, if anywhere.
+    /// Where it can be reached from outside, if anywhere: complete when it runs, if not before.
     pub addresses: Vec<IpAddr>,
     /// Its labels.
     pub labels: Labels,

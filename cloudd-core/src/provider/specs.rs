@@ -95,10 +95,14 @@ pub struct VmSpec {
     pub user_data: Vec<u8>,
     /// The build context, when the provider delivers it on media.
     pub media: Option<Media>,
+    /// The public key that the user data authorize for root, a line of `authorized_keys`, when
+    /// guests are reached over SSH. Only for clouds that want to be told of a key: nothing has to
+    /// be done with it.
+    pub ssh_key: Option<String>,
 }
 
 impl VmSpec {
-    /// A VM without media.
+    /// A VM without media and without a key.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -108,7 +112,16 @@ impl VmSpec {
         volume: Volume,
         user_data: Vec<u8>,
     ) -> Self {
-        Self { name: name.into(), labels, requirements, offer, volume, user_data, media: None }
+        Self {
+            name: name.into(),
+            labels,
+            requirements,
+            offer,
+            volume,
+            user_data,
+            media: None,
+            ssh_key: None,
+        }
     }
 }
 
@@ -123,6 +136,7 @@ impl fmt::Debug for VmSpec {
             .field("volume", &self.volume)
             .field("user_data", &format_args!("<{} bytes>", self.user_data.len()))
             .field("media", &self.media)
+            .field("ssh_key", &self.ssh_key)
             .finish()
     }
 }

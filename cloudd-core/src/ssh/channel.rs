@@ -9,10 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::SshKeys;
 use super::follow::Follower;
-use super::patience::Obstacle;
 use super::target::Target;
 use super::upload::Upload;
-use crate::guest::GuestChannel;
+use crate::guest::{GuestChannel, Obstacle};
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Reporter, Result};
 
@@ -32,7 +31,6 @@ pub struct SshChannel {
     target: Arc<Target>,
     events: String,
     context: String,
-    reporter: Reporter,
     obstacle: Obstacle,
     following: Option<Following>,
 }
@@ -68,8 +66,7 @@ impl SshChannel {
             target: Arc::new(target),
             events: "/run/cloudd/events".to_owned(),
             context: "/run/cloudd/context.tar.gz".to_owned(),
-            reporter: Reporter::silent(),
-            obstacle: Obstacle::default(),
+            obstacle: Obstacle::new(),
             following: None,
         })
     }
@@ -110,21 +107,6 @@ impl SshChannel {
         self
     }
 
-    /// Where to report how far an upload is. What is reported was sent, and is at most 2 MiB ahead
-    /// of what has arrived.
-    #[must_use]
-    pub fn reporter(mut self, reporter: Reporter) -> Self {
-        self.reporter = reporter;
-        self
-    }
-
-    /// Why nothing comes at the moment, such as `192.0.2.1:22: connection refused`. `None` while a
-    /// connection holds, and before the first was tried.
-    #[must_use]
-    pub fn obstacle(&self) -> Option<String> {
-        self.obstacle.current()
-    }
-
     fn target_mut(&mut self) -> &mut Target {
         Arc::make_mut(&mut self.target)
     }
@@ -149,12 +131,18 @@ impl GuestChannel for SshChannel {
         self.following().lines.recv().await.transpose()
     }
 
-    async fn upload(&mut self, archive: &ContextArchive) -> Result<()> {
+    /// Overcome as soon as a connection holds and the guest runs what it is asked to.
+    fn obstacle(&self) -> Option<Obstacle> {
+        Some(self.obstacle.clone())
+    }
+
+    /// What is reported was sent, and is at most 2 MiB ahead of what has arrived.
+    async fn upload(&mut self, archive: &ContextArchive, reporter: &Reporter) -> Result<()> {
         let upload = Upload {
             target: &self.target,
             file: &self.context,
             archive,
-            reporter: &self.reporter,
+            reporter,
             obstacle: self.obstacle.clone(),
         };
         upload.run().await

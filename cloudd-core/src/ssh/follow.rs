@@ -7,9 +7,10 @@ use tokio::time;
 use super::command::FOLLOW;
 use super::connection::Connection;
 use super::lines::Lines;
-use super::patience::{Obstacle, Patience};
+use super::patience::Patience;
 use super::target::Target;
 use super::trouble::Trouble;
+use crate::guest::Obstacle;
 use crate::provider::Result;
 
 /// Follows a file in the guest through any number of connections, and gives its lines, each once.
@@ -68,6 +69,8 @@ impl Follower {
         let offset = self.position.offset.to_string();
         let arguments = [self.file.as_str(), &self.position.identity, &offset];
         let mut output = connection.start(&FOLLOW, &arguments).await?.output;
+        // The file may come minutes later.
+        self.patience.reached();
 
         let (position, mut bytes) = output.read_until("cloudd-follow").await?;
         self.position = Position::parse(&position).ok_or_else(|| output.ended())?;

@@ -1,7 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::trouble::{Nature, Trouble};
+use crate::guest::Obstacle;
 use crate::provider::Result;
 use crate::wait::Pace;
 
@@ -35,12 +35,17 @@ impl Patience {
         }
     }
 
+    /// The other side is there and runs what it is asked to. It may still have to wait.
+    pub(super) fn reached(&self) {
+        self.obstacle.is_overcome();
+    }
+
     /// The other side did what it should.
     pub(super) fn worked(&mut self) {
         self.worked = true;
         self.refusals = 0;
         self.pauses = Box::new(PACE.pauses());
-        self.obstacle.clear();
+        self.obstacle.is_overcome();
     }
 
     /// The pause before the next try.
@@ -48,7 +53,7 @@ impl Patience {
     /// # Errors
     /// The trouble, if it will not pass.
     pub(super) fn after(&mut self, trouble: Trouble) -> Result<Duration> {
-        self.obstacle.set(&trouble);
+        self.obstacle.stands(&trouble);
         let nature = trouble.nature();
         self.refusals += u32::from(nature == Nature::Stubborn);
         // What worked once and is refused now is a guest on its way down.
@@ -62,31 +67,13 @@ impl Patience {
     }
 }
 
-/// Why nothing comes at the moment, shared with who may be asked.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Obstacle(Arc<Mutex<Option<String>>>);
-
-impl Obstacle {
-    pub(super) fn current(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, trouble: &Trouble) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.to_string());
-    }
-
-    fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::provider::ErrorKind;
 
     fn patience() -> Patience {
-        Patience::new("follow builder VM", "192.0.2.1:22".to_owned(), Obstacle::default())
+        Patience::new("follow builder VM", "192.0.2.1:22".to_owned(), Obstacle::new())
     }
 
     fn refused() -> Trouble {
@@ -100,9 +87,9 @@ mod tests {
             let pause = patience.after(Trouble::Unreachable("connection refused".to_owned()));
             assert!(pause.unwrap() <= Duration::from_secs(3));
         }
-        assert_eq!(patience.obstacle.current().unwrap(), "connection refused");
+        assert_eq!(patience.obstacle.why().unwrap(), "connection refused");
         patience.worked();
-        assert_eq!(patience.obstacle.current(), None);
+        assert_eq!(patience.obstacle.why(), None);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use tokio::time;
 
 use super::command::UPLOAD;
 use super::connection::Connection;
-use super::patience::{Obstacle, Patience};
+use super::patience::Patience;
 use super::program::{Input, Output};
 use super::target::Target;
 use super::trouble::Trouble;
+use crate::guest::Obstacle;
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Report, Reporter, Result, Size};
 

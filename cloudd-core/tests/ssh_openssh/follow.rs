@@ -21,7 +21,7 @@ async fn lines_arrive_as_they_are_written() {
         file.write(&line);
         assert_eq!(receive(&mut channel, line.len()).await, line.as_bytes());
     }
-    assert_eq!(channel.obstacle(), None);
+    assert_eq!(channel.obstacle().unwrap().why(), None);
 }
 
 #[tokio::test]
@@ -43,6 +43,11 @@ async fn the_file_may_come_later() {
     let early = tokio::time::timeout(Duration::from_secs(2), channel.receive()).await;
     assert!(early.is_err(), "nothing to receive yet: {early:?}");
     assert_eq!(sshd.sessions().min(1), 1, "it waits in the guest");
+    assert!(
+        channel.obstacle().unwrap().was_ever_overcome(),
+        "{:?}",
+        channel.obstacle().unwrap().why()
+    );
     Growing::at(&sshd.events()).write("first\n");
     assert_eq!(receive(&mut channel, 1).await, b"first\n");
 }
@@ -54,11 +59,11 @@ async fn the_server_may_come_later() {
     let mut channel = sshd.channel();
     let early = tokio::time::timeout(Duration::from_secs(1), channel.receive()).await;
     assert!(early.is_err(), "nothing to receive yet: {early:?}");
-    let obstacle = channel.obstacle().unwrap();
+    let obstacle = channel.obstacle().unwrap().why().unwrap();
     assert!(obstacle.contains("onnection refused"), "{obstacle}");
     sshd.start();
     assert_eq!(receive(&mut channel, 1).await, b"first\n");
-    assert_eq!(channel.obstacle(), None);
+    assert_eq!(channel.obstacle().unwrap().why(), None);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::GuestChannel;
-use cloudd_core::provider::{Error, ErrorKind};
+use cloudd_core::provider::{Error, ErrorKind, Reporter};
 use cloudd_core::ssh::{SshChannel, SshKeys};
 
 use crate::support::{Growing, MISSING, Sshd, context, receive, text, within};
@@ -48,7 +48,9 @@ async fn another_host_key_ends_the_channel_at_once() {
     assert!(said.contains(&format!("the host key is {seen}, not {expected}")), "{said}");
     assert!(said.contains("127.0.0.1"), "{said}");
 
-    let error = within(30, sshd.channel_with(&known).upload(&context(1000))).await.unwrap_err();
+    let error = within(30, sshd.channel_with(&known).upload(&context(1000), &Reporter::silent()))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Untrusted);
     assert!(!sshd.context().exists());
 }
@@ -98,7 +100,7 @@ async fn a_user_key_may_be_authorized_a_moment_later() {
     sshd.authorize("");
     let mut channel = sshd.channel();
     let refused = async {
-        while channel.obstacle().is_none_or(|why| !why.contains("not let in")) {
+        while channel.obstacle().unwrap().why().is_none_or(|why| !why.contains("not let in")) {
             let _ = tokio::time::timeout(Duration::from_millis(10), channel.receive()).await;
         }
     };

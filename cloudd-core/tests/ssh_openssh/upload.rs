@@ -34,8 +34,16 @@ impl Progress {
     }
 }
 
-async fn upload(mut channel: SshChannel, archive: &ContextArchive) -> Result<(), Error> {
-    within(120, channel.upload(archive)).await
+async fn upload(channel: SshChannel, archive: &ContextArchive) -> Result<(), Error> {
+    upload_telling(channel, archive, &Reporter::silent()).await
+}
+
+async fn upload_telling(
+    mut channel: SshChannel,
+    archive: &ContextArchive,
+    reporter: &Reporter,
+) -> Result<(), Error> {
+    within(120, channel.upload(archive, reporter)).await
 }
 
 #[track_caller]
@@ -59,7 +67,7 @@ async fn twenty_mebibytes_arrive_and_are_verified() {
     assert!(archive.len() > 20 << 20);
     let progress = Progress::default();
     let start = Instant::now();
-    upload(sshd.channel().reporter(progress.reporter(|_| {})), &archive).await.unwrap();
+    upload_telling(sshd.channel(), &archive, &progress.reporter(|_| {})).await.unwrap();
     let seconds = start.elapsed().as_secs_f64();
     let mib = archive.len() as f64 / f64::from(1 << 20);
     println!(
@@ -97,7 +105,7 @@ async fn a_lost_connection_goes_on_where_it_was() {
             }
         })
     };
-    upload(sshd.channel().reporter(reporter), &archive).await.unwrap();
+    upload_telling(sshd.channel(), &archive, &reporter).await.unwrap();
     assert_in_place(&sshd, &archive);
     assert_eq!(*killed.lock().unwrap(), 3);
     // Each loss takes back what was on its way, not what had arrived.
@@ -121,8 +129,8 @@ async fn a_peer_that_dies_amid_the_upload_is_noticed() {
             cut.cut();
         }
     });
-    let channel = sshd.channel().port(way.port).silence(Duration::from_secs(2)).reporter(reporter);
-    upload(channel, &archive).await.unwrap();
+    let channel = sshd.channel().port(way.port).silence(Duration::from_secs(2));
+    upload_telling(channel, &archive, &reporter).await.unwrap();
     assert_eq!(way.connections(), 2);
     assert_in_place(&sshd, &archive);
 }
@@ -194,7 +202,7 @@ async fn what_is_in_place_already_is_not_sent_again() {
     let archive = context(1 << 20);
     upload(sshd.channel(), &archive).await.unwrap();
     let progress = Progress::default();
-    upload(sshd.channel().reporter(progress.reporter(|_| {})), &archive).await.unwrap();
+    upload_telling(sshd.channel(), &archive, &progress.reporter(|_| {})).await.unwrap();
     assert_eq!(progress.steps(), [0; 0]);
     assert_in_place(&sshd, &archive);
 }
@@ -208,7 +216,7 @@ async fn events_go_on_beside_an_upload() {
     receive(&mut channel, 1).await;
     let archive = context(4 << 20);
     file.write("two\n");
-    within(120, channel.upload(&archive)).await.unwrap();
+    within(120, channel.upload(&archive, &Reporter::silent())).await.unwrap();
     assert_eq!(receive(&mut channel, 1).await, b"two\n");
     assert_eq!(Sha256Digest::of(&fs::read(sshd.context()).unwrap()), archive.sha256());
 }

@@ -1,0 +1,199 @@
+//! What a build does when its guest cannot be reached, for a while or at all: on the provider in
+//! memory, whose channel then ends with stage 1, as one over SSH does.
+
+use std::time::Duration;
+
+use cloudd_core::guest::{Obstacle, Step};
+use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder, Update};
+use cloudd_core::memory::{GuestScript, Memory};
+use cloudd_core::provider::{ContextDelivery, Image};
+use cloudd_tests::containers::{Context, noise};
+use tokio::time::{Instant, sleep};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const REFUSED: &str = "192.0.2.1:22: connection refused";
+
+/// A cloud whose guests say a word a minute: 14 in stage 1, and off after 25.
+fn cloud(script: GuestScript, obstacle: &Obstacle) -> Memory {
+    Memory::new().guests(script).pace(MINUTE).behind(obstacle).with_capabilities(|capabilities| {
+        capabilities.event_port = None;
+        capabilities.context = vec![ContextDelivery::Upload];
+    })
+}
+
+/// How a build ended, and the notes it made.
+struct Ended {
+    result: Result<Image, BuildError>,
+    notes: Vec<String>,
+    after: Duration,
+}
+
+impl Ended {
+    fn says(&self, what: &str) -> bool {
+        self.notes.iter().any(|note| note.contains(what))
+    }
+}
+
+/// Builds while something happens to the way to the guest.
+async fn build(memory: &Memory, context: &Context, happens: impl Future<Output = ()>) -> Ended {
+    let begun = Instant::now();
+    let builder = ImageBuilder::new("x", context.container());
+    let (build, mut control) = builder.build_with_control(memory);
+    let timed = async { (build.await, begun.elapsed()) };
+    let ((result, after), ()) = tokio::join!(timed, happens);
+    let mut notes = Vec::new();
+    while let Some(event) = control.events.next().await {
+        if let Update::Note { message } = event.update {
+            notes.push(message);
+        }
+    }
+    if result.is_err() {
+        assert_eq!(memory.resources(), []);
+    }
+    Ended { result, notes, after }
+}
+
+async fn nothing() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_is_said() {
+    let obstacle = Obstacle::new();
+    obstacle.stands(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let ended = build(&memory, &Context::plausible(), nothing()).await;
+    ended.result.as_ref().unwrap();
+    assert!(ended.says("cannot be reached for 300 s (192.0.2.1:22: connection refused)"));
+    assert!(ended.after < MINUTE * 26, "{:?}", ended.after);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_is_off_before_the_wait_for_a_route_is_over_is_done_too() {
+    let obstacle = Obstacle::new();
+    obstacle.stands(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &obstacle).pace(Duration::from_secs(1));
+    let ended = build(&memory, &Context::plausible(), nothing()).await;
+    ended.result.as_ref().unwrap();
+    assert!(ended.says("its guest was never reached (192.0.2.1:22: connection refused)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_is_never_reached_and_hangs_ends_at_the_longest_deadline() {
+    let obstacle = Obstacle::new();
+    obstacle.stands(REFUSED);
+    let memory = cloud(GuestScript::HangsIn(Step::Run), &obstacle);
+    let ended = build(&memory, &Context::plausible(), nothing()).await;
+    let error = ended.result.unwrap_err();
+    let Cause::Deadline { waiting_for, after } = error.cause() else { panic!("{error}") };
+    assert_eq!((*waiting_for, *after), ("power-off of the VM", MINUTE * 135));
+    assert!(error.log_tail().iter().any(|line| line.contains(REFUSED)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_lost_for_long_and_then_off_is_done() {
+    let obstacle = Obstacle::new();
+    obstacle.is_overcome();
+    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let lose = async {
+        sleep(MINUTE * 8).await;
+        obstacle.stands("the connection was lost");
+    };
+    let ended = build(&memory, &Context::plausible(), lose).await;
+    ended.result.as_ref().unwrap();
+    assert!(ended.says("cannot be reached for 300 s (the connection was lost)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
+    let obstacle = Obstacle::new();
+    obstacle.is_overcome();
+    // Off in the 9th minute.
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Run), &obstacle);
+    let lose = async {
+        sleep(MINUTE * 8 + MINUTE / 2).await;
+        obstacle.stands("the connection was lost");
+    };
+    let error = build(&memory, &Context::plausible(), lose).await.result.unwrap_err();
+    let Cause::PoweredOffEarly { during } = error.cause() else { panic!("{error}") };
+    assert_eq!(*during, Some(Step::Run));
+    assert!(error.to_string().contains("the connection was lost"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
+    let obstacle = Obstacle::new();
+    obstacle.is_overcome();
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Check), &obstacle);
+    let lose_and_find = async {
+        sleep(MINUTE * 2).await;
+        obstacle.stands("the connection was lost");
+        sleep(MINUTE * 7).await;
+        obstacle.is_overcome();
+        sleep(MINUTE).await;
+        // Shortly before the power goes, in the 11th minute.
+        obstacle.stands("lost once more");
+    };
+    let ended = build(&memory, &Context::plausible(), lose_and_find).await;
+    assert!(ended.says("the guest is reached again"), "{:?}", ended.notes);
+    let error = ended.result.unwrap_err();
+    assert!(matches!(error.cause(), Cause::PoweredOffEarly { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_has_armed_may_be_lost_without_a_word() {
+    let obstacle = Obstacle::new();
+    obstacle.is_overcome();
+    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let lose = async {
+        sleep(MINUTE * 14 + MINUTE / 2).await;
+        obstacle.stands("the connection was lost");
+    };
+    let ended = build(&memory, &Context::plausible(), lose).await;
+    ended.result.as_ref().unwrap();
+    assert_eq!(ended.notes, [""; 0]);
+}
+
+fn large() -> Context {
+    Context::plausible().file("noise", noise(60_000))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_is_over() {
+    let obstacle = Obstacle::new();
+    obstacle.stands(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let ended = build(&memory, &large(), nothing()).await;
+    let error = ended.result.unwrap_err();
+    let Cause::Unreachable { obstacle, after } = error.cause() else { panic!("{error}") };
+    assert_eq!((obstacle.as_str(), *after), (REFUSED, MINUTE * 5));
+    assert!(ended.after < MINUTE * 6, "{:?}", ended.after);
+    assert!(error.to_string().contains("open the way for SSH"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
+    let obstacle = Obstacle::new();
+    let memory = cloud(GuestScript::HangsIn(Step::Prepare), &obstacle);
+    // Reached for no longer than it takes to be lost again.
+    let come_and_go = async {
+        for _ in 0..20 {
+            obstacle.is_overcome();
+            obstacle.stands("the connection was lost");
+            sleep(MINUTE * 2).await;
+        }
+    };
+    let ended = build(&memory, &large(), come_and_go).await;
+    let error = ended.result.unwrap_err();
+    let Cause::Deadline { waiting_for, after } = error.cause() else { panic!("{error}") };
+    assert_eq!((*waiting_for, *after), ("build context in the guest", Deadlines::default().upload));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_off_or_gone_amid_an_upload_ends_the_build_at_once() {
+    let obstacle = Obstacle::new();
+    obstacle.stands(REFUSED);
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Prepare), &obstacle);
+    let ended = build(&memory, &large(), nothing()).await;
+    let error = ended.result.unwrap_err();
+    assert!(matches!(error.cause(), Cause::PoweredOffEarly { during: None }), "{error}");
+    assert!(ended.after < MINUTE * 4, "{:?}", ended.after);
+}
