@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) placement_group: Option<PlacementGroupId>,
     pub(super) protection: Option<DeleteProtection>,
     pub(super) run_time: Duration,
+    #[cfg(feature = "ssh")]
+    pub(super) ssh: Option<u16>,
 }
 
 impl HcloudBuilder {
@@ -47,6 +49,8 @@ impl HcloudBuilder {
                 placement_group: None,
                 protection: None,
                 run_time: Duration::from_secs(120),
+                #[cfg(feature = "ssh")]
+                ssh: Some(22),
             },
         }
     }
@@ -136,6 +140,22 @@ impl HcloudBuilder {
         self
     }
 
+    /// The port of the base image's sshd; default 22. It has to let root in by key, as all images of
+    /// Hetzner's do.
+    #[cfg(feature = "ssh")]
+    pub fn ssh_port(mut self, port: u16) -> Self {
+        self.config.ssh = Some(port);
+        self
+    }
+
+    /// Never speaks with builder VMs: the power state alone tells when they are done, and the
+    /// install container has to fit into the user data.
+    #[cfg(feature = "ssh")]
+    pub fn without_ssh(mut self) -> Self {
+        self.config.ssh = None;
+        self
+    }
+
     /// Makes the provider. Nothing is sent yet.
     ///
     /// # Errors
@@ -175,17 +195,24 @@ impl Hcloud {
     fn with(client: Client, config: Config) -> Self {
         Self(std::sync::Arc::new(Inner {
             client,
+            capabilities: capabilities(&config),
             config,
-            capabilities: capabilities(),
             catalog: Default::default(),
             known: Default::default(),
         }))
     }
 }
 
-fn capabilities() -> Capabilities {
+fn capabilities(config: &Config) -> Capabilities {
     let mut capabilities = Capabilities::new(UserDataLimits::new(USER_DATA_BYTES, true));
     capabilities.min_volume = Size::gib(10);
     capabilities.max_volume = Size::gib(10_240);
+    #[cfg(feature = "ssh")]
+    if config.ssh.is_some() && config.addresses != Addresses::Private {
+        capabilities.ssh = config.ssh;
+        capabilities.context = vec![cloudd_core::provider::ContextDelivery::Upload];
+    }
+    #[cfg(not(feature = "ssh"))]
+    let _ = config;
     capabilities
 }

@@ -1,13 +1,13 @@
 //! The SSH key of a build.
 //!
 //! Hetzner mails a root password for every server that is created without a key. So each build has
-//! one of its own, which goes when its server goes. Nobody holds its private half yet: the place
-//! where a channel over SSH brings its own keys is [`public_key`].
+//! one of its own, which goes when its server goes: the one that the builder logs in with, or,
+//! where it does not, one whose private half nobody holds.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cloudd_core::provider::{Error, ErrorKind, Result};
+use cloudd_core::provider::{Error, ErrorKind, Result, VmSpec};
 
 use super::{Hcloud, known, labels};
 use crate::client::SshKeyFilter;
@@ -17,18 +17,21 @@ impl Hcloud {
     /// The key of a build, registered now unless it is already.
     pub(super) async fn build_key(
         &self,
-        name: &str,
+        spec: &VmSpec,
         mine: &Label,
         labels: &Labels,
     ) -> Result<SshKeyId> {
         if let Some(id) = self.known().key(mine.value()) {
             return Ok(id);
         }
-        let wish = CreateSshKey::new(name, public_key()?).labels(labels.clone());
+        let name = &spec.name;
+        let public = spec.ssh_key.clone().map_or_else(public_key, Ok)?;
+        let wish = CreateSshKey::new(name, public).labels(labels.clone());
         let id = match self.client().create_ssh_key(&wish, mine).await {
             Ok(made) => made.resource.id,
             Err(error) if error.kind() == crate::ErrorKind::AlreadyExists => {
-                // A key of the same build, from before this process: any will do.
+                // A key of the same build, from before this process: any keeps the password from
+                // being mailed, and the one to log in with is in the user data.
                 let named = self.client().ssh_keys(&SshKeyFilter::new().name(name)).await?;
                 let ours = named.into_iter().find(|key| mine.is_in(&key.labels));
                 ours.ok_or(error)?.id
@@ -57,7 +60,7 @@ impl Hcloud {
     }
 }
 
-/// A new public key, as OpenSSH writes it (RFC 4253 section 6.6, RFC 8709).
+/// A public key to no private one, as OpenSSH writes it (RFC 4253 section 6.6, RFC 8709).
 fn public_key() -> Result<String> {
     const ALGORITHM: &[u8] = b"ssh-ed25519";
     let pair = Ed25519KeyPair::generate()

@@ -120,8 +120,7 @@ impl Provider for Hcloud {
     }
 
     async fn open_channel(&self, _: &VmId) -> Result<Option<Box<dyn GuestChannel>>> {
-        // By power state alone, as `Capabilities::channel` says. A channel over SSH begins here,
-        // with the keys that `key` makes.
+        // None of our own: the builder speaks SSH, as `Capabilities::ssh` says.
         Ok(None)
     }
 

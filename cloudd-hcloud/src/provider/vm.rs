@@ -29,7 +29,7 @@ impl Hcloud {
         let volume = volume::id(&spec.volume.id)?;
         let location = self.ready_volume(volume).await?;
         let own = labels::to_hetzner(&spec.labels);
-        let key = self.build_key(&spec.name, &mine, &own).await?;
+        let key = self.build_key(spec, &mine, &own).await?;
 
         let architecture = spec.requirements.architecture;
         let want = Want { architecture, disk: Disk::Exactly(spec.offer.root_size) };
