@@ -1,6 +1,6 @@
 //! A real OpenSSH server on loopback, as a builder VM's.
 
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
 mod context;
 pub(crate) mod growing;
@@ -32,6 +32,7 @@ pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// An sshd with a directory of its own, which also holds what is read and written through it.
 pub(crate) struct Sshd {
     dir: TempDir,
+    address: IpAddr,
     pub(crate) port: u16,
     pub(crate) keys: SshKeys,
     server: Option<Child>,
@@ -40,9 +41,14 @@ pub(crate) struct Sshd {
 impl Sshd {
     /// A server that is configured, not started.
     pub(crate) fn new() -> Self {
+        Self::at(LOOPBACK, free_port())
+    }
+
+    pub(crate) fn at(address: IpAddr, port: u16) -> Self {
         let sshd = Self {
             dir: tempfile::tempdir().unwrap(),
-            port: free_port(),
+            address,
+            port,
             keys: SshKeys::generate().unwrap(),
             server: None,
         };
@@ -84,9 +90,9 @@ impl Sshd {
     }
 
     pub(crate) fn configure(&self, more: &str) {
-        let dir = self.dir.path().display();
+        let (dir, address) = (self.dir.path().display(), self.address);
         let config = format!(
-            "ListenAddress {LOOPBACK}\nHostKey {dir}/host_key\n\
+            "ListenAddress {address}\nHostKey {dir}/host_key\n\
              AuthorizedKeysFile {dir}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin prohibit-password\nMaxStartups 100\nPerSourceMaxStartups none\n{more}\n"
@@ -147,6 +153,7 @@ impl Sshd {
             server.kill().unwrap();
             server.wait().unwrap();
         }
+        processes::kill_mentioning(self.dir.path());
     }
 
     /// A channel to it, on files of its directory.

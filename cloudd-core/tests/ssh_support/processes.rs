@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// All processes below `parent` that are sshd themselves, not what they run.
@@ -43,6 +44,20 @@ pub(crate) fn kill_sshd_below(parent: u32) {
     while sshd_below(parent).iter().any(|pid| sessions.contains(pid)) {
         std::thread::yield_now();
     }
+}
+
+/// Ends what a lost connection left: its command goes on until it has something to say.
+pub(crate) fn kill_mentioning(path: &Path) {
+    let wanted = path.as_os_str().as_encoded_bytes();
+    let mut mentioning = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if command.windows(wanted.len()).any(|part| part == wanted) {
+            mentioning.extend(pid);
+        }
+    }
+    signal("KILL", &mentioning);
 }
 
 /// Keeps a process from doing anything. Returns when it does nothing any more.

@@ -42,7 +42,7 @@ pub use clock::{Clock, ManualClock, ScaledClock, Time};
 pub use gateway::Faults;
 pub use guests::{
     Boot, Builder, Capture, Contents, Delivery, GuestScript, GuestTimes, Guests, Power,
-    ScriptedGuests, Simulated, Storage,
+    ScriptedGuests, Simulated, Storage, cloud_config,
 };
 pub use sim::{HcloudSim, Held, Inventory, SimBuilder};
 pub use world::{Durations, Ended, Quotas, Stats};

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 pub use simulated::{GuestScript, GuestTimes, ScriptedGuests, Simulated};
-pub use user_data::{Builder, Delivery};
+pub use user_data::{Builder, Delivery, cloud_config};
 
 use super::clock::Time;
 

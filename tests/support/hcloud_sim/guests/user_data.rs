@@ -36,9 +36,7 @@ impl Builder {
     /// base64, and what is gzip then is decompressed. `None` when it is not cloudd's.
     #[must_use]
     pub fn from_user_data(user_data: &str) -> Option<Self> {
-        let text = decoded(user_data)?;
-        let config = text.strip_prefix("#cloud-config\n")?;
-        let config: Value = serde_json::from_str(config).ok()?;
+        let config = cloud_config(user_data)?;
         let files = config["write_files"].as_array()?;
         let env = files.iter().find(|file| file["path"] == ENV)?;
         let parameters = parameters(&file_content(env)?);
@@ -49,6 +47,13 @@ impl Builder {
             delivery: if upload { Delivery::Upload } else { Delivery::WithUserData },
         })
     }
+}
+
+/// The cloud-config in user data, as far as it is JSON.
+#[must_use]
+pub fn cloud_config(user_data: &str) -> Option<Value> {
+    let text = decoded(user_data)?;
+    serde_json::from_str(text.strip_prefix("#cloud-config\n")?).ok()
 }
 
 fn decoded(user_data: &str) -> Option<String> {
