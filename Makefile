@@ -17,12 +17,16 @@ quickstart: setup ## build an image on the local libvirt with live progress, the
 		--example quickstart_libvirt -- --context .cache/hello
 
 .PHONY: test
-test: ## everything that CI runs: setup, lint, unit, e2e
-	@$(machine)/steps.sh setup $(lints) unit e2e
+test: ## everything that CI runs: setup, lint, package, unit, e2e
+	@$(machine)/steps.sh setup $(lints) package unit e2e
 
 .PHONY: setup
 setup: ## install what is missing of the packages that the tests need
 	@$(machine)/install.sh
+
+.PHONY: package
+package: ## pack the crates, build each from its package, and the README's program from them
+	@$(machine)/package.sh
 
 .PHONY: unit
 unit: ## unit, contract, golden, libvirt and documentation tests: no guest that boots Linux
@@ -45,10 +49,10 @@ bench-api: ## count the API requests of one build and of a hundred at once on He
 stop: ## stop the daemons that the tests started
 	@$(machine)/libvirtd.sh stop
 
-lints := fmt clippy docs shellcheck deny msrv
+lints := fmt clippy docs shellcheck deny msrv semver
 
 .PHONY: lint
-lint: ## all of: fmt clippy docs shellcheck deny msrv
+lint: ## all of: fmt clippy docs shellcheck deny msrv semver
 	@$(machine)/steps.sh $(lints)
 
 .PHONY: fmt
@@ -79,3 +83,7 @@ deny:
 .PHONY: msrv
 msrv:
 	@$(machine)/msrv.sh
+
+.PHONY: semver
+semver:
+	@$(machine)/semver.sh

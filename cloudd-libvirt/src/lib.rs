@@ -21,6 +21,10 @@ mod vm;
 mod volume;
 mod xml;
 
+pub use cloudd_core;
+#[doc(no_inline)]
+pub use cloudd_core::{image::ImageBuilder, install::InstallContainer};
+
 pub use base::BaseImage;
 pub use builder::LibvirtBuilder;
 pub use from_image::VmOptions;
