@@ -23,11 +23,14 @@ cargo package --locked --offline --allow-dirty -p cloudd-core -p cloudd-hcloud -
 
 version=$(cargo metadata --locked --no-deps --format-version 1 |
     jq -r '.packages[] | select(.name == "cloudd-core") | .version')
-mkdir "$project/packages"
+# In one place each time: cargo builds a package anew where its path is new.
+packages=$target/package/unpacked
+rm -rf "$packages"
+mkdir "$packages"
 for crate in $crates; do
     package=$target/package/$crate-$version.crate
-    tar xzf "$package" -C "$project/packages"
-    unpacked=$project/packages/$crate-$version
+    tar xzf "$package" -C "$packages"
+    unpacked=$packages/$crate-$version
     for file in README.md LICENSE-MIT LICENSE-APACHE; do
         [ -s "$unpacked/$file" ] || die "$crate lacks $file"
     done
@@ -44,7 +47,7 @@ cargo vendor --locked --offline --versioned-dirs "$project/registry" >/dev/null 
     die "no copy of the dependencies"
 }
 for crate in $crates; do
-    cp -r "$project/packages/$crate-$version" "$project/registry/"
+    cp -r "$packages/$crate-$version" "$project/registry/"
     sum=$(sha256sum "$target/package/$crate-$version.crate" | cut -d ' ' -f 1)
     printf '{"files":{},"package":"%s"}' "$sum" \
         >"$project/registry/$crate-$version/.cargo-checksum.json"
@@ -68,6 +71,6 @@ grep -q 'fn main' src/main.rs || die "README.md has no program"
 rm Cargo.lock
 cp "$root/Cargo.lock" .
 CARGO_TARGET_DIR=$target cargo build --offline \
-    --config "patch.crates-io.cloudd-core.path='$project/packages/cloudd-core-$version'" \
-    --config "patch.crates-io.cloudd-hcloud.path='$project/packages/cloudd-hcloud-$version'"
+    --config "patch.crates-io.cloudd-core.path='$packages/cloudd-core-$version'" \
+    --config "patch.crates-io.cloudd-hcloud.path='$packages/cloudd-hcloud-$version'"
 echo "package.sh: an empty project with cloudd-hcloud builds the program of README.md"
