@@ -45,6 +45,12 @@ bench-e2e: ## time every phase of a build, each way into stage 2, and the origin
 bench-api: ## count the API requests of one build and of a hundred at once on Hetzner Cloud
 	HCLOUD_SIM_SPEED=4 $(cargo) test --locked -p cloudd-tests --test hcloud_build -- --test-threads=1 --nocapture api_
 
+.PHONY: fuzz
+fuzz: ## search for guest events that the parser takes wrongly, for FUZZ_SECONDS (60); needs cargo-fuzz and nightly
+	mkdir -p cloudd-core/fuzz/corpus
+	cd cloudd-core && $(cargo) +nightly fuzz run guest_events fuzz/corpus fuzz/seeds -- \
+		-dict=fuzz/guest_events.dict -max_len=65536 -max_total_time=$${FUZZ_SECONDS:-60}
+
 .PHONY: stop
 stop: ## stop the daemons that the tests started
 	@$(machine)/libvirtd.sh stop
@@ -62,6 +68,10 @@ fmt:
 .PHONY: clippy
 clippy:
 	$(cargo) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	@# The fuzz target is no member of the workspace; a path in place of libFuzzer, which is not linked
+	@# here, saves compiling that.
+	CUSTOM_LIBFUZZER_PATH=/dev/null $(cargo) clippy --locked --manifest-path cloudd-core/fuzz/Cargo.toml \
+		--target-dir target/fuzz -- -D warnings
 
 .PHONY: docs
 docs:

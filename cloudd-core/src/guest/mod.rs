@@ -8,6 +8,7 @@ mod obstacle;
 mod parameters;
 mod parser;
 mod setup;
+mod text;
 
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
@@ -20,3 +21,4 @@ pub use parser::{EventParser, Parsed};
 pub(crate) use access::Access;
 pub(crate) use parameters::{ContainerDelivery, Parameters};
 pub(crate) use setup::GuestSetup;
+pub(crate) use text::harmless;

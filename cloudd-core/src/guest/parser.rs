@@ -1,4 +1,4 @@
-use super::{EventBody, GuestEvent, Source};
+use super::{EventBody, FailureReason, GuestEvent, Source, harmless};
 use crate::provider::BuildId;
 
 /// What the parser found in the bytes of a channel.
@@ -20,7 +20,8 @@ pub enum Parsed {
 ///
 /// The bytes are untrusted. Lines that are no events of this build are left out, control
 /// characters in texts are replaced (a log line must not steer the reader's terminal), and memory
-/// is bounded by [`EventParser::MAX_LINE`] whatever arrives.
+/// is bounded whatever arrives: [`EventParser::MAX_LINE`] for what is not a line yet,
+/// [`EventParser::MAX_TEXT`] for a text in an event.
 #[derive(Debug)]
 pub struct EventParser {
     build: String,
@@ -35,12 +36,17 @@ impl EventParser {
     /// The longest line in bytes; the guest side writes at most 4,000.
     pub const MAX_LINE: usize = 8 * 1024;
 
+    /// The longest text in bytes of a log line, a message or a reason; the guest side writes at
+    /// most 1,000. What is longer is cut.
+    pub const MAX_TEXT: usize = 2 * 1024;
+
     /// A parser for the events of one build.
     #[must_use]
     pub fn new(build: &BuildId) -> Self {
         Self {
             build: build.to_string(),
-            line: Vec::new(),
+            // Never grows: what would not fit is not kept.
+            line: Vec::with_capacity(Self::MAX_LINE),
             overlong: false,
             seen: [(Source::Stage1, 0), (Source::Stage2, 0), (Source::Return, 0)],
         }
@@ -62,6 +68,13 @@ impl EventParser {
         found
     }
 
+    /// How many bytes are kept for a line that has not ended: at most
+    /// [`EventParser::MAX_LINE`], whatever was pushed.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.line.capacity()
+    }
+
     fn extend_line(&mut self, text: &[u8]) {
         if self.overlong || self.line.len() + text.len() > Self::MAX_LINE {
             self.overlong = true;
@@ -72,23 +85,33 @@ impl EventParser {
     }
 
     fn finish_line(&mut self, found: &mut Vec<Parsed>) {
-        let line = std::mem::take(&mut self.line);
         if std::mem::take(&mut self.overlong) {
             tracing::debug!("left out an overlong line of the guest");
-            return;
+        } else if let Some(event) = self.read_line() {
+            self.take(event, found);
         }
-        let text = String::from_utf8_lossy(&line);
+        self.line.clear();
+    }
+
+    /// The event of this build in the current line, if there is one.
+    fn read_line(&self) -> Option<GuestEvent> {
+        let text = String::from_utf8_lossy(&self.line);
         // A reader that attached in the middle sees half a line first, and serial lines may carry
         // what a firmware left there: an event begins at its brace.
-        let Some(start) = text.find('{') else { return };
-        let Ok(mut event) = serde_json::from_str::<GuestEvent>(text[start..].trim_end()) else {
-            tracing::debug!(line = %text, "not an event");
-            return;
+        let start = text.find('{')?;
+        // The line is shown as a literal: a reader of logs has a terminal, too.
+        let Ok(event) = serde_json::from_str::<GuestEvent>(text[start..].trim_end()) else {
+            tracing::debug!(line = ?text, "not an event");
+            return None;
         };
         if event.cloudd != GuestEvent::VERSION || event.build != self.build {
-            tracing::debug!(line = %text, "an event of another build or protocol");
-            return;
+            tracing::debug!(line = ?text, "an event of another build or protocol");
+            return None;
         }
+        Some(event)
+    }
+
+    fn take(&mut self, mut event: GuestEvent, found: &mut Vec<Parsed>) {
         let Some((_, seen)) = self.seen.iter_mut().find(|(from, _)| *from == event.from) else {
             return;
         };
@@ -107,14 +130,14 @@ impl EventParser {
 
 impl EventBody {
     fn make_harmless(&mut self) {
-        let (Self::Log { line: text, .. }
+        if let Self::Failed { reason: FailureReason::Other(reason), .. } = self {
+            *reason = harmless(reason, EventParser::MAX_TEXT);
+        }
+        if let Self::Log { line: text, .. }
         | Self::Note { message: text }
-        | Self::Failed { message: text, .. }) = self
-        else {
-            return;
-        };
-        if text.chars().any(char::is_control) {
-            *text = text.replace(char::is_control, "\u{fffd}");
+        | Self::Failed { message: text, .. } = self
+        {
+            *text = harmless(text, EventParser::MAX_TEXT);
         }
     }
 }
@@ -218,6 +241,16 @@ mod tests {
             panic!("one log line expected");
         };
         assert_eq!(line, "a\u{fffd}[2Jb");
+
+        let text = line_of_a_reason("\\u001b[2Jboo");
+        let [EventBody::Failed { reason, .. }] = &bodies(parser().push(text.as_bytes()))[..] else {
+            panic!("one failure expected");
+        };
+        assert_eq!(reason.to_string(), "\u{fffd}[2Jboo");
+    }
+
+    fn line_of_a_reason(reason: &str) -> String {
+        line(1, &format!(r#""event":"failed","reason":"{reason}","message":"m""#))
     }
 
     #[test]
@@ -225,7 +258,7 @@ mod tests {
         let mut parser = parser();
         for _ in 0..1000 {
             assert_eq!(parser.push(&[b'{'; 4096]), []);
-            assert!(parser.line.capacity() <= 2 * EventParser::MAX_LINE);
+            assert!(parser.buffered() <= EventParser::MAX_LINE);
         }
         let mut text = "\n".to_owned();
         text += &line(1, r#""event":"hello""#);
