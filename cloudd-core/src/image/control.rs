@@ -57,6 +57,9 @@ pub struct BuildEvent {
     pub build: BuildId,
     /// The image name given to the builder.
     pub name: String,
+    /// Which of several builds ([`Builds`](super::Builds)): the place in which it was added, from
+    /// 0. A build alone has 0.
+    pub index: usize,
     /// Time since the build began.
     pub at: Duration,
     /// What happened.
@@ -168,7 +171,7 @@ impl Stream for Events {
     }
 }
 
-/// Cancels a build. Cheap to clone.
+/// Cancels a build, or all of several. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CancelHandle(CancellationToken);
 
@@ -190,11 +193,44 @@ pub struct BuildControl {
     pub cancel: CancelHandle,
 }
 
+/// What several builds share of one [`BuildControl`].
+#[derive(Debug)]
+pub(super) struct Company {
+    events: Option<mpsc::Sender<BuildEvent>>,
+    pub(super) cancelled: CancellationToken,
+}
+
+impl Company {
+    /// Builds that nobody accompanies.
+    pub(super) fn alone() -> Self {
+        Self { events: None, cancelled: CancellationToken::new() }
+    }
+
+    /// Builds and what accompanies them.
+    pub(super) fn with_control() -> (Self, BuildControl) {
+        let (sender, receiver) = mpsc::channel(Sink::UNREAD);
+        let company = Self { events: Some(sender), ..Self::alone() };
+        let cancel = CancelHandle(company.cancelled.clone());
+        (company, BuildControl { events: Events(receiver), cancel })
+    }
+
+    /// The side of a build that begins now.
+    pub(super) fn sink(&self, index: usize, name: &str) -> Sink {
+        Sink {
+            index,
+            events: self.events.clone(),
+            cancelled: self.cancelled.clone(),
+            ..Sink::alone(BuildId::random(), name)
+        }
+    }
+}
+
 /// The build's side of a [`BuildControl`].
 #[derive(Debug, Clone)]
 pub(super) struct Sink {
     build: BuildId,
     name: String,
+    index: usize,
     begun: Instant,
     events: Option<mpsc::Sender<BuildEvent>>,
     skipped: Arc<AtomicU64>,
@@ -210,6 +246,7 @@ impl Sink {
         Self {
             build,
             name: name.to_owned(),
+            index: 0,
             begun: Instant::now(),
             events: None,
             skipped: Arc::default(),
@@ -219,10 +256,8 @@ impl Sink {
 
     /// A build and what accompanies it.
     pub(super) fn accompanied(build: BuildId, name: &str) -> (Self, BuildControl) {
-        let (sender, receiver) = mpsc::channel(Self::UNREAD);
-        let sink = Self { events: Some(sender), ..Self::alone(build, name) };
-        let cancel = CancelHandle(sink.cancelled.clone());
-        (sink, BuildControl { events: Events(receiver), cancel })
+        let (company, control) = Company::with_control();
+        (Self { build, ..company.sink(0, name) }, control)
     }
 
     pub(super) fn build(&self) -> &BuildId {
@@ -235,6 +270,7 @@ impl Sink {
         let event = |update| BuildEvent {
             build: self.build.clone(),
             name: self.name.clone(),
+            index: self.index,
             at: self.begun.elapsed(),
             update,
         };

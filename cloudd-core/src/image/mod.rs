@@ -19,6 +19,7 @@
 //! provider, events, cancelling, deadlines) is the `Run`.
 
 mod builder;
+mod builds;
 mod capture;
 mod control;
 mod deadlines;
@@ -31,6 +32,7 @@ mod run;
 mod teardown;
 
 pub use builder::{ImageBuilder, OnFailure};
+pub use builds::Builds;
 pub use control::{BuildControl, BuildEvent, CancelHandle, Events, Phase, Update};
 pub use deadlines::Deadlines;
 pub use error::{BuildError, Cause, InvalidInput};
