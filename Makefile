@@ -36,6 +36,9 @@ unit: ## unit, contract, golden, libvirt and documentation tests: no guest that 
 .PHONY: e2e
 e2e: ## build and boot real images on the local libvirt
 	$(e2e) --test-threads=2 e2e_
+	@# The workspace's features, as in `unit`: what was compiled there serves again.
+	$(cargo) build --locked --workspace --all-features --examples
+	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --test stories -- e2e_
 
 .PHONY: bench-e2e
 bench-e2e: ## time every phase of a build, each way into stage 2, and the original's pipeline
@@ -76,6 +79,8 @@ clippy:
 .PHONY: docs
 docs:
 	RUSTDOCFLAGS="-D warnings" $(cargo) doc --locked --workspace --no-deps --all-features
+	@# A link for readers of the repository that has no item to lead to on docs.rs.
+	@! grep -rnoE 'href="[^":#]*\.(md|rs)(#[^"]*)?"' target/doc/cloudd_core target/doc/cloudd_hcloud target/doc/cloudd_libvirt
 
 .PHONY: shellcheck
 shellcheck:

@@ -5,12 +5,19 @@ use tokio::signal::unix::{SignalKind, signal};
 /// ends.
 pub fn cancel_on_interrupt(handle: CancelHandle) {
     tokio::spawn(async move {
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
+        interrupted().await;
         eprintln!("cancelling: what the build made is being deleted");
         handle.cancel();
     });
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }

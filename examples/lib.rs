@@ -1,7 +1,12 @@
-//! What the examples share: the story of a build told on a terminal, and an orderly end.
+//! What the examples share: the story of a build told on a terminal, an orderly end, and Hetzner
+//! Cloud or its simulator.
 
+mod bars;
+mod hetzner;
 mod interrupt;
-mod narrator;
+mod lines;
+mod screen;
 
-pub use interrupt::cancel_on_interrupt;
-pub use narrator::narrate;
+pub use hetzner::{builder as hetzner_builder, hetzner};
+pub use interrupt::{cancel_on_interrupt, interrupted};
+pub use screen::narrate;

@@ -1,7 +1,20 @@
+// The first definition of a link counts: here the item, in README.md its source file.
+//! [`ImageBuilder`]: image::ImageBuilder
+//! [`Provider`]: provider::Provider
+//! [`image`]: crate::image
+//! [`install`]: crate::install
+//! [`provider`]: crate::provider
+//! [`guest`]: crate::guest
+//! [`guide`]: crate::guide
+//! [`cloud_init`]: crate::cloud_init
+//! [`memory`]: crate::memory
+//! [`wait`]: crate::wait
+//! [guide to install containers]: crate::guide::install_containers
 #![doc = include_str!("../README.md")]
 
 pub mod cloud_init;
 pub mod guest;
+pub mod guide;
 pub mod image;
 pub mod install;
 pub mod memory;

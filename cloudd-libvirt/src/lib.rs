@@ -1,3 +1,7 @@
+// The first definition of a link counts: here the item, in README.md the file.
+//! [install containers]: cloudd_core::guide::install_containers
+//! [security]: cloudd_core::guide::security
+//! [writing a provider]: cloudd_core::guide::provider
 #![doc = include_str!("../README.md")]
 
 mod base;

@@ -1,0 +1,41 @@
+//! Guides: how to write an install container or a provider, and what a build trusts.
+//!
+//! Their text is in files beside this one, for those who read the repository.
+
+// Where a file names a link that is defined here too, the first definition counts: here the item,
+// and the source file for those who read the file itself.
+
+/// How to write an install container: the contract, and what is checked.
+///
+/// [security]: crate::guide::security
+/// [`InstallContainer::env`]: crate::install::InstallContainer::env
+/// [`InstallContainer::build_arg`]: crate::install::InstallContainer::build_arg
+/// [`InstallContainer::run_label_inherited`]: crate::install::InstallContainer::run_label_inherited
+/// [`InstallContainer::reference`]: crate::install::InstallContainer::reference
+/// [`ImageBuilder::volume_size`]: crate::image::ImageBuilder::volume_size
+/// [`BuildError`]: crate::image::BuildError
+#[doc = include_str!("install_containers.md")]
+pub mod install_containers {}
+
+/// How to add a cloud.
+///
+/// [`Provider`]: crate::provider::Provider
+/// [`Capabilities`]: crate::provider::Capabilities
+/// [`Capabilities::new`]: crate::provider::Capabilities::new
+/// [`Offer`]: crate::provider::Offer
+/// [`Memory`]: crate::memory::Memory
+/// [`Error`]: crate::provider::Error
+/// [`ErrorKind`]: crate::provider::ErrorKind
+#[cfg_attr(feature = "testing", doc = "[`Faulty`]: crate::testing::Faulty\n")]
+#[cfg_attr(not(feature = "testing"), doc = "[`Faulty`]: crate::guide::provider#in-this-order\n")]
+///
+#[doc = include_str!("provider.md")]
+pub mod provider {}
+
+/// What a build trusts, what it gives away, and what can be on an image.
+///
+/// [`ErrorKind::Untrusted`]: crate::provider::ErrorKind::Untrusted
+/// [`ImageBuilder::debug_user`]: crate::image::ImageBuilder::debug_user
+/// [`OnFailure::Keep`]: crate::image::OnFailure::Keep
+#[doc = include_str!("security.md")]
+pub mod security {}

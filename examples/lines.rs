@@ -1,0 +1,53 @@
+use cloudd_core::guest::StepState;
+use cloudd_core::image::{BuildEvent, Update};
+
+/// An event as a line for people, without progress; `None` for what is not worth one.
+pub(crate) fn line(event: &BuildEvent) -> Option<String> {
+    let text = match &event.update {
+        Update::Phase { phase } => format!("▶ {phase}"),
+        Update::Created { resource } => format!("  + {resource}"),
+        Update::Deleted { resource } => format!("  - {resource}"),
+        Update::Step { step, state: StepState::Start, .. } => format!("  {step}"),
+        Update::Log { line, .. } => format!("  | {line}"),
+        Update::Written { written, volume, .. } => {
+            format!("  the container wrote {written} of {volume}")
+        }
+        Update::Armed { entry } => format!("  into stage 2 by {entry}"),
+        Update::Note { message } => format!("  ! {message}"),
+        Update::Skipped { count } => format!("  ({count} events skipped)"),
+        _ => return None,
+    };
+    Some(format!("{:7.1}s {text}", event.at.as_secs_f64()))
+}
+
+/// How far something is: what, of hundred, and in words.
+pub(crate) struct Progress<'a> {
+    pub(crate) what: &'a str,
+    /// `None` when the whole is not known.
+    pub(crate) percent: Option<u64>,
+    pub(crate) words: String,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn of(event: &'a BuildEvent) -> Option<Self> {
+        match &event.update {
+            Update::Progress { what, done, total: Some(total) } if total.as_bytes() > 0 => {
+                let percent = done.as_bytes().saturating_mul(100) / total.as_bytes();
+                Some(Self {
+                    what,
+                    percent: Some(percent),
+                    words: format!("{percent:3} % of {total}"),
+                })
+            }
+            Update::Progress { what, done, .. } => {
+                Some(Self { what, percent: None, words: done.to_string() })
+            }
+            Update::Percent { what, percent } => Some(Self {
+                what,
+                percent: Some(u64::from(*percent)),
+                words: format!("{percent:3} %"),
+            }),
+            _ => None,
+        }
+    }
+}

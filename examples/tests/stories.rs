@@ -1,0 +1,174 @@
+//! Every example runs, with the command line that README.md has for it, against the simulated
+//! Hetzner Cloud or the local libvirt.
+//!
+//! The programs are those that `cargo test -p cloudd-examples` builds; with `--test stories` alone,
+//! cargo builds none of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+
+const SPEED: f64 = 100.0;
+
+fn examples() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The arguments that README.md has for an example.
+fn documented() -> BTreeMap<String, Vec<String>> {
+    let readme = fs::read_to_string(examples().join("README.md")).expect("README.md");
+    let command = |line: &str| {
+        let rest = line.strip_prefix("cargo run -p cloudd-examples ")?;
+        let (_, rest) = rest.split_once("--example ")?;
+        let mut words = rest.split_whitespace().map(str::to_owned);
+        let name = words.next()?;
+        Some((name, words.skip_while(|word| word == "--").collect()))
+    };
+    readme.lines().filter_map(command).collect()
+}
+
+/// A program that cargo built beside this one.
+fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    let target = own.ancestors().nth(2).expect("target/debug/deps/this");
+    target.join("examples").join(name)
+}
+
+fn run(name: &str, environment: &[(&str, &str)]) -> Output {
+    let arguments = documented().remove(name).unwrap_or_else(|| panic!("no line for {name}"));
+    let mut command = Command::new(program(name));
+    command.args(arguments).envs(environment.iter().copied());
+    command.current_dir(examples().parent().expect("a workspace"));
+    command.output().unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Runs an example against a simulator, and gives what it printed and what is there afterwards.
+fn on_hetzner(name: &str) -> (String, Inventory) {
+    let sim = HcloudSim::start(SPEED);
+    let environment = [
+        ("HCLOUD_ENDPOINT", sim.endpoint()),
+        ("HCLOUD_TOKEN", HcloudSim::TOKEN.to_owned()),
+        ("HCLOUD_SIM_SPEED", SPEED.to_string()),
+    ];
+    let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let output = succeeded(name, run(name, &environment));
+    (output, sim.inventory())
+}
+
+fn succeeded(name: &str, output: Output) -> String {
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{out}{err}", output.status);
+    out.into_owned()
+}
+
+/// That nothing is left but images and servers, so many of each.
+fn holds(inventory: &Inventory, images: usize, servers: usize) {
+    let counts = (inventory.images.len(), inventory.servers.len());
+    assert_eq!(counts, (images, servers), "{inventory:?}");
+    assert_eq!((inventory.volumes.len(), inventory.ssh_keys.len()), (0, 0), "{inventory:?}");
+}
+
+#[test]
+fn every_example_has_a_command_line_and_no_other_has() {
+    let files = fs::read_dir(examples()).expect("the folder").flatten();
+    let mains: BTreeSet<_> = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "rs"))
+        .filter(|path| fs::read_to_string(path).expect("a file").contains("fn main()"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    assert_eq!(documented().into_keys().collect::<BTreeSet<_>>(), mains);
+}
+
+#[test]
+fn the_quickstart_prints_the_id_of_the_image() {
+    let (out, inventory) = on_hetzner("quickstart_hcloud");
+    holds(&inventory, 1, 0);
+    assert_eq!(out.trim(), inventory.images[0].id.to_string());
+}
+
+#[test]
+fn a_custom_container_is_looked_at_and_built() {
+    let (out, inventory) = on_hetzner("custom_container");
+    holds(&inventory, 1, 0);
+    assert!(out.contains("files and folders: 2\n"), "{out}");
+    assert!(out.contains(&format!("image: {}", inventory.images[0].id)), "{out}");
+    assert_eq!(inventory.images[0].labels.get("team").map(String::as_str), Some("infra"));
+}
+
+#[test]
+fn servers_start_from_the_image() {
+    let (out, inventory) = on_hetzner("servers_from_image");
+    holds(&inventory, 1, 2);
+    let names: BTreeSet<_> = inventory.servers.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["web-1", "web-2"]));
+    assert!(out.contains("web-2: server"), "{out}");
+}
+
+#[test]
+fn two_architectures_are_built_at_once() {
+    let (out, inventory) = on_hetzner("several_at_once");
+    holds(&inventory, 2, 0);
+    for place in ["Hetzner Cloud, x86: ", "Hetzner Cloud, Arm: "] {
+        assert!(out.contains(place), "{out}");
+    }
+}
+
+#[test]
+fn progress_is_told_phase_by_phase() {
+    let (out, inventory) = on_hetzner("progress_and_cancel");
+    holds(&inventory, 1, 0);
+    for phase in ["provision", "boot", "image", "teardown"] {
+        assert!(out.contains(&format!(" s  {phase}\n")), "{phase}: {out}");
+    }
+}
+
+#[test]
+fn giving_up_leaves_nothing() {
+    let sim = HcloudSim::start(SPEED);
+    let output = Command::new(program("progress_and_cancel"))
+        .args(["--context", "containers/hello", "--within", "0.5"])
+        .current_dir(examples())
+        .env("HCLOUD_ENDPOINT", sim.endpoint())
+        .env("HCLOUD_TOKEN", HcloudSim::TOKEN)
+        .env("HCLOUD_SIM_SPEED", SPEED.to_string())
+        .output()
+        .expect("progress_and_cancel");
+    let out = succeeded("progress_and_cancel", output);
+    assert!(out.contains("giving up\n") && out.contains("left behind: []"), "{out}");
+    assert_eq!(sim.inventory(), Inventory::default());
+}
+
+#[test]
+fn user_data_are_made_without_a_cloud() {
+    let output = run("cloud_init_only", &[]);
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    let out = succeeded("cloud_init_only", output);
+    assert!(out.starts_with("#cloud-config\n") && out.contains("nginx"), "{out}");
+    assert!(err.contains("a password that is no hash: "), "{err}");
+}
+
+#[test]
+fn a_provider_from_elsewhere_keeps_the_contract_and_builds() {
+    let out = succeeded("third_party_provider", run("third_party_provider", &[]));
+    assert_eq!(out.matches("kept: ").count(), 12, "{out}");
+    assert!(out.contains("in the cloud afterwards: 1 resource\n"), "{out}");
+}
+
+/// Run by `make e2e`, which has a libvirt and the builder base image.
+#[test]
+fn e2e_the_quickstart_on_libvirt_builds_an_image_that_says_hello() {
+    let root = examples().parent().expect("a workspace");
+    let context = root.join(".cache/hello");
+    fs::create_dir_all(&context).expect("a folder");
+    for file in ["Containerfile", "install"] {
+        fs::copy(examples().join("containers/hello").join(file), context.join(file)).expect(file);
+    }
+    fs::copy("/bin/busybox", context.join("busybox")).expect("Debian's busybox-static");
+    let out = succeeded("quickstart_libvirt", run("quickstart_libvirt", &[]));
+    assert!(out.contains("Hello from an image that cloudd built."), "{out}");
+}

@@ -1,0 +1,113 @@
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cloudd_tests::hcloud_sim::{GuestScript, HcloudSim, Inventory};
+
+use crate::{CONTEXT, SPEED, Tool, bare, ended, lines};
+
+#[test]
+fn a_build_prints_the_id_alone_and_tells_its_story_beside() {
+    let tool = Tool::new();
+    let built = tool.run(&["build", "hello", CONTEXT, "--label", "team=infra"]);
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    let inventory = tool.sim.inventory();
+    assert_eq!(built.out.trim(), inventory.images[0].id.to_string());
+    assert_eq!(inventory.images[0].labels.get("team").map(String::as_str), Some("infra"));
+    assert!(inventory.servers.is_empty() && inventory.volumes.is_empty(), "{inventory:?}");
+    for phase in ["▶ plan", "▶ provision", "▶ boot", "▶ image", "▶ teardown"] {
+        assert!(built.err.contains(phase), "{}", built.err);
+    }
+    assert!(!built.err.contains('\x1b'), "bars belong on a terminal: {}", built.err);
+}
+
+#[test]
+fn two_architectures_are_built_at_once_and_both_ids_printed() {
+    let tool = Tool::new();
+    let built = tool.run(&["build", "hello", CONTEXT, "--arch", "x86_64", "--arch", "aarch64"]);
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    assert_eq!(built.out.lines().count(), 2);
+    assert_eq!(tool.sim.inventory().images.len(), 2);
+}
+
+#[test]
+fn json_has_every_event_and_then_the_result() {
+    let tool = Tool::new();
+    let built = tool.run(&["build", "hello", CONTEXT, "--json"]);
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    let lines = lines(&built.out);
+    let (result, events) = lines.split_last().unwrap();
+    assert_eq!(result["result"], "image");
+    assert_eq!(result["image"]["id"], tool.sim.inventory().images[0].id.to_string());
+    assert_eq!(events[0]["event"], "phase");
+    assert_eq!(events[0]["phase"], "plan");
+    assert!(events.iter().all(|event| event["name"] == "hello" && event["event"].is_string()));
+}
+
+#[test]
+fn bad_input_is_exit_code_2_before_anything_is_created() {
+    let tool = Tool::new();
+    let cases: [(&[&str], &str); 5] = [
+        (&["build", "hello", "/nowhere"], "nothing was created; correct it"),
+        (&["build", "no good name", CONTEXT], "expected 1 to 63 characters"),
+        (&["build", "hello", CONTEXT, "--location", "mars1"], "no location \"mars1\", but fsn1"),
+        (&["build", "hello", CONTEXT, "--volume-size", "1GiB"], "volumes from 10 GiB"),
+        (&["build", "hello", CONTEXT, "--on", "libvirt"], "libvirt"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = tool.run(arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(expected), "{}", ended.err);
+        assert_eq!(ended.out, "");
+    }
+    assert_eq!(tool.sim.stats().requests_to("POST"), 0);
+}
+
+#[test]
+fn without_a_token_it_says_which_variable_to_set() {
+    let ended = ended(bare(&["list"]).output().unwrap());
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("HCLOUD_TOKEN"), "{}", ended.err);
+}
+
+#[test]
+fn a_refused_token_is_exit_code_2_and_not_shown() {
+    let tool = Tool::new();
+    let wrong = "w".repeat(64);
+    let output = tool.command(&["build", "hello", CONTEXT]).env("HCLOUD_TOKEN", &wrong).output();
+    let ended = ended(output.unwrap());
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("set HCLOUD_TOKEN to a token with read and write"), "{}", ended.err);
+    assert!(!ended.err.contains(&wrong), "{}", ended.err);
+}
+
+#[test]
+fn what_cannot_be_deleted_is_exit_code_3_with_the_command_that_deletes_it() {
+    let sim = HcloudSim::builder().speed(SPEED);
+    let faults = cloudd_tests::hcloud_sim::Faults::parse("DELETE /volumes/*:error=forbidden");
+    let tool = Tool::with(sim.faults(faults.unwrap()).start().unwrap());
+    let built = tool.run(&["build", "hello", CONTEXT]);
+    assert_eq!(built.code, Some(3), "{}", built.err);
+    let volume = tool.sim.inventory().volumes[0].id;
+    let advice = format!("to delete what is left: cloudd delete volume/{volume}");
+    assert!(built.err.contains(&advice), "{}", built.err);
+}
+
+#[test]
+fn an_interrupted_build_is_exit_code_130_and_leaves_nothing() {
+    for signal in ["-INT", "-TERM"] {
+        let tool = Tool::new();
+        tool.sim.scripts().otherwise(GuestScript::named("hang").unwrap());
+        let child = tool.start(&["build", "hello", CONTEXT]);
+        let begun = Instant::now();
+        while tool.sim.inventory().servers.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "no server was created");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let ended = ended(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(130), "{signal}: {}", ended.err);
+        assert_eq!(tool.sim.inventory(), Inventory::default());
+    }
+}

@@ -1,0 +1,55 @@
+use crate::{bare, ended};
+
+fn help(arguments: &[&str]) -> String {
+    let help = ended(bare(arguments).output().expect("cloudd"));
+    assert_eq!(help.code, Some(0), "{}", help.err);
+    help.out
+}
+
+#[test]
+fn help_fits_a_screen() {
+    let pages: [(&[&str], usize); 4] = [
+        (&["--help"], 24),
+        (&["build", "--help"], 40),
+        (&["list", "--help"], 24),
+        (&["delete", "--help"], 24),
+    ];
+    for (arguments, high) in pages {
+        let text = help(arguments);
+        assert!(text.lines().count() <= high, "{} lines:\n{text}", text.lines().count());
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{arguments:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    assert!(help(&["--help"]).contains("3 something is\nleft"));
+}
+
+#[test]
+fn completions_exist_for_the_shells() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = help(&["completions", shell]);
+        for word in ["build", "delete", "--volume-size"] {
+            let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
+            assert!(script.contains(word), "{shell} does not know {word}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2_with_a_way_out() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["build", "x", ".", "--volume-size", "10GB"], "such as 10GiB or 512MiB"),
+        (&["build", "x", ".", "--env", "A"], "expected NAME=VALUE"),
+        (&["build", "x", ".", "--arch", "riscv"], "expected x86_64 or aarch64"),
+        (&["build", "x"], "CONTEXT"),
+    ];
+    for (arguments, expected) in cases {
+        let ended = ended(bare(arguments).output().expect("cloudd"));
+        assert_eq!(ended.code, Some(2), "{arguments:?}");
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
+}
