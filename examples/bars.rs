@@ -10,15 +10,15 @@ use crate::lines::Progress;
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    pub(crate) fn new(bars: &MultiProgress) -> Self {
+    pub(crate) fn new(bars: &MultiProgress, title: &str) -> Self {
         let bar = bars.add(ProgressBar::new(100));
+        bar.set_prefix(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         bar.set_style(style("{spinner} {prefix} {elapsed} {wide_msg}"));
         Self(bar)
     }
 
     pub(crate) fn tell(&self, event: &BuildEvent) {
-        self.0.set_prefix(event.name.clone());
         if let Update::Phase { phase } = &event.update {
             self.0.set_style(style("{spinner} {prefix} {elapsed} {wide_msg}"));
             self.0.set_message(phase.to_string());

@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let builder = ImageBuilder::new("custom", container).label("team", "infra");
     let (build, control) = builder.build_with_control(&hetzner);
     cancel_on_interrupt(control.cancel);
-    let (image, ()) = tokio::join!(build, narrate(control.events, 1));
+    let (image, ()) = tokio::join!(build, narrate(control.events, &[]));
     println!("image: {}", image?.id);
     Ok(())
 }

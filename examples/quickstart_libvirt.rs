@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (build, control) = builder.build_with_control(&libvirt);
     cancel_on_interrupt(control.cancel);
-    let (result, ()) = tokio::join!(build, narrate(control.events, 1));
+    let (result, ()) = tokio::join!(build, narrate(control.events, &[]));
     let image = result?;
     println!("{}", image.id);
 

@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let builder = ImageBuilder::new("web", container);
     let (build, control) = builder.build_with_control(&hetzner);
     cancel_on_interrupt(control.cancel);
-    let (image, ()) = tokio::join!(build, narrate(control.events, 1));
+    let (image, ()) = tokio::join!(build, narrate(control.events, &[]));
     let image = image?;
 
     for number in 1..=arguments.servers {

@@ -33,16 +33,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut builds = Builds::new()
         .add(image("hello-x86"), &hetzner)
         .add(image("hello-arm").architecture(Architecture::Aarch64), &hetzner);
-    let mut places = vec!["Hetzner Cloud, x86", "Hetzner Cloud, Arm"];
+    let mut places = vec!["Hetzner Cloud, x86".to_owned(), "Hetzner Cloud, Arm".to_owned()];
     let libvirt = arguments.libvirt().await?;
     if let Some(libvirt) = &libvirt {
         builds = builds.add(image("hello-libvirt"), libvirt);
-        places.push("libvirt");
+        places.push("libvirt".to_owned());
     }
 
     let (run, control) = builds.run_with_control();
     cancel_on_interrupt(control.cancel);
-    let (results, ()) = tokio::join!(run, narrate(control.events, places.len()));
+    let (results, ()) = tokio::join!(run, narrate(control.events, &places));
     let mut failed = 0;
     for (place, result) in places.iter().zip(results) {
         match result {

@@ -22,10 +22,14 @@ pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit
     }
     let (run, control) = builds.run_with_control();
     cancel_on_interrupt(control.cancel);
+    let titles: Vec<_> = match &build.arch[..] {
+        [_] => Vec::new(),
+        several => several.iter().map(|it| format!("{} {it}", build.name)).collect(),
+    };
     let told = async {
         match json {
             true => print_events(control.events).await,
-            false => narrate(control.events, build.arch.len()).await,
+            false => narrate(control.events, &titles).await,
         }
     };
     let (results, ()) = tokio::join!(run, told);
@@ -34,17 +38,7 @@ pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit
 }
 
 fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
-    let mut container = match (&build.context, &build.reference) {
-        (Some(context), _) => InstallContainer::directory(context),
-        (None, Some(reference)) => InstallContainer::reference(reference),
-        (None, None) => return Err(Trouble::input("a context or --reference is needed")),
-    };
-    for (name, value) in &build.build_arg {
-        container = container.build_arg(name, value);
-    }
-    for (name, value) in &build.env {
-        container = container.env(name, value);
-    }
+    let container = container(build)?;
     let mut builder = ImageBuilder::new(&build.name, container).volume_size(build.volume_size);
     for (key, value) in &build.label {
         builder = builder.label(key, value);
@@ -59,6 +53,21 @@ fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
         builder = builder.on_failure(OnFailure::Keep);
     }
     Ok(builder)
+}
+
+pub(crate) fn container(build: &Build) -> Result<InstallContainer, Trouble> {
+    let mut container = match (&build.context, &build.reference) {
+        (Some(context), _) => InstallContainer::directory(context),
+        (None, Some(reference)) => InstallContainer::reference(reference),
+        (None, None) => return Err(Trouble::input("a context or --reference is needed")),
+    };
+    for (name, value) in &build.build_arg {
+        container = container.build_arg(name, value);
+    }
+    for (name, value) in &build.env {
+        container = container.env(name, value);
+    }
+    Ok(container)
 }
 
 /// Each event as a line of JSON.

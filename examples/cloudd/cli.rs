@@ -51,6 +51,14 @@ pub(crate) enum Cloud {
 pub(crate) enum Task {
     /// Build an image and print its id
     Build(Box<Build>),
+    /// Say what a build would use, and change nothing
+    Preview(Box<Build>),
+    /// Show what dead builds have left, and delete it with --yes
+    Sweep {
+        /// Delete it
+        #[arg(long)]
+        yes: bool,
+    },
     /// List images, and whatever else cloudd made and has not deleted
     List,
     /// Delete images, or what a build has left

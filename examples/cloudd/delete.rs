@@ -1,6 +1,6 @@
 //! `cloudd delete`.
 
-use cloudd_core::provider::{ImageId, ResourceId, Selector, VmId, VolumeId};
+use cloudd_core::provider::{ImageId, Provider, ResourceId, Selector, VmId, VolumeId};
 use serde_json::json;
 
 use crate::cli::{Delete, Place};
@@ -20,8 +20,17 @@ pub(crate) async fn run(place: &Place, delete: &Delete, json: bool) -> Result<Ex
             handle(foreign)
         )));
     }
+    all(&*provider, &ids, json).await
+}
+
+/// Deletes resources in this order, as far as it goes.
+pub(crate) async fn all(
+    provider: &dyn Provider,
+    ids: &[ResourceId],
+    json: bool,
+) -> Result<Exit, Trouble> {
     let mut left = Vec::new();
-    for id in &ids {
+    for id in ids {
         match provider.delete(id).await {
             Ok(()) if json => println!("{}", json!({"result": "deleted", "id": handle(id)})),
             Ok(()) => eprintln!("deleted {id}"),

@@ -1,8 +1,7 @@
 //! `cloudd list`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use cloudd_core::provider::{Resource, ResourceId, Selector, keys};
+use cloudd_examples::seconds_to_live;
 use serde_json::json;
 
 use crate::cli::Place;
@@ -49,11 +48,8 @@ fn row(resource: &Resource) -> [String; 5] {
 
 /// Whether a build may still use it.
 fn leftover(resource: &Resource) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    match resource.labels.value(keys::EXPIRES).and_then(|value| value.parse::<u64>().ok()) {
-        Some(expires) if expires > now => {
-            format!("in a build, for {} minutes at most", (expires - now).div_ceil(60))
-        }
+    match seconds_to_live(resource) {
+        Some(left @ 1..) => format!("in a build, for {} minutes at most", left / 60 + 1),
         Some(_) => "left by a dead build".to_owned(),
         None => "not of a build".to_owned(),
     }

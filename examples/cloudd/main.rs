@@ -6,6 +6,8 @@ mod delete;
 mod exit;
 mod list;
 mod place;
+mod preview;
+mod sweep;
 
 use std::io;
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.task {
         Task::Build(build) => build::run(&cli.place, &build, cli.json).await,
+        Task::Preview(build) => preview::run(&cli.place, &build, cli.json).await,
+        Task::Sweep { yes } => sweep::run(&cli.place, yes, cli.json).await,
         Task::List => list::run(&cli.place, cli.json).await,
         Task::Delete(delete) => delete::run(&cli.place, &delete, cli.json).await,
         Task::Completions { shell } => {

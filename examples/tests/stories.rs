@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+use cloudd_tests::leftovers::volume;
 
 const SPEED: f64 = 100.0;
 
@@ -37,24 +38,23 @@ fn program(name: &str) -> PathBuf {
     target.join("examples").join(name)
 }
 
-fn run(name: &str, environment: &[(&str, &str)]) -> Output {
+fn run(name: &str, sim: &HcloudSim) -> Output {
     let arguments = documented().remove(name).unwrap_or_else(|| panic!("no line for {name}"));
+    run_with(name, sim, &arguments)
+}
+
+fn run_with(name: &str, sim: &HcloudSim, arguments: &[String]) -> Output {
     let mut command = Command::new(program(name));
-    command.args(arguments).envs(environment.iter().copied());
-    command.current_dir(examples().parent().expect("a workspace"));
+    command.args(arguments).current_dir(examples().parent().expect("a workspace"));
+    command.env("HCLOUD_ENDPOINT", sim.endpoint()).env("HCLOUD_TOKEN", HcloudSim::TOKEN);
+    command.env("HCLOUD_SIM_SPEED", SPEED.to_string());
     command.output().unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Runs an example against a simulator, and gives what it printed and what is there afterwards.
 fn on_hetzner(name: &str) -> (String, Inventory) {
     let sim = HcloudSim::start(SPEED);
-    let environment = [
-        ("HCLOUD_ENDPOINT", sim.endpoint()),
-        ("HCLOUD_TOKEN", HcloudSim::TOKEN.to_owned()),
-        ("HCLOUD_SIM_SPEED", SPEED.to_string()),
-    ];
-    let environment: Vec<_> = environment.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    let output = succeeded(name, run(name, &environment));
+    let output = succeeded(name, run(name, &sim));
     (output, sim.inventory())
 }
 
@@ -119,6 +119,29 @@ fn two_architectures_are_built_at_once() {
 }
 
 #[test]
+fn a_preview_names_prices_and_orders_nothing() {
+    let (out, inventory) = on_hetzner("preview_and_cost");
+    assert_eq!(inventory, Inventory::default());
+    assert!(out.contains("x86_64: from 330120054 fedora-43, root disk of "), "{out}");
+    assert!(out.contains("snapshot: 0.0119000000 EUR a GB and month"), "{out}");
+    assert!(out.contains("server cx23: from "), "{out}");
+}
+
+#[test]
+fn a_sweep_takes_what_is_dead_and_nothing_else() {
+    let sim = HcloudSim::start(SPEED);
+    let dead = volume(&sim, "dead", Some(-3700));
+    for (name, expires) in [("just-expired", Some(-60)), ("alive", Some(60)), ("foreign", None)] {
+        let _ = volume(&sim, name, expires);
+    }
+    let out = succeeded("sweep", run("sweep", &sim));
+    assert_eq!(out, format!("1 left\nvolume {dead} of image x\n"));
+    let names: BTreeSet<_> = sim.inventory().volumes.into_iter().map(|it| it.name).collect();
+    let expected = ["alive", "foreign", "just-expired"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(expected));
+}
+
+#[test]
 fn progress_is_told_phase_by_phase() {
     let (out, inventory) = on_hetzner("progress_and_cancel");
     holds(&inventory, 1, 0);
@@ -130,14 +153,8 @@ fn progress_is_told_phase_by_phase() {
 #[test]
 fn giving_up_leaves_nothing() {
     let sim = HcloudSim::start(SPEED);
-    let output = Command::new(program("progress_and_cancel"))
-        .args(["--context", "containers/hello", "--within", "0.5"])
-        .current_dir(examples())
-        .env("HCLOUD_ENDPOINT", sim.endpoint())
-        .env("HCLOUD_TOKEN", HcloudSim::TOKEN)
-        .env("HCLOUD_SIM_SPEED", SPEED.to_string())
-        .output()
-        .expect("progress_and_cancel");
+    let arguments = ["--within", "0.5"].map(str::to_owned);
+    let output = run_with("progress_and_cancel", &sim, &arguments);
     let out = succeeded("progress_and_cancel", output);
     assert!(out.contains("giving up\n") && out.contains("left behind: []"), "{out}");
     assert_eq!(sim.inventory(), Inventory::default());
@@ -145,7 +162,7 @@ fn giving_up_leaves_nothing() {
 
 #[test]
 fn user_data_are_made_without_a_cloud() {
-    let output = run("cloud_init_only", &[]);
+    let output = run("cloud_init_only", &HcloudSim::start(SPEED));
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     let out = succeeded("cloud_init_only", output);
     assert!(out.starts_with("#cloud-config\n") && out.contains("nginx"), "{out}");
@@ -154,7 +171,8 @@ fn user_data_are_made_without_a_cloud() {
 
 #[test]
 fn a_provider_from_elsewhere_keeps_the_contract_and_builds() {
-    let out = succeeded("third_party_provider", run("third_party_provider", &[]));
+    let out =
+        succeeded("third_party_provider", run("third_party_provider", &HcloudSim::start(SPEED)));
     assert_eq!(out.matches("kept: ").count(), 12, "{out}");
     assert!(out.contains("in the cloud afterwards: 1 resource\n"), "{out}");
 }
@@ -169,6 +187,6 @@ fn e2e_the_quickstart_on_libvirt_builds_an_image_that_says_hello() {
         fs::copy(examples().join("containers/hello").join(file), context.join(file)).expect(file);
     }
     fs::copy("/bin/busybox", context.join("busybox")).expect("Debian's busybox-static");
-    let out = succeeded("quickstart_libvirt", run("quickstart_libvirt", &[]));
+    let out = succeeded("quickstart_libvirt", run("quickstart_libvirt", &HcloudSim::start(SPEED)));
     assert!(out.contains("Hello from an image that cloudd built."), "{out}");
 }

@@ -6,6 +6,7 @@ pub mod containers;
 pub mod hcloud_sim;
 pub mod installer;
 pub mod lab;
+pub mod leftovers;
 pub mod original;
 
 /// The front page's program compiles.

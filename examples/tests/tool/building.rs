@@ -22,11 +22,25 @@ fn a_build_prints_the_id_alone_and_tells_its_story_beside() {
 }
 
 #[test]
+fn on_a_terminal_there_are_bars() {
+    let tool = Tool::new();
+    let command = format!("{} build hello {CONTEXT}", env!("CARGO_BIN_EXE_cloudd"));
+    // `script`, of util-linux, gives a command a terminal.
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+    let output = tool.surround(script).output().unwrap();
+    let ended = ended(output);
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+    assert!(ended.out.contains("\x1b[2K") && ended.out.contains('█'), "{}", ended.out);
+}
+
+#[test]
 fn two_architectures_are_built_at_once_and_both_ids_printed() {
     let tool = Tool::new();
     let built = tool.run(&["build", "hello", CONTEXT, "--arch", "x86_64", "--arch", "aarch64"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
     assert_eq!(built.out.lines().count(), 2);
+    assert!(built.err.contains("hello aarch64     0."), "{}", built.err);
     assert_eq!(tool.sim.inventory().images.len(), 2);
 }
 
@@ -42,6 +56,18 @@ fn json_has_every_event_and_then_the_result() {
     assert_eq!(events[0]["event"], "phase");
     assert_eq!(events[0]["phase"], "plan");
     assert!(events.iter().all(|event| event["name"] == "hello" && event["event"].is_string()));
+}
+
+#[test]
+fn a_preview_says_what_would_be_used_and_sends_nothing_but_questions() {
+    let tool = Tool::new();
+    let preview = tool.run(&["preview", "hello", CONTEXT, "--arch", "aarch64"]);
+    assert_eq!(preview.code, Some(0), "{}", preview.err);
+    for line in ["on Hetzner Cloud, for aarch64:", "  + volume of 10 GiB", "fedora-43"] {
+        assert!(preview.out.contains(line), "{}", preview.out);
+    }
+    assert_eq!(tool.sim.stats().requests_to("POST"), 0);
+    assert_eq!(tool.run(&["preview", "hello", "/nowhere"]).code, Some(2));
 }
 
 #[test]

@@ -8,9 +8,11 @@ fn help(arguments: &[&str]) -> String {
 
 #[test]
 fn help_fits_a_screen() {
-    let pages: [(&[&str], usize); 4] = [
+    let pages: [(&[&str], usize); 6] = [
         (&["--help"], 24),
         (&["build", "--help"], 40),
+        (&["preview", "--help"], 40),
+        (&["sweep", "--help"], 24),
         (&["list", "--help"], 24),
         (&["delete", "--help"], 24),
     ];

@@ -1,4 +1,5 @@
 use cloudd_tests::hcloud_sim::Inventory;
+use cloudd_tests::leftovers::volume;
 
 use crate::{CONTEXT, Tool, lines};
 
@@ -35,4 +36,22 @@ fn what_is_not_cloudds_is_not_deleted() {
         assert!(refused.err.contains("is not cloudd's, or does not exist"), "{}", refused.err);
     }
     assert_eq!(tool.sim.inventory().images.len(), 1);
+}
+
+#[test]
+fn a_sweep_shows_what_is_dead_and_deletes_it_when_told_to() {
+    let tool = Tool::new();
+    let dead = volume(&tool.sim, "dead", Some(-3700));
+    let _ = volume(&tool.sim, "alive", Some(60));
+    let shown = tool.run(&["sweep"]);
+    assert_eq!((shown.code, shown.out), (Some(0), format!("volume/{dead}\n")));
+    assert!(shown.err.contains("cloudd sweep --yes deletes these"), "{}", shown.err);
+    assert_eq!(tool.sim.inventory().volumes.len(), 2);
+
+    let swept = tool.run(&["sweep", "--yes"]);
+    assert_eq!(swept.code, Some(0), "{}", swept.err);
+    assert_eq!(tool.sim.inventory().volumes.len(), 1);
+    assert!(tool.run(&["sweep"]).err.contains("have left nothing"));
+    let listed = tool.run(&["list"]).out;
+    assert!(listed.contains("in a build, for "), "{listed}");
 }

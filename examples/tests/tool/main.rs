@@ -36,7 +36,11 @@ impl Tool {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = bare(arguments);
+        self.surround(bare(arguments))
+    }
+
+    /// Has a command find the simulator.
+    fn surround(&self, mut command: Command) -> Command {
         command
             .env("HCLOUD_ENDPOINT", self.sim.endpoint())
             .env("HCLOUD_TOKEN", HcloudSim::TOKEN)
