@@ -91,6 +91,10 @@ impl From<Error> for Trouble {
     }
 }
 
+/// What to do without a token that will do.
+pub(crate) const NO_TOKEN: &str =
+    "set HCLOUD_TOKEN to a token with read and write access, made in the project's console";
+
 /// What to do about a failed build.
 pub(crate) fn advice(error: &BuildError) -> Option<String> {
     if !error.left().is_empty() {
@@ -112,9 +116,7 @@ pub(crate) fn advice(error: &BuildError) -> Option<String> {
 
 fn of_provider(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::Unauthorized => {
-            "set HCLOUD_TOKEN to a token with read and write access, made in the project's console"
-        }
+        ErrorKind::Unauthorized => NO_TOKEN,
         ErrorKind::Unavailable => "try other values of --location or --server-type",
         ErrorKind::QuotaExceeded => "`cloudd list` shows what cloudd has in this project",
         ErrorKind::Connection => "the cloud could not be reached; run the same command again",

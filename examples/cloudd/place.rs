@@ -7,7 +7,7 @@ use cloudd_examples::hetzner_builder;
 use cloudd_hcloud::BaseImage;
 
 use crate::cli::{Build, Cloud, Place};
-use crate::exit::Trouble;
+use crate::exit::{NO_TOKEN, Trouble};
 
 /// The provider; with what a build needs, where there is to be one.
 pub(crate) async fn provider(
@@ -21,7 +21,11 @@ pub(crate) async fn provider(
 }
 
 fn hcloud(build: Option<&Build>) -> Result<Arc<dyn Provider>, Trouble> {
-    let mut builder = hetzner_builder().map_err(|error| Trouble::input(error.to_string()))?;
+    let mut builder =
+        hetzner_builder().map_err(|error| match std::env::var_os("HCLOUD_TOKEN") {
+            None => Trouble::input(format!("{error}\n{NO_TOKEN}")),
+            Some(_) => Trouble::input(error.to_string()),
+        })?;
     builder = builder.application(concat!("cloudd-cli/", env!("CARGO_PKG_VERSION")));
     if let Some(build) = build {
         for location in &build.location {

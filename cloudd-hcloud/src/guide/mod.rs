@@ -18,7 +18,6 @@ pub mod cost {}
 /// [`HcloudBuilder::server_type`]: crate::HcloudBuilder::server_type
 /// [`HcloudBuilder::location`]: crate::HcloudBuilder::location
 /// [`Token`]: crate::Token
-/// [`ImageBuilder`]: cloudd_core::image::ImageBuilder
 /// [`ImageBuilder::new`]: cloudd_core::image::ImageBuilder::new
 /// [`ImageBuilder::debug_user`]: cloudd_core::image::ImageBuilder::debug_user
 /// [`ImageBuilder::volume_size`]: cloudd_core::image::ImageBuilder::volume_size

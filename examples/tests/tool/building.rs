@@ -93,7 +93,7 @@ fn bad_input_is_exit_code_2_before_anything_is_created() {
 fn without_a_token_it_says_which_variable_to_set() {
     let ended = ended(bare(&["list"]).output().unwrap());
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("HCLOUD_TOKEN"), "{}", ended.err);
+    assert!(ended.err.contains("set HCLOUD_TOKEN to a token with read"), "{}", ended.err);
 }
 
 #[test]
