@@ -58,21 +58,28 @@ open_kvm() {
     note kvm
 }
 
-start_daemons() {
-    if [ -d /run/systemd/system ]; then
-        as_root systemctl start libvirtd.socket virtlogd.socket
-        return
-    fi
+# Somebody listens there. A process that is just ending is no sign of that, and neither is the file:
+# a virtlogd that was killed leaves it behind.
+virtlogd_listens() {
+    grep -q ' /run/libvirt/virtlogd-sock$' /proc/net/unix
+}
+
+# Neither daemon may keep a descriptor of ours, such as the lock of a caller.
+daemon() {
+    as_root "$1" -d </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+}
+
+# For a libvirtd that is not run by systemd nothing starts virtlogd, and without it no VM starts.
+start_virtlogd() {
+    virtlogd_listens && return
+    daemon virtlogd
+    wait_until virtlogd_listens || die "virtlogd does not come up; see: virtlogd --verbose"
+    note "virtlogd $(as_root cat /run/virtlogd.pid)"
+}
+
+start_libvirtd() {
     open_kvm
-    # virtlogd comes first: for a libvirtd that is not run by systemd nothing starts it, and without
-    # it no VM starts. Its socket is looked at, not its process: one that is just ending still has
-    # a process. Neither may keep a descriptor of ours, such as the lock of a caller.
-    if [ ! -S /run/libvirt/virtlogd-sock ]; then
-        as_root virtlogd -d </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-        wait_until test -S /run/libvirt/virtlogd-sock || die "virtlogd does not come up"
-        note "virtlogd $(as_root cat /run/virtlogd.pid)"
-    fi
-    as_root libvirtd -d </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    daemon libvirtd
     wait_until answers || die "libvirtd does not answer at $uri; see: libvirtd --verbose"
     note "libvirtd $(as_root cat /run/libvirtd.pid)"
 }
@@ -106,14 +113,18 @@ start_pool() {
 
 start() {
     command -v virsh >/dev/null || die "virsh is missing; run tests/machine/install.sh"
-    if ! answers; then
-        case "$uri" in
-        qemu:///system) start_daemons ;;
-        qemu:///session) ;; # starts a daemon of its own
-        *) die "no libvirt answers at $uri" ;;
-        esac
-        answers || die "no libvirt answers at $uri; is $(id -un) in the group libvirt?"
-    fi
+    case "$uri" in
+    qemu:///system)
+        if [ -d /run/systemd/system ]; then
+            answers || as_root systemctl start libvirtd.socket virtlogd.socket
+        else
+            start_virtlogd
+            answers || start_libvirtd
+        fi
+        ;;
+    qemu:///session) ;; # starts daemons of its own
+    esac
+    answers || die "no libvirt answers at $uri; is $(id -un) in the group libvirt?"
     start_pool
     echo "libvirtd.sh: $uri answers, pool $pool is at $dir"
 }
