@@ -4,6 +4,9 @@
 //! hcloud-sim --listen 127.0.0.1:8080 --token T &
 //! HCLOUD_ENDPOINT=http://127.0.0.1:8080/v1 HCLOUD_TOKEN=T hcloud server-type list
 //! ```
+//! With `--guests qemu --base FILE` its servers are VMs, and FILE is what they boot:
+//! `tests/machine/builder-base.sh` makes one in which cloudd can build.
+//!
 //! `GET /_sim/stats` shows what was asked, and how late clients noticed what had ended.
 
 use std::fs::File;
@@ -12,8 +15,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
-use cloudd_tests::hcloud_sim::{Faults, GuestScript, GuestTimes, HcloudSim};
+use clap::{Parser, ValueEnum};
+use cloudd_tests::hcloud_sim::{Faults, GuestScript, GuestTimes, HcloudSim, Qemu};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "A simulated Hetzner Cloud")]
@@ -39,15 +42,34 @@ struct Options {
     /// Requests an hour.
     #[arg(long, default_value_t = 3600)]
     rate_limit: u32,
-    /// What builders play: success, fail-stage1, fail-stage2, hang or crash-stage1.
+    /// What servers are: a script, or VMs under QEMU.
+    #[arg(long, default_value = "simulated")]
+    guests: Kind,
+    /// With --guests qemu: the qcow2 image that stands for every image of Hetzner's.
+    #[arg(long, required_if_eq("guests", "qemu"))]
+    base: Option<PathBuf>,
+    /// With --guests qemu: keeps disks and consoles of the servers here [default: a temporary
+    /// directory].
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// With --guests qemu: the port of the servers' addresses that is their port 22.
+    #[arg(long, default_value_t = 22)]
+    ssh_port: u16,
+    /// What simulated builders play: success, fail-stage1, fail-stage2, hang or crash-stage1.
     #[arg(long, default_value = "success", value_parser = script)]
     guest: GuestScript,
-    /// Seconds a builder's stage 1 takes.
+    /// Seconds a simulated builder's stage 1 takes.
     #[arg(long, default_value_t = 90)]
     stage1: u64,
-    /// Seconds a builder's stage 2 takes.
+    /// Seconds a simulated builder's stage 2 takes.
     #[arg(long, default_value_t = 30)]
     stage2: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Simulated,
+    Qemu,
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -82,6 +104,11 @@ async fn main() -> io::Result<()> {
     }
     if let Some(path) = options.record {
         builder = builder.record(File::create(path)?);
+    }
+    let temporary = tempfile::tempdir()?;
+    if let (Kind::Qemu, Some(base)) = (options.guests, options.base) {
+        let dir = options.dir.as_deref().unwrap_or(temporary.path());
+        builder = builder.guests(Box::new(Qemu::new(base, dir)?.ssh_port(options.ssh_port)));
     }
     let sim = builder.start()?;
     sim.scripts().otherwise(options.guest);

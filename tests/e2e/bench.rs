@@ -11,8 +11,9 @@ use cloudd_core::provider::{
     VolumeSpec, keys,
 };
 use cloudd_tests::installer::Installer;
-use cloudd_tests::lab::{Lab, Story};
+use cloudd_tests::lab::Lab;
 use cloudd_tests::original;
+use cloudd_tests::story::Story;
 
 const DISK: Size = Size::gib(10);
 const MEBIBYTES: usize = 64;

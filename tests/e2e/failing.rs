@@ -11,7 +11,8 @@ use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;
 use cloudd_tests::containers::Context;
 use cloudd_tests::installer::shell_container;
-use cloudd_tests::lab::{Lab, Story};
+use cloudd_tests::lab::Lab;
+use cloudd_tests::story::Story;
 
 /// Builds, and gives the error after making sure that nothing is left.
 async fn fails(lab: &Lab, builder: &ImageBuilder) -> (BuildError, Story) {

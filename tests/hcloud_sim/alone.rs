@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::client::server;
 
-struct Program {
-    child: Child,
+pub(crate) struct Program {
+    pub(crate) child: Child,
     out: BufReader<ChildStdout>,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Program {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hcloud-sim"))
             .args(arguments)
             .stdout(Stdio::piped())
@@ -105,6 +105,8 @@ fn what_it_cannot_do_it_says_before_it_starts() {
         (vec!["--token", "t", "--fault", "1:explode"], "unknown fault 'explode'"),
         (vec!["--token", "t", "--speed", "0"], "above 0"),
         (vec!["--token", "t", "--guest", "nobody"], "no script 'nobody'"),
+        (vec!["--token", "t", "--guests", "qemu"], "--base"),
+        (vec!["--token", "t", "--guests", "qemu", "--base", "/etc/passwd"], "no qcow2 image"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_hcloud-sim")).args(&arguments).output();
         let output = output.expect("the program starts");

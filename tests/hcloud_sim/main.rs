@@ -13,3 +13,4 @@ mod shape;
 mod stats;
 mod storage;
 mod validation;
+mod vms;

@@ -40,3 +40,13 @@ pub fn boot_sector(text: &str) -> [u8; 512] {
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     sector
 }
+
+/// The same, but it stays on.
+#[must_use]
+pub fn staying_boot_sector(text: &str) -> [u8; 512] {
+    const OUT: usize = 38; // out dx, ax
+    const NOP: u8 = 0x90;
+    let mut sector = boot_sector(text);
+    sector[OUT] = NOP;
+    sector
+}

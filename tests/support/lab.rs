@@ -6,12 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, BuildEvent, CancelHandle, ImageBuilder, Phase, Update};
+use cloudd_core::image::{BuildError, BuildEvent, CancelHandle, ImageBuilder};
 use cloudd_core::install::InstallContainer;
-use cloudd_core::provider::{BuildId, Image, ImageId, Provider, ResourceId, Size, VmId};
+use cloudd_core::provider::{BuildId, Image, ImageId, Provider, Size, VmId};
 use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};
 
-use crate::boot_log::BootLog;
+use crate::story::{self, Story};
 
 /// libvirt, as the environment describes it.
 #[derive(Debug)]
@@ -63,32 +63,11 @@ impl Lab {
         &self,
         provider: &dyn Provider,
         builder: &ImageBuilder,
-        mut watch: impl FnMut(&BuildEvent, &CancelHandle),
+        watch: impl FnMut(&BuildEvent, &CancelHandle),
     ) -> (Result<Image, BuildError>, Story) {
-        let (build, control) = builder.build_with_control(provider);
-        let (mut events, cancel) = (control.events, control.cancel);
-        let (mut story, mut boot_log) = (Story::default(), None);
-        let listen = async {
-            while let Some(event) = events.next().await {
-                println!("{:7.1} {:?}", event.at.as_secs_f64(), event.update);
-                if let Update::Created { resource: ResourceId::Vm(vm) } = &event.update {
-                    boot_log = Some(self.follow_logs(vm));
-                }
-                watch(&event, &cancel);
-                story.0.push(event);
-            }
-        };
-        let (result, ()) = tokio::join!(build, listen);
-        println!("{result:?}");
-        if let Some(boot_log) = boot_log {
-            boot_log.finish(result.is_err());
-        }
-        (result, story)
-    }
-
-    fn follow_logs(&self, vm: &VmId) -> BootLog {
-        let log = |kind| self.volume_path(&format!("{vm}.{kind}.log"));
-        BootLog::follow(vec![log("console"), log("events")])
+        let log = |vm: &VmId, kind| self.volume_path(&format!("{vm}.{kind}.log"));
+        let logs = |vm: &VmId| vec![log(vm, "console"), log(vm, "events")];
+        story::of_build(provider, builder, logs, watch).await
     }
 
     /// Starts a VM from an image, waits until it goes off by itself, and gives what it printed.
@@ -185,43 +164,6 @@ impl Observer {
     }
 }
 
-/// The events of a build.
-#[derive(Debug, Default)]
-pub struct Story(pub Vec<BuildEvent>);
-
-impl Story {
-    /// When the guest reported this step's beginning or end for the first time.
-    #[must_use]
-    pub fn when(&self, wanted: impl Fn(&Update) -> bool) -> Option<Duration> {
-        self.0.iter().find(|event| wanted(&event.update)).map(|event| event.at)
-    }
-
-    /// How long each phase took, in order.
-    #[must_use]
-    pub fn phases(&self) -> Vec<(Phase, Duration)> {
-        let begun: Vec<_> = self
-            .0
-            .iter()
-            .filter_map(|event| match event.update {
-                Update::Phase { phase } => Some((phase, event.at)),
-                _ => None,
-            })
-            .collect();
-        let end = self.0.last().map(|event| event.at).unwrap_or_default();
-        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([end]);
-        begun.iter().zip(ends).map(|((phase, at), end)| (*phase, end.saturating_sub(*at))).collect()
-    }
-
-    /// Whether some line of the log contains this text.
-    #[must_use]
-    pub fn logged(&self, text: &str) -> bool {
-        self.0.iter().any(|event| match &event.update {
-            Update::Log { line, .. } => line.contains(text),
-            _ => false,
-        })
-    }
-}
-
 /// Whether two disk images hold the same, zeros after the end of the shorter included.
 ///
 /// # Panics
@@ -246,7 +188,12 @@ pub fn run(command: &mut Command) -> String {
     text
 }
 
-fn environment(variable: &str) -> String {
+/// A variable that `make e2e` sets.
+///
+/// # Panics
+/// When it is not set.
+#[must_use]
+pub fn environment(variable: &str) -> String {
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run this test by `make e2e`"))
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!   client ──HTTP──▶ gateway ──▶ wiremock ──▶ api ──▶ world ◀── clock
 //!                    faults                   routes   actions, servers, volumes, images …
-//!                    record                   tokens   └▶ guests: a script, later real VMs
+//!                    record                   tokens   └▶ guests: a script, or real VMs
 //! ```
 //! Nothing happens in the background: each request first brings the world up to the clock's now,
 //! ending actions and guests in their order, and is answered then. So the same tests run in real
@@ -16,7 +16,8 @@
 //! in answers and in `RateLimit-Reset` are simulated ones. Only a `delay` fault is real time.
 //!
 //! Servers have addresses on loopback, from 127.64.0.1 on. Simulated guests speak no SSH: nothing
-//! listens there, except an SSH server of the machine's own that listens on every address.
+//! listens there, except an SSH server of the machine's own that listens on every address. Guests
+//! that are real VMs, [`Qemu`], do.
 //!
 //! Where the reference says nothing, a choice was made, and these are the ones to know:
 //! * a request for more than 50 entries a page gets 50;
@@ -41,8 +42,8 @@ mod world;
 pub use clock::{Clock, ManualClock, ScaledClock, Time};
 pub use gateway::Faults;
 pub use guests::{
-    Boot, Builder, Capture, Contents, Delivery, GuestScript, GuestTimes, Guests, Power,
-    ScriptedGuests, Simulated, Storage, cloud_config,
+    Boot, Builder, Capture, Contents, Delivery, GuestScript, GuestTimes, Guests, Power, Qemu,
+    QemuFiles, ScriptedGuests, Simulated, Storage, cloud_config,
 };
 pub use sim::{HcloudSim, Held, Inventory, SimBuilder};
 pub use world::{Durations, Ended, Quotas, Stats};

@@ -1,11 +1,13 @@
 //! What runs in a server: played by a script, or by a real VM.
 
+mod qemu;
 mod simulated;
 mod user_data;
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
+pub use qemu::{Qemu, QemuFiles};
 pub use simulated::{GuestScript, GuestTimes, ScriptedGuests, Simulated};
 pub use user_data::{Builder, Delivery, cloud_config};
 
