@@ -32,6 +32,9 @@ busybox-static         the one program of the install containers under test
 cpio                   stage 2 travels in an archive for the initramfs
 podman                 judges the archives of build contexts
 crun                   runs them for podman
+bzip2                  packs the images that the install containers under test unpack
+xz-utils               the same
+zstd                   the same
 cloud-init             its schema command judges every cloud-config that is rendered
 openssh-server         sshd, run by tests on a loopback port, is the far end of the SSH channel
 openssh-client         ssh-keygen, and ssh for qemu+ssh:// connections

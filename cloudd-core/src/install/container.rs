@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::args::Variables;
+use super::{args::Variables, containers::BuiltIn};
 
 /// What is to be installed: a container image that writes an operating system to the volume.
 ///
@@ -18,6 +18,7 @@ pub struct InstallContainer {
 pub(super) enum Source {
     Directory(PathBuf),
     Reference(String),
+    BuiltIn(BuiltIn),
 }
 
 /// Where the `RUN` label is set.
@@ -41,7 +42,7 @@ impl InstallContainer {
         Self::new(Source::Reference(reference.into()))
     }
 
-    fn new(source: Source) -> Self {
+    pub(super) fn new(source: Source) -> Self {
         Self {
             source,
             containerfile: None,

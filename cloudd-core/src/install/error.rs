@@ -164,12 +164,28 @@ pub enum InstallError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A setting that only makes sense for a build context was given for an image reference.
+    /// A parameter of a container that comes with cloudd is missing, or cannot be right.
+    #[error(
+        "{container}: {parameter} is {}, expected {wanted}",
+        value.as_ref().map_or("not set".to_owned(), |value| format!("{value:?}"))
+    )]
+    Parameter {
+        /// The name of the container.
+        container: &'static str,
+        /// The variable in its environment.
+        parameter: &'static str,
+        /// Its value, if it has one.
+        value: Option<String>,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A setting that only makes sense for a build context of one's own was given for another
+    /// install container.
     #[error("{setting} applies to a build context, but the install container is {reference:?}")]
     NotABuild {
         /// The setting, as in `containerfile`.
         setting: &'static str,
-        /// The image reference.
+        /// The image reference, or the name of the container that comes with cloudd.
         reference: String,
     },
 }

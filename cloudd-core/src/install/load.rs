@@ -12,13 +12,15 @@ use super::{
     BuildContext, ContainerSource, ContextArchive, InstallContainer, InstallError, LoadedContainer,
     container::{RunLabelSource, Source},
     containerfile::{Base, Containerfile, RunLabel},
+    containers::BuiltIn,
     ignore::IgnoreRules,
     pack::pack,
     scan::{at, scan},
 };
 
 impl InstallContainer {
-    /// Reads the build context, checks it and packs it; for an image reference, checks its shape.
+    /// Reads the build context, checks it and packs it; for an image reference, checks its
+    /// shape, and for a container that comes with cloudd its parameters.
     ///
     /// Blocks while it reads the file system: call it where that is allowed, as in
     /// `tokio::task::spawn_blocking`.
@@ -34,8 +36,15 @@ impl InstallContainer {
                 ContainerSource::Context(self.load_context(directory)?)
             }
             Source::Reference(reference) => {
-                self.check_no_build_settings(reference)?;
+                check_not_set("build_arg", !self.build_args.is_empty(), reference)?;
+                check_not_set("containerfile", self.containerfile.is_some(), reference)?;
                 ContainerSource::Reference(reference.parse()?)
+            }
+            Source::BuiltIn(built_in) => {
+                check_not_set("containerfile", self.containerfile.is_some(), built_in.name())?;
+                self.build_args.check_build_args()?;
+                built_in.check(&self.env)?;
+                ContainerSource::Context(self.load_built_in(built_in)?)
             }
         };
         Ok(LoadedContainer::new(source, self.build_args.clone(), self.env.clone()))
@@ -44,7 +53,9 @@ impl InstallContainer {
     fn load_context(&self, directory: &Path) -> Result<BuildContext, InstallError> {
         check_directory(directory)?;
         let containerfile = self.find_containerfile(directory)?;
-        let run_label = self.run_label(&directory.join(&containerfile))?;
+        let full = directory.join(&containerfile);
+        let text = fs::read(&full).map_err(|e| at(&full, e))?;
+        let run_label = self.run_label(&full, &text)?;
 
         let mut always = travelling(directory, &containerfile)?;
         let rules = match find_ignore_file(directory, &containerfile)? {
@@ -78,15 +89,22 @@ impl InstallContainer {
         }
     }
 
+    fn load_built_in(&self, built_in: &BuiltIn) -> Result<BuildContext, InstallError> {
+        let (containerfile, text) = built_in.containerfile();
+        let run_label = self.run_label(&containerfile, text)?;
+        let entries = built_in.entries();
+        let archive = pack(Path::new(""), &entries, ContextArchive::MEMORY_LIMIT)?;
+        Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
+    }
+
     /// The `RUN` label, where the Containerfile sets it.
-    fn run_label(&self, containerfile: &Path) -> Result<Option<String>, InstallError> {
-        let text = fs::read(containerfile).map_err(|e| at(containerfile, e))?;
-        let path = containerfile.to_owned();
+    fn run_label(&self, path: &Path, text: &[u8]) -> Result<Option<String>, InstallError> {
+        let path = path.to_owned();
         // podman runs these through the C preprocessor first; the build will tell.
         if path.extension().is_some_and(|extension| extension == "in") {
             return Ok(None);
         }
-        let parsed = match Containerfile::parse(&String::from_utf8_lossy(&text)) {
+        let parsed = match Containerfile::parse(&String::from_utf8_lossy(text)) {
             Ok(parsed) => parsed,
             Err(e) => {
                 let (line, problem) = (e.line, e.problem);
@@ -109,15 +127,13 @@ impl InstallContainer {
             }
         }
     }
+}
 
-    fn check_no_build_settings(&self, reference: &str) -> Result<(), InstallError> {
-        let setting = match () {
-            () if self.containerfile.is_some() => "containerfile",
-            () if !self.build_args.is_empty() => "build_arg",
-            () => return Ok(()),
-        };
-        Err(InstallError::NotABuild { setting, reference: reference.to_owned() })
+fn check_not_set(setting: &'static str, set: bool, container: &str) -> Result<(), InstallError> {
+    if set {
+        return Err(InstallError::NotABuild { setting, reference: container.to_owned() });
     }
+    Ok(())
 }
 
 fn check_directory(directory: &Path) -> Result<(), InstallError> {

@@ -3,7 +3,7 @@
 //! An install container is a container image whose `RUN` label says how to run it. The builder VM
 //! gets the image, runs `podman container runlabel run` on it, and the container writes an
 //! operating system to the volume. The image is built in the builder VM from a *build context*, or
-//! pulled by *reference*:
+//! pulled by *reference*. Some come with this crate, in [`containers`]:
 //!
 //! ```
 //! use cloudd_core::install::InstallContainer;
@@ -28,6 +28,7 @@ mod archive;
 mod args;
 mod container;
 mod containerfile;
+pub mod containers;
 mod digest;
 mod error;
 mod ignore;

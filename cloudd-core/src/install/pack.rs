@@ -49,20 +49,25 @@ fn append(tar: &mut Tar, root: &Path, path: &[u8], entry: &Entry) -> Result<(), 
     match &entry.kind {
         EntryKind::Directory => header(tar, &[path, b"/"].concat(), b"", EntryType::Directory, 0),
         EntryKind::Symlink { target } => header(tar, path, target, EntryType::Symlink, 0),
-        EntryKind::File { len } => {
+        EntryKind::File { len, identity } => {
             let full = root.join(to_path(path));
-            let file = open_unchanged(&full, entry)?;
+            let file = open_unchanged(&full, *identity)?;
             header(tar, path, b"", EntryType::Regular, *len)?;
             copy(tar, file, *len, &full)
+        }
+        EntryKind::Held(content) => {
+            header(tar, path, b"", EntryType::Regular, content.len() as u64)?;
+            let written = tar.write_all(content).and_then(|()| pad(tar, content.len() as u64));
+            written.map_err(|source| InstallError::Spool { source })
         }
     }
 }
 
 /// Opens the file, unless it is not the one that was listed.
-fn open_unchanged(path: &Path, entry: &Entry) -> Result<File, InstallError> {
+fn open_unchanged(path: &Path, listed: (u64, u64)) -> Result<File, InstallError> {
     let file = File::open(path).map_err(|e| at(path, e))?;
     let metadata = file.metadata().map_err(|e| at(path, e))?;
-    if identity(&metadata) != entry.identity || !metadata.is_file() {
+    if identity(&metadata) != listed || !metadata.is_file() {
         return Err(InstallError::Changed { path: path.to_owned() });
     }
     Ok(file)

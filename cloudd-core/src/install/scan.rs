@@ -1,6 +1,7 @@
 //! Lists what of a build context travels.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fs::{self, Metadata},
     io,
@@ -19,15 +20,21 @@ pub(super) struct Entry {
     pub(super) kind: EntryKind,
     /// The twelve mode bits.
     pub(super) mode: u32,
-    /// Device and inode, to find out that a file was replaced.
-    pub(super) identity: (u64, u64),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EntryKind {
     Directory,
-    File { len: u64 },
-    Symlink { target: Vec<u8> },
+    /// A file on disk; device and inode tell whether it was replaced.
+    File {
+        len: u64,
+        identity: (u64, u64),
+    },
+    /// A file that is there already.
+    Held(Cow<'static, [u8]>),
+    Symlink {
+        target: Vec<u8>,
+    },
 }
 
 /// What travels, by the path relative to the context; sorted by the bytes of the path.
@@ -99,7 +106,7 @@ fn entry(full: &Path, metadata: &Metadata) -> Result<Entry, InstallError> {
     let kind = if file_type.is_dir() {
         EntryKind::Directory
     } else if file_type.is_file() {
-        EntryKind::File { len: metadata.len() }
+        EntryKind::File { len: metadata.len(), identity: identity(metadata) }
     } else if file_type.is_symlink() {
         let target = fs::read_link(full).map_err(|e| at(full, e))?;
         EntryKind::Symlink { target: target.as_os_str().as_bytes().to_vec() }
@@ -117,7 +124,7 @@ fn entry(full: &Path, metadata: &Metadata) -> Result<Entry, InstallError> {
     };
     // The mode of a symbolic link means nothing, and differs between systems.
     let mode = if file_type.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
-    Ok(Entry { kind, mode, identity: identity(metadata) })
+    Ok(Entry { kind, mode })
 }
 
 pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
@@ -125,7 +132,7 @@ pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
 }
 
 /// Adds the directories that lead to what travels, so that their modes do too.
-fn add_parents(entries: &mut Entries, mut passed: Entries) {
+pub(super) fn add_parents(entries: &mut Entries, mut passed: Entries) {
     let parents: BTreeSet<Vec<u8>> = entries
         .keys()
         .flat_map(|path| {

@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# What every install script begins with: how it speaks and how it ends. README.md beside this file has the table of
+# exit codes. The argument is the device.
+set -Eeuo pipefail
+export LC_ALL=C
+
+say() { printf '%s\n' "$*"; }
+
+fail() { # REASON MESSAGE
+    printf '%s: %s\n' "$1" "$2" >&2
+    exit "$(exit_code "$1")"
+}
+
+exit_code() {
+    case $1 in
+    bad_parameter) echo 64 ;;
+    not_found) echo 65 ;;
+    unknown_version) echo 66 ;;
+    download_failed) echo 67 ;;
+    truncated) echo 68 ;;
+    checksum_mismatch) echo 69 ;;
+    signature_invalid) echo 70 ;;
+    metadata_invalid) echo 71 ;;
+    image_invalid) echo 72 ;;
+    device_too_small) echo 73 ;;
+    write_failed) echo 74 ;;
+    no_room) echo 75 ;;
+    install_failed) echo 76 ;;
+    *) echo 1 ;;
+    esac
+}
+
+trap 'printf "internal: line %s of %s: %s\n" "$LINENO" "$0" "$BASH_COMMAND" >&2' ERR
+
+# Sets $device, $device_bytes and $scratch, a directory that goes when the script ends.
+begin() { # "$@"
+    [[ $# -eq 1 && -b $1 ]] || fail bad_parameter "expected one argument, a block device, not '$*'"
+    device=$1
+    device_bytes=$(blockdev --getsize64 "$device")
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+}
+
+# Ends unless the variable $1 is set and matches the regular expression $2, which $3 describes.
+check() { # VARIABLE REGEX DESCRIPTION
+    local whole="^($2)\$"
+    [[ ${!1-} =~ $whole ]] || fail bad_parameter "$1 is '${!1-}', expected $3"
+}
+
+# Zeroes the device where it can do that by itself, in no time. Zeros need not be written then.
+# Sets $zeroed to yes or nothing.
+# shellcheck disable=SC2034 # for those who source this
+zero_device() {
+    zeroed=
+    if fallocate --punch-hole --offset 0 --length "$device_bytes" "$device" 2>/dev/null; then zeroed=yes; fi
+}
+
+# The name that most publishers have for this processor: amd64, arm64.
+architecture() {
+    case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) uname -m ;;
+    esac
+}

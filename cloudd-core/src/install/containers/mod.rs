@@ -1,0 +1,50 @@
+//! The install containers that come with cloudd.
+//!
+//! ```
+//! use cloudd_core::install::InstallContainer;
+//! use cloudd_core::install::containers::{Checksum, RawImage};
+//!
+//! let sum = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+//! let image = RawImage::new("https://mirror.example/os.raw.xz", Checksum::sha256(sum));
+//! let container = InstallContainer::from(image);
+//! # container.load().unwrap();
+//! ```
+//!
+//! Each is a type with a method for each of its parameters, and becomes an [`InstallContainer`].
+//! A parameter is a variable in the container's environment, or a file beside its script; the
+//! README of each says which, and how to use it with podman alone. [`InstallContainer::env`] sets
+//! the same variables by name. All of them are checked by [`InstallContainer::load`], before
+//! anything is created, and all of them count for the fingerprint.
+//!
+//! The files are in `containers/` of the crate. Every one starts from the same base image, which
+//! the build argument `BASE` replaces, by one of a registry of your own for instance:
+//!
+//! ```
+//! # use cloudd_core::install::{InstallContainer, containers::by_name};
+//! # let container = by_name("raw_image").unwrap();
+//! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
+//! ```
+
+mod built_in;
+mod checksum;
+mod raw_image;
+mod rule;
+
+pub(super) use built_in::BuiltIn;
+pub use checksum::Checksum;
+pub use raw_image::RawImage;
+
+use super::InstallContainer;
+
+/// The names of all of them, as [`by_name`] takes them.
+pub const NAMES: &[&str] = &["raw_image"];
+
+/// The container of this name with the parameters that it has by itself; others can be set by
+/// [`InstallContainer::env`]. `None` where there is no such container.
+#[must_use]
+pub fn by_name(name: &str) -> Option<InstallContainer> {
+    match name {
+        "raw_image" => Some(raw_image::DEFINITION.container()),
+        _ => None,
+    }
+}

@@ -1,0 +1,47 @@
+//! A file as a block device.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::podman::{as_root, run};
+
+/// A loop device, and the file behind it.
+pub(crate) struct Disk {
+    file: NamedTempFile,
+    device: PathBuf,
+}
+
+impl Disk {
+    /// A disk of zeros.
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self::holding(bytes, &[])
+    }
+
+    /// A disk that begins with these bytes.
+    pub(crate) fn holding(bytes: u64, content: &[u8]) -> Self {
+        let file = NamedTempFile::new().unwrap();
+        file.as_file().set_len(bytes).unwrap();
+        file.as_file().write_all_at(content, 0).unwrap();
+        let device = run(as_root("losetup").args(["--find", "--show"]).arg(file.path()));
+        Self { device: device.trim().into(), file }
+    }
+
+    pub(crate) fn device(&self) -> &Path {
+        &self.device
+    }
+
+    /// All that stands on it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        // What was written to the device has been synced by the container; this is the file.
+        fs::read(self.file.path()).unwrap()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = as_root("losetup").arg("--detach").arg(&self.device).status();
+    }
+}

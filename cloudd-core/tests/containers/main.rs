@@ -1,0 +1,9 @@
+//! The install containers that come with cloudd, each built and run by the real podman as the
+//! builder VM does, with a loop device for a volume and a local HTTP server for the world.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod disk;
+mod podman;
+mod raw_image;
+mod server;

@@ -1,0 +1,126 @@
+//! The install containers that come with cloudd, as far as that is known without running them.
+
+mod install_support;
+
+use std::fs;
+use std::path::Path;
+
+use cloudd_core::install::containers::{Checksum, NAMES, RawImage, by_name};
+use cloudd_core::install::{InstallContainer, InstallError};
+use install_support::{listing, unpacked};
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/containers");
+
+fn sum() -> Checksum {
+    Checksum::sha256("0".repeat(64))
+}
+
+/// One of each, with all that it needs.
+fn each() -> impl Iterator<Item = (&'static str, InstallContainer)> {
+    NAMES.iter().map(|name| {
+        let container = match *name {
+            "raw_image" => RawImage::new("https://mirror.example/x", sum()).into(),
+            name => by_name(name).unwrap(),
+        };
+        (*name, container)
+    })
+}
+
+#[test]
+fn every_folder_is_a_container_with_a_name_and_a_readme() {
+    let entries = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap());
+    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    let names = folders.map(|entry| entry.file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name != "common").collect();
+    names.sort();
+    assert_eq!(names, NAMES);
+    for name in NAMES {
+        assert!(by_name(name).is_some(), "{name}");
+        assert!(
+            Path::new(FOLDER).join(name).join("README.md").is_file(),
+            "{name} has no README.md"
+        );
+    }
+    assert!(by_name("common").is_none() && by_name("plan9").is_none());
+}
+
+#[test]
+fn a_container_packs_its_files_as_they_are_in_the_folder_and_all_that_it_sources() {
+    for (name, container) in each() {
+        let loaded = container.load().unwrap();
+        let context = loaded.context().unwrap();
+        assert_eq!(context.containerfile(), Path::new(name).join("Containerfile"));
+        let tree = unpacked(context.archive());
+        let packed = listing(tree.path());
+        let folder = listing(Path::new(FOLDER));
+        for (path, content) in &packed {
+            assert_eq!(folder.get(path), Some(content), "{}", String::from_utf8_lossy(path));
+        }
+        let script = fs::read_to_string(tree.at(format!("{name}/install"))).unwrap();
+        let sourced = script.lines().filter_map(|line| line.strip_prefix(". \"${0%/*}/"));
+        for file in sourced.map(|line| line.trim_end_matches('"')) {
+            assert!(tree.at(file).is_file(), "{name} lacks {file}");
+        }
+        let others = ["common", name];
+        let stray = packed
+            .keys()
+            .find(|path| !others.iter().any(|folder| path.starts_with(folder.as_bytes())));
+        assert_eq!(stray, None, "{name} packs what it does not need");
+    }
+}
+
+#[test]
+fn all_have_one_base_image_and_one_way_to_run() {
+    let lines = |name: &str, start: &str| {
+        let text = fs::read_to_string(format!("{FOLDER}/{name}/Containerfile")).unwrap();
+        let line = text.lines().find(|line| line.starts_with(start)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{name}: no {start}"))
+    };
+    for start in ["ARG BASE=", "FROM $BASE", "LABEL RUN="] {
+        for name in NAMES {
+            assert_eq!(lines(name, start), lines("raw_image", start), "{name}");
+        }
+    }
+}
+
+/// The parameter that is wrong.
+#[track_caller]
+fn parameter(container: impl Into<InstallContainer>) -> &'static str {
+    let error = container.into().load().expect_err("a bad parameter was taken");
+    let text = error.to_string();
+    let InstallError::Parameter { parameter, .. } = error else { panic!("{text}") };
+    assert!(text.contains(parameter), "{text}");
+    parameter
+}
+
+#[test]
+fn bad_parameters_are_found_before_anything_is_created() {
+    let image = |url: &str, sum| RawImage::new(url, sum);
+    assert_eq!(parameter(image("ftp://mirror.example/x", sum())), "IMAGE_URL");
+    let short = Checksum::sha512("0".repeat(64));
+    assert_eq!(parameter(image("https://mirror.example/x", short)), "IMAGE_CHECKSUM");
+    // The tool sets them by name.
+    let tool = || by_name("raw_image").unwrap();
+    assert_eq!(parameter(tool()), "IMAGE_URL");
+    assert_eq!(parameter(tool().env("IMAGE_URL", "https://x.example")), "IMAGE_CHECKSUM");
+}
+
+#[test]
+fn parameters_and_base_image_count_for_the_fingerprint() {
+    let print = |container: InstallContainer| container.load().unwrap().fingerprint();
+    let image = |url: &str| InstallContainer::from(RawImage::new(url, sum()));
+    let one = print(image("https://mirror.example/1"));
+    assert_eq!(one, print(image("https://mirror.example/1")));
+    assert_ne!(one, print(image("https://mirror.example/2")));
+    assert_ne!(
+        one,
+        print(image("https://mirror.example/1").build_arg("BASE", "registry.example/x"))
+    );
+}
+
+#[test]
+fn a_container_of_ours_has_its_own_containerfile() {
+    let container = InstallContainer::from(RawImage::new("https://mirror.example/1", sum()));
+    let error = container.containerfile("mine").load().unwrap_err();
+    assert!(matches!(error, InstallError::NotABuild { setting: "containerfile", .. }), "{error}");
+}
