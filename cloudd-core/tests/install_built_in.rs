@@ -20,7 +20,7 @@ fn each() -> impl Iterator<Item = (&'static str, InstallContainer)> {
     NAMES.iter().map(|name| {
         let container = match *name {
             "raw_image" => RawImage::new("https://mirror.example/x", sum()).into(),
-            name => by_name(name).unwrap(),
+            name => by_name(name).expect("it is one of the names"),
         };
         (*name, container)
     })
