@@ -99,6 +99,18 @@ async fn a_server_starts_from_the_image_in_one_call() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_by_itself_at_once_was_started() {
+    let times = GuestTimes { installed: Some(Duration::ZERO), ..GuestTimes::default() };
+    let sim = HcloudSim::builder().speed(200.0).guest_times(times).start().unwrap();
+    let hcloud = provider(&sim, 200.0).build().unwrap();
+    let image = build(&hcloud).await.unwrap();
+    let started = hcloud.start_server(ServerSpec::new("job-1", image.id));
+    let server = tokio::time::timeout(Duration::from_secs(10), started).await.unwrap().unwrap();
+    assert_eq!(server.status, ServerStatus::Off);
+    assert_eq!(sim.inventory().servers.len(), 1);
+}
+
+#[tokio::test]
 async fn where_there_is_no_room_the_build_goes_elsewhere() {
     let sim = HcloudSim::start(200.0);
     // No volume to be had in sin, no server of this type in ash.

@@ -98,8 +98,8 @@ impl fmt::Debug for ServerSpec {
 }
 
 impl Hcloud {
-    /// Starts a server from an image and returns when it runs. One that does not come to run is
-    /// deleted again.
+    /// Starts a server from an image and returns when it runs, or is off again because its system
+    /// has ended by itself. One that does not come to run is deleted again.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for an unknown type or location, or one that the
@@ -157,7 +157,13 @@ impl Hcloud {
             let selector = schema::Selector::new().exists(NONCE);
             let mut watch =
                 self.client().watch_server(server.id, &selector, std::time::Duration::ZERO);
-            watch.until(&ServerStatus::Running, ACTION).await
+            loop {
+                let server = watch.changed(ACTION).await?;
+                // Off after its start has ended: it ran, and ended by itself.
+                if matches!(server.status, ServerStatus::Running | ServerStatus::Off) {
+                    return Ok::<_, crate::Error>(server);
+                }
+            }
         };
         match wait.await {
             Ok(server) => Ok(server),

@@ -48,15 +48,18 @@ pub struct GuestTimes {
     pub stage2: Duration,
     /// From the power button to power-off.
     pub shutdown: Duration,
+    /// From power-on to power-off of what was installed, if that ends by itself.
+    pub installed: Option<Duration>,
 }
 
 impl Default for GuestTimes {
-    /// 90 s, 30 s and 5 s.
+    /// 90 s, 30 s and 5 s; what was installed just runs.
     fn default() -> Self {
         Self {
             stage1: Duration::from_secs(90),
             stage2: Duration::from_secs(30),
             shutdown: Duration::from_secs(5),
+            installed: None,
         }
     }
 }
@@ -142,6 +145,9 @@ impl Simulated {
         let Some(disk) = self.disks.get_mut(&boot.server).filter(|_| !boot.rescue) else {
             return idle;
         };
+        if disk.contents == Contents::Installed {
+            return Run { off_at: self.times.installed.map(|span| now.after(span)), ..idle };
+        }
         let first = !std::mem::replace(&mut disk.booted, true);
         let user_data = boot.user_data.as_deref().filter(|_| first);
         let builder = user_data.and_then(Builder::from_user_data);
