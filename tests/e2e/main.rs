@@ -1,7 +1,8 @@
-//! Whole builds on a real libvirt with real guests: `make e2e`. The functions named `bench_*` are
-//! measurements, `make bench-e2e`.
+//! Whole builds with real guests, on a real libvirt and on the simulated Hetzner Cloud: `make e2e`.
+//! The functions named `bench_*` are measurements, `make bench-e2e`.
 
 mod bench;
 mod cancelled;
 mod exact;
 mod failing;
+mod hetzner;

@@ -173,6 +173,23 @@ async fn power_is_the_apis_to_give_and_to_take() {
 }
 
 #[tokio::test]
+async fn a_machine_that_cannot_start_fails_the_action_and_says_why() {
+    let machines = Machines::new(&boot_sector("never\r\n"));
+    let project = &machines.project;
+    let first_address = Ipv4Addr::new(127, 64, 0, 1);
+    let _taken = TcpListener::bind((first_address, machines.ssh_port)).expect("a free port");
+    let made = project.post("/servers", server("a")).await.created().clone();
+    project.pass(15);
+    let start = project.get(&format!("/actions/{}", made["next_actions"][0]["id"])).await;
+    let action = &start.ok()["action"];
+    assert_eq!(action["status"], "error");
+    let message = action["error"]["message"].as_str().expect("text");
+    assert!(message.contains("Could not set up host forwarding"), "{message}");
+    assert_eq!(machines.status(made["server"]["id"].as_u64().expect("an id")).await, "off");
+    assert_eq!(processes(machines.directory.path()), 0);
+}
+
+#[tokio::test]
 async fn no_machine_outlives_the_simulator() {
     let machines = Machines::new(&staying_boot_sector("up\r\n"));
     let id = machines.project.server("a").await;

@@ -25,7 +25,12 @@ impl BootLog {
     pub fn follow(logs: Vec<PathBuf>) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/boot-logs");
         fs::create_dir_all(&folder).expect("a writable target directory");
-        let copy = |log: &PathBuf| folder.join(log.file_name().unwrap_or_default());
+        // With its folder's name: each simulator numbers its servers from the same number on.
+        let copy = |log: &PathBuf| {
+            let of = log.parent().and_then(Path::file_name).unwrap_or_default();
+            let file = log.file_name().unwrap_or_default();
+            folder.join(format!("{}.{}", of.display(), file.display()))
+        };
         let copies: Vec<_> = logs.iter().map(copy).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let copier = {

@@ -60,7 +60,7 @@ impl Installer {
         (self.start.len() + self.middle.len() + self.end.len()) as u64
     }
 
-    /// The build context.
+    /// The build context. The container waits for `$PAUSE` seconds after its first line.
     ///
     /// # Panics
     /// When there is no static busybox: `make setup` installs it.
@@ -71,6 +71,7 @@ impl Installer {
              volume=$1\n\
              sectors=$(blockdev --getsz \"$volume\")\n\
              echo \"writing to $volume of $sectors sectors: $ARGUMENT, $VARIABLE\"\n\
+             sleep \"${{PAUSE:-0}}\"\n\
              dd if=/start of=\"$volume\" bs=1M conv=notrunc\n\
              dd if=/middle of=\"$volume\" bs=512 seek={} conv=notrunc\n\
              dd if=/end of=\"$volume\" bs=512 seek=$((sectors - 1)) conv=notrunc\n\
