@@ -148,6 +148,14 @@ impl HcloudSim {
     }
 }
 
+impl Drop for HcloudSim {
+    /// Threads of the API may hold the world a moment longer. Machines end now.
+    fn drop(&mut self) {
+        let nobody = Simulated::new(ScriptedGuests::default(), GuestTimes::default());
+        self.service.replace_guests(Box::new(nobody));
+    }
+}
+
 fn held(id: u64, name: &str, status: &str, labels: &Map<String, Value>) -> Held {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Held {

@@ -6,6 +6,7 @@ use serde_json::json;
 use wiremock::{Request, Respond, ResponseTemplate};
 
 use super::super::clock::Clock;
+use super::super::guests::Guests;
 use super::super::rate_limit::{Bucket, Quota};
 use super::super::wire::{ApiError, Call, Code, Reply};
 use super::super::world::World;
@@ -51,6 +52,12 @@ impl Service {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.world.settle(self.0.clock.now());
         state
+    }
+
+    /// Ends all machines: other guests are there from now on.
+    pub(crate) fn replace_guests(&self, guests: Box<dyn Guests>) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.world.guests = guests;
     }
 
     fn answer(&self, request: &Request) -> ResponseTemplate {

@@ -15,15 +15,13 @@ pub(super) enum Accel {
 }
 
 impl Accel {
-    /// By the processor's features. The existence of `/dev/kvm` proves nothing: there are hosts
-    /// that have it and on which a Linux guest hangs.
+    /// KVM when the processor says that it virtualizes, and we may use it. That there is a
+    /// `/dev/kvm` proves nothing: there are hosts that have it and on which a Linux guest hangs.
     pub(super) fn of_this_machine() -> Self {
         let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        if processor.split_whitespace().any(|word| word == "vmx" || word == "svm") {
-            Self::Kvm
-        } else {
-            Self::Tcg
-        }
+        let can = processor.split_whitespace().any(|word| word == "vmx" || word == "svm");
+        let may = || fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
+        if can && may() { Self::Kvm } else { Self::Tcg }
     }
 }
 

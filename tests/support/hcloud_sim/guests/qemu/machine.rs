@@ -75,6 +75,10 @@ impl Machine {
         let begun = Instant::now();
         while !fs::read_to_string(said).is_ok_and(|said| said.contains("\"running\": true")) {
             let ended = self.ended();
+            // It may have done all it had to do before anybody could ask.
+            if ended.is_some_and(|(status, _)| status.success()) {
+                return Ok(());
+            }
             if ended.is_some() || begun.elapsed() > COMES_UP {
                 let words = fs::read_to_string(errors).unwrap_or_default();
                 let how =
