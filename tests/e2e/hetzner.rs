@@ -131,7 +131,7 @@ async fn e2e_on_hetzner_the_snapshot_is_exact_and_a_server_from_it_boots() {
     let installer = Installer::new(16);
     let context = installer.context();
     let container = context.container().build_arg("ARGUMENT", "one").env("VARIABLE", "two $HOME");
-    let container = container.env("PAUSE", "3");
+    let container = container.env("PAUSE", "5");
     let builder = ImageBuilder::new("exact", container).volume_size(VOLUME);
     let (result, story) = project.build(&builder).await;
     let image = result.unwrap();

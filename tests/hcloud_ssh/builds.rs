@@ -118,7 +118,7 @@ async fn a_whole_build_is_heard_as_it_happens_over_ssh() {
     let cloud = Cloud::with(|agent| {
         agent.stage1(|agent| {
             agent.log("one");
-            pause(1500);
+            pause(4000); // on a busy machine the connection takes some of it
             agent.log("two");
         })
     });
