@@ -19,8 +19,10 @@ pub mod image;
 pub mod install;
 pub mod memory;
 pub mod provider;
+pub mod retention;
 #[cfg(feature = "ssh")]
 pub mod ssh;
+pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wait;

@@ -5,26 +5,33 @@ pub(crate) use over_ssh::Access;
 
 /// Without the feature `ssh` there is none.
 #[cfg(not(feature = "ssh"))]
+#[derive(Clone)]
 pub(crate) enum Access {}
 
 #[cfg(feature = "ssh")]
 mod over_ssh {
     use crate::cloud_init::{CloudConfig, Login};
     use crate::guest::GuestChannel;
-    use crate::provider::{Capabilities, Result, Vm};
+    use crate::provider::{BuildSecret, Capabilities, Result, Vm};
     use crate::ssh::{SshChannel, SshKeys};
 
     /// The keys of one build, and where its guest listens. Private keys go into user data and into
     /// the channel, and end with the process.
+    #[derive(Clone)]
     pub(crate) struct Access {
         keys: SshKeys,
         port: u16,
     }
 
     impl Access {
-        /// New keys, where guests are reached over SSH.
-        pub(crate) fn new(capabilities: &Capabilities) -> Result<Option<Self>> {
-            let access = |port| Ok(Self { keys: SshKeys::generate()?, port });
+        /// The keys of a build, where guests are reached over SSH: made from its secret, so that
+        /// another process can make them again, or new ones.
+        pub(crate) fn new(
+            capabilities: &Capabilities,
+            secret: Option<&BuildSecret>,
+        ) -> Result<Option<Self>> {
+            let keys = || secret.map_or_else(SshKeys::generate, SshKeys::of_build);
+            let access = |port| Ok(Self { keys: keys()?, port });
             capabilities.ssh.map(access).transpose()
         }
 
@@ -33,12 +40,9 @@ mod over_ssh {
             config
                 .ssh_host_key(self.keys.host_key())
                 .root_login(Login::Allowed)
-                .ssh_authorized_key(self.public_key())
+                .ssh_authorized_key(self.keys.client_public())
         }
 
-        pub(crate) fn public_key(&self) -> &str {
-            self.keys.client_public()
-        }
 
         /// The channel to a VM; connects when it is first used.
         pub(crate) fn open(&self, vm: &Vm) -> Result<Box<dyn GuestChannel>> {
@@ -53,11 +57,11 @@ mod nothing {
     use super::Access;
     use crate::cloud_init::CloudConfig;
     use crate::guest::GuestChannel;
-    use crate::provider::{Capabilities, Result, Vm};
+    use crate::provider::{BuildSecret, Capabilities, Result, Vm};
 
     impl Access {
         #[expect(clippy::unnecessary_wraps, reason = "keys are made where there is SSH")]
-        pub(crate) fn new(_: &Capabilities) -> Result<Option<Self>> {
+        pub(crate) fn new(_: &Capabilities, _: Option<&BuildSecret>) -> Result<Option<Self>> {
             Ok(None)
         }
 
@@ -65,9 +69,6 @@ mod nothing {
             match *self {}
         }
 
-        pub(crate) fn public_key(&self) -> &str {
-            match *self {}
-        }
 
         pub(crate) fn open(&self, _: &Vm) -> Result<Box<dyn GuestChannel>> {
             match *self {}

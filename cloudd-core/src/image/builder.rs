@@ -1,7 +1,8 @@
 use std::future::Future;
+use std::num::NonZeroUsize;
 
 use super::control::Sink;
-use super::{BuildControl, BuildError, Deadlines, run};
+use super::{BootCheck, BuildControl, BuildError, Deadlines, run};
 use crate::cloud_init::User;
 use crate::guest::Entry;
 use crate::install::InstallContainer;
@@ -17,6 +18,23 @@ pub enum OnFailure {
     /// VM and volume stay, to be looked at; the error lists them. They cost money until they are
     /// deleted, and carry an expiry after which a sweep takes them.
     Keep,
+}
+
+/// What becomes of images that exist already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Existing {
+    /// An available image that was made from the same is returned, and nothing is created.
+    #[default]
+    Reuse,
+    /// The newest available image of this name and architecture is returned, whatever it was made
+    /// from.
+    ReuseByName,
+    /// An image is built anew, and those that exist stay.
+    Keep,
+    /// An image is built anew; when it is available, those that were made from the same are
+    /// deleted, but for protected ones.
+    Replace,
 }
 
 /// Builds an image: *what* is installed is an install container, *where* is a provider.
@@ -46,6 +64,9 @@ pub struct ImageBuilder {
     pub(super) labels: Vec<(String, String)>,
     pub(super) debug_user: Option<User>,
     pub(super) on_failure: OnFailure,
+    pub(super) existing: Existing,
+    pub(super) keep_newest: Option<NonZeroUsize>,
+    pub(super) boot_check: Option<BootCheck>,
     pub(super) deadlines: Deadlines,
 }
 
@@ -64,6 +85,9 @@ impl ImageBuilder {
             labels: Vec::new(),
             debug_user: None,
             on_failure: OnFailure::default(),
+            existing: Existing::default(),
+            keep_newest: None,
+            boot_check: None,
             deadlines: Deadlines::default(),
         }
     }
@@ -119,17 +143,42 @@ impl ImageBuilder {
         self
     }
 
+    /// What becomes of images that exist already; default [`Existing::Reuse`].
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// Keeps so many images of this name and architecture, the new one among them: older ones are
+    /// deleted when a new one is there, but for protected ones. Default: all are kept.
+    pub fn keep_newest(mut self, images: NonZeroUsize) -> Self {
+        self.keep_newest = Some(images);
+        self
+    }
+
+    /// Starts a VM from the image before it is handed out, and waits for a sign of life. Default: it
+    /// is handed out as it is. An image that exists already is reused only if it has passed one.
+    pub fn boot_check(mut self, check: BootCheck) -> Self {
+        self.boot_check = Some(check);
+        self
+    }
+
     /// How long each wait may take.
     pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
         self.deadlines = deadlines;
         self
     }
 
-    /// Builds the image and returns it when servers can be started from it.
+    /// Builds the image and returns it when servers can be started from it; or returns the one that
+    /// there is already, as [`ImageBuilder::existing`] says.
     ///
-    /// Nothing else is left then. Dropping the future leaves VM and volume behind, since nothing
-    /// can be deleted while dropping; they carry an expiry after which a sweep takes them. To end
-    /// a build early and cleanly, use [`ImageBuilder::build_with_control`].
+    /// Of several processes that ask for the same image at the same time one makes it, and the
+    /// others wait for it. A build whose process died goes on where it is.
+    ///
+    /// Nothing but the image is left then. Dropping the future leaves VM, volume and claim behind,
+    /// since nothing can be deleted while dropping; the next run goes on with them, and they carry
+    /// an expiry after which a [sweep](crate::sweep) takes them. To end a build early and cleanly,
+    /// use [`ImageBuilder::build_with_control`].
     ///
     /// # Errors
     /// [`BuildError`]: where and why it failed, with the guest's last words and what is left.

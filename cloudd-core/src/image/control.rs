@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::guest::{Entry, Step, StepState};
-use crate::provider::{BuildId, Report, Reporter, ResourceId, Size};
+use crate::provider::{BuildId, ImageId, Report, Reporter, ResourceId, Size};
 
 /// Where a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -31,6 +31,8 @@ pub enum Phase {
     Stage2,
     /// The image is made of the root disk.
     Image,
+    /// A VM is started from the image, to see whether it boots.
+    BootCheck,
     /// What the build made is deleted.
     Teardown,
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Phase {
             Self::Stage1 => "stage 1",
             Self::Stage2 => "stage 2",
             Self::Image => "image",
+            Self::BootCheck => "boot check",
             Self::Teardown => "teardown",
         })
     }
@@ -76,6 +79,23 @@ pub enum Update {
     Phase {
         /// Which.
         phase: Phase,
+    },
+    /// An image that exists already is what the build returns; nothing is created.
+    Reused {
+        /// Which.
+        image: ImageId,
+    },
+    /// Another process makes the same image; it is waited for.
+    Waiting {
+        /// Its build.
+        build: String,
+        /// How far it is.
+        phase: String,
+    },
+    /// A build whose process died goes on: its id is the one of this build from here on.
+    Adopted {
+        /// Which.
+        build: BuildId,
     },
     /// A resource was created.
     Created {
@@ -228,7 +248,8 @@ impl Company {
 /// The build's side of a [`BuildControl`].
 #[derive(Debug, Clone)]
 pub(super) struct Sink {
-    build: BuildId,
+    /// Another one once the build of another process goes on.
+    build: Arc<Mutex<BuildId>>,
     name: String,
     index: usize,
     begun: Instant,
@@ -244,7 +265,7 @@ impl Sink {
     /// A build that nobody accompanies.
     pub(super) fn alone(build: BuildId, name: &str) -> Self {
         Self {
-            build,
+            build: Arc::new(Mutex::new(build)),
             name: name.to_owned(),
             index: 0,
             begun: Instant::now(),
@@ -257,18 +278,25 @@ impl Sink {
     /// A build and what accompanies it.
     pub(super) fn accompanied(build: BuildId, name: &str) -> (Self, BuildControl) {
         let (company, control) = Company::with_control();
-        (Self { build, ..company.sink(0, name) }, control)
+        let sink = company.sink(0, name);
+        sink.set_build(build);
+        (sink, control)
     }
 
-    pub(super) fn build(&self) -> &BuildId {
-        &self.build
+    pub(super) fn build(&self) -> BuildId {
+        self.build.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_build(&self, build: BuildId) {
+        *self.build.lock().unwrap_or_else(PoisonError::into_inner) = build;
     }
 
     pub(super) fn send(&self, update: Update) {
-        tracing::debug!(build = %self.build, ?update, "build event");
+        let build = self.build();
+        tracing::debug!(%build, ?update, "build event");
         let Some(events) = &self.events else { return };
         let event = |update| BuildEvent {
-            build: self.build.clone(),
+            build: build.clone(),
             name: self.name.clone(),
             index: self.index,
             at: self.begun.elapsed(),

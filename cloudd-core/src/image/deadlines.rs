@@ -27,8 +27,14 @@ pub struct Deadlines {
     pub power_off: Duration,
     /// From the request for the image to its being available: 60 minutes.
     pub image: Duration,
+    /// From the start of a VM from the image to its sign of life: 10 minutes.
+    pub boot_check: Duration,
     /// Deleting all that a build made: 10 minutes.
     pub teardown: Duration,
+    /// How long a process that makes an image may be silent before another one goes on with its
+    /// build: 5 minutes. It says something at least twice in this time. Where both run on one
+    /// machine, the end of a process is seen at once.
+    pub lease: Duration,
 }
 
 impl Default for Deadlines {
@@ -44,7 +50,9 @@ impl Default for Deadlines {
             stage2: MINUTE * 60,
             power_off: MINUTE * 2,
             image: MINUTE * 60,
+            boot_check: MINUTE * 10,
             teardown: MINUTE * 10,
+            lease: MINUTE * 5,
         }
     }
 }
@@ -66,6 +74,7 @@ impl Deadlines {
             + self.stage2
             + self.power_off
             + self.image
+            + self.boot_check
             + self.teardown
     }
 }

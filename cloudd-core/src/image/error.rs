@@ -2,10 +2,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use super::Phase;
+use super::{Phase, SignOfLife};
 use crate::guest::{FailureReason, Step};
 use crate::install::InstallError;
-use crate::provider::{BuildId, Error, Image, InvalidLabel, ResourceId, Size};
+use crate::provider::{BuildId, Error, Image, ImageId, InvalidLabel, ResourceId, Size};
 
 /// An input that cannot work, found before anything was created.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,9 @@ pub enum InvalidInput {
         /// The provider.
         provider: String,
     },
+    /// The boot check cannot be done.
+    #[error("boot check: {0}")]
+    BootCheck(String),
     /// User data are too large even without the build context.
     #[error("user data of {user_data} bytes: {provider} allows {limit}")]
     UserDataTooLarge {
@@ -108,6 +111,15 @@ pub enum Cause {
         /// For how long.
         after: Duration,
     },
+    /// A VM that was started from the image showed no sign of life.
+    BootCheck {
+        /// What was waited for.
+        wanted: SignOfLife,
+        /// Why it did not come.
+        why: String,
+        /// The image, where it was to be kept.
+        kept: Option<ImageId>,
+    },
     /// [`CancelHandle::cancel`](super::CancelHandle::cancel) was called.
     Cancelled,
     /// The image is available, but not everything else could be deleted.
@@ -140,6 +152,13 @@ impl fmt::Display for Cause {
             ),
             Self::Deadline { waiting_for, after } => {
                 write!(f, "no {waiting_for} within {} s", after.as_secs_f32())
+            }
+            Self::BootCheck { wanted, why, kept } => {
+                write!(f, "a VM started from the image did not show {wanted}: {why}")?;
+                match kept {
+                    Some(image) => write!(f, "; the image {image} is kept"),
+                    None => f.write_str("; the image is deleted"),
+                }
             }
             Self::Cancelled => f.write_str("cancelled"),
             Self::Teardown => f.write_str("the image is available, but not all else was deleted"),

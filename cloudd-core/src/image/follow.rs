@@ -1,7 +1,8 @@
 use super::Phase;
 use super::capture::PoweredOff;
+use super::claim::phase;
 use super::error::Cause;
-use super::listen::Listener;
+use super::listen::{Listener, Uploaded};
 use super::provision::Provisioned;
 use super::run::Run;
 use crate::guest::{Access, GuestChannel};
@@ -24,26 +25,32 @@ impl Provisioned {
     /// So a guest that was heard must have been lost for long, and this have been told, before its
     /// silence counts for it: losing its connection is also what a VM does whose power is cut.
     pub(super) async fn follow(self, run: &Run<'_>) -> Result<PoweredOff, Cause> {
-        let Self { planned, vm, upload, access } = self;
-        // Written before the step: from here on, "off" means that something has run.
-        run.mark(&vm, "started").await?;
+        let Self { planned, vm, started, upload, access } = self;
         run.enter(Phase::Boot);
-        let reporter = run.sink.reporter();
-        let start = run.provider.start_vm(&vm.id, &reporter);
-        run.wait("start of the VM", run.builder.deadlines.call, start).await?;
+        if !started {
+            // Written before the step: "off" says nothing of a VM that may not have run.
+            run.mark(phase::START).await?;
+            let reporter = run.sink.reporter();
+            let start = run.provider.start_vm(&vm.id, &reporter);
+            run.wait("start of the VM", run.builder.deadlines.call, start).await?;
+        }
         let open = open(run, &vm, access.as_ref());
         match run.wait("channel to the guest", run.builder.deadlines.boot, open).await? {
             Some(channel) => {
                 let off = run.provider.wait_vm_off(&vm.id);
                 tokio::pin!(off);
                 let mut listener = Listener::new(run, &planned, channel);
-                if let Some(archive) = upload {
-                    listener.upload(&archive, off.as_mut()).await?;
+                let uploaded = match upload {
+                    Some(archive) => listener.upload(&archive, off.as_mut(), started).await?,
+                    None => Uploaded::Running,
+                };
+                match uploaded {
+                    Uploaded::Running => listener.listen(off).await?,
+                    Uploaded::Off => listener.judge().await?,
                 }
-                listener.listen(off).await?;
             }
             None => {
-                if upload.is_some() {
+                if upload.is_some() && !started {
                     return Err(Cause::Provider(
                         Error::new(ErrorKind::Unsupported, "upload build context")
                             .on(&vm.id)

@@ -39,6 +39,13 @@ pub(super) struct Listener<'a> {
     started: Instant,
 }
 
+/// How the VM is after an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Uploaded {
+    Running,
+    Off,
+}
+
 /// What ended a wait of the listener.
 enum Woken {
     Cancelled,
@@ -61,7 +68,7 @@ impl<'a> Listener<'a> {
             obstacle: channel.obstacle().unwrap_or_default(),
             channel: Some(channel),
             lost: false,
-            parser: EventParser::new(&run.build),
+            parser: EventParser::new(&run.build()),
             hears_stage2: planned.hears_stage2,
             during: None,
             armed: false,
@@ -78,14 +85,16 @@ impl<'a> Listener<'a> {
     }
 
     /// Uploads the build context, which the guest waits for. What the guest says meanwhile is heard
-    /// afterwards.
+    /// afterwards. A guest that was started by a process that died may have had it, and be out of
+    /// reach since.
     pub(super) async fn upload(
         &mut self,
         archive: &ContextArchive,
         off: Off<'_>,
-    ) -> std::result::Result<(), Cause> {
+        started: bool,
+    ) -> std::result::Result<Uploaded, Cause> {
         const WAITING_FOR: &str = "build context in the guest";
-        let Some(channel) = &mut self.channel else { return Ok(()) };
+        let Some(channel) = &mut self.channel else { return Ok(Uploaded::Running) };
         let deadlines = &self.run.builder.deadlines;
         let reporter = self.run.sink.reporter();
         tokio::select! {
@@ -94,9 +103,16 @@ impl<'a> Listener<'a> {
             uploaded = channel.upload(archive, &reporter) => uploaded.map_err(Cause::Provider)?,
             off = off => {
                 off.map_err(Cause::Provider)?;
+                if started {
+                    return Ok(Uploaded::Off);
+                }
                 return Err(Cause::PoweredOffEarly { during: None });
             }
             obstacle = self.obstacle.outlasts(deadlines.route) => {
+                if started {
+                    self.lose(&obstacle);
+                    return Ok(Uploaded::Running);
+                }
                 return Err(Cause::Unreachable { obstacle, after: deadlines.route });
             }
             () = time::sleep(deadlines.upload) => {
@@ -107,7 +123,7 @@ impl<'a> Listener<'a> {
             }
         }
         self.wait_for(self.waiting_for, deadlines.boot);
-        Ok(())
+        Ok(Uploaded::Running)
     }
 
     /// Listens until the VM is off, and judges whether it was done.
@@ -186,7 +202,7 @@ impl<'a> Listener<'a> {
 
     /// The VM is off: reads what it had said, and judges whether it was done, as
     /// [`Provisioned::follow`](super::provision::Provisioned::follow) says.
-    async fn judge(&mut self) -> std::result::Result<(), Cause> {
+    pub(super) async fn judge(&mut self) -> std::result::Result<(), Cause> {
         if self.lost || self.armed && !self.hears_stage2 {
             return Ok(());
         }

@@ -10,19 +10,19 @@ use crate::cloud_init;
 use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
-    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, Labels, Offer,
+    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, ImageSpec, Labels, Offer,
     Requirements, Size, keys, validate_value,
 };
 
-/// A build whose inputs are known to work: what would be created, and with which labels.
+/// A build whose inputs are known to work: what would be created, and from what.
+#[derive(Clone)]
 pub(super) struct Planned {
     pub(super) requirements: Requirements,
     pub(super) offer: Offer,
-    /// Of everything the build creates.
-    pub(super) labels: Labels,
-    /// Of the image.
-    pub(super) image_labels: Labels,
-    pub(super) description: String,
+    /// What the image is made from.
+    pub(super) fingerprint: Fingerprint,
+    /// The user's labels of the image.
+    image_labels: Labels,
     pub(super) delivery: ContainerDelivery,
     /// Whether stage 2 can be heard: it speaks only on a port of its own.
     pub(super) hears_stage2: bool,
@@ -32,14 +32,14 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Checks every input, asks the provider what it would use, and brings in place what builds
-    /// share. Creates nothing of its own.
+    /// Checks every input and asks the provider what it would use. Changes nothing.
     pub(super) async fn of(run: &Run<'_>) -> Result<Self, Cause> {
         run.enter(Phase::Plan);
         let builder = run.builder;
         let capabilities = run.provider.capabilities();
         let image_labels = builder.image_labels().map_err(Cause::Input)?;
         builder.check_sizes(capabilities).map_err(Cause::Input)?;
+        builder.check_boot_check(capabilities).map_err(Cause::Input)?;
         let container = load(builder).await?;
 
         let mut requirements = Requirements::new(builder.architecture, builder.volume_size);
@@ -48,26 +48,70 @@ impl Planned {
         let offer = run.wait("answer of the provider", builder.deadlines.call, check).await?;
         builder.check_root(offer.root_size).map_err(Cause::Input)?;
 
-        let labels = builder.own_labels(&run.build, &builder.fingerprint(&container, &offer));
-        let access = Access::new(capabilities).map_err(Cause::Provider)?;
+        let access = Access::new(capabilities, None).map_err(Cause::Provider)?;
         let delivery =
             builder.choose_delivery(run, &container, access.as_ref()).map_err(Cause::Input)?;
-        let reporter = run.sink.reporter();
-        let prepare = run.provider.prepare(&requirements, &offer, &reporter);
-        run.wait("builder base image", builder.deadlines.prepare, prepare).await?;
         Ok(Self {
             requirements,
+            fingerprint: builder.fingerprint(&container, &offer),
             offer,
-            image_labels: image_labels.merged(&labels),
-            labels,
-            description: builder.description.clone().unwrap_or_else(|| {
-                format!("{}, built by cloudd (build {})", builder.name, run.build)
-            }),
+            image_labels,
             delivery,
             hears_stage2: capabilities.channel && capabilities.event_port.is_some(),
             access,
             container,
         })
+    }
+
+    /// The plan for the build that has the claim now: it may be one that another process began, with
+    /// keys that this one can make again.
+    pub(super) fn settle(mut self, run: &Run<'_>) -> Result<Self, Cause> {
+        let secret = run.provider.secret(&run.build());
+        let access = Access::new(run.provider.capabilities(), secret.as_ref());
+        self.access = access.map_err(Cause::Provider)?;
+        Ok(self)
+    }
+
+    /// Brings in place what builds share.
+    pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<(), Cause> {
+        let reporter = run.sink.reporter();
+        let prepare = run.provider.prepare(&self.requirements, &self.offer, &reporter);
+        run.wait("builder base image", run.builder.deadlines.prepare, prepare).await
+    }
+
+    /// Whether its guest is spoken with by keys.
+    pub(super) fn speaks_ssh(&self) -> bool {
+        self.access.is_some()
+    }
+
+    /// Whether its guest waits for its build context.
+    pub(super) fn uploads(&self) -> bool {
+        matches!(self.delivery, ContainerDelivery::Upload(..))
+    }
+
+    /// The labels of everything that a build creates. All values fit: the name is checked, the
+    /// others are made here.
+    pub(super) fn labels(&self, run: &Run<'_>, build: &BuildId) -> Labels {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires = (now + run.builder.deadlines.longest_build()).as_secs().to_string();
+        let labels = [
+            (keys::NAME, run.builder.name.as_str()),
+            (keys::FINGERPRINT, self.fingerprint.as_str()),
+            (keys::BUILD, build.as_str()),
+            (keys::ARCHITECTURE, run.builder.architecture.as_str()),
+            (keys::EXPIRES, &expires),
+        ];
+        Labels::from_provider(labels.map(|(key, value)| (key.to_owned(), value.to_owned())))
+    }
+
+    /// What the image is to be.
+    pub(super) fn image_spec(&self, run: &Run<'_>) -> ImageSpec {
+        let (builder, build) = (run.builder, run.build());
+        let description = builder.description.clone().unwrap_or_else(|| {
+            format!("{}, built by cloudd (build {build})", builder.name)
+        });
+        let labels = self.image_labels.clone().merged(&self.labels(run, &build));
+        ImageSpec::new(&builder.name, description, labels, builder.architecture)
     }
 
     /// The user data of the builder VM, in the encoding that the provider takes.
@@ -148,22 +192,6 @@ impl ImageBuilder {
         Fingerprint::from_digest(hasher.finalize().into())
     }
 
-    /// The labels of everything that a build creates. All values fit: the name is checked, the
-    /// others are made here.
-    fn own_labels(&self, build: &BuildId, fingerprint: &Fingerprint) -> Labels {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let expires = (now + self.deadlines.longest_build()).as_secs().to_string();
-        let labels = [
-            (keys::NAME, self.name.as_str()),
-            (keys::FINGERPRINT, fingerprint.as_str()),
-            (keys::BUILD, build.as_str()),
-            (keys::ARCHITECTURE, self.architecture.as_str()),
-            (keys::PHASE, "provision"),
-            (keys::EXPIRES, &expires),
-        ];
-        Labels::from_provider(labels.map(|(key, value)| (key.to_owned(), value.to_owned())))
-    }
-
     /// Chooses the way of the install container into the guest: user data while it is small, since
     /// that needs nothing else.
     fn choose_delivery(
@@ -239,7 +267,7 @@ impl ImageBuilder {
         volume: &Path,
     ) -> Result<cloud_init::UserData, cloud_init::Error> {
         let parameters = Parameters::new(
-            run.build.clone(),
+            run.build(),
             volume.to_owned(),
             run.provider.capabilities().event_port.clone(),
             self.entry,

@@ -6,38 +6,50 @@ use crate::guest::{Access, ContainerDelivery};
 use crate::install::ContextArchive;
 use crate::provider::{ErrorKind, Media, ResourceId, Vm, VmSpec, Volume, VolumeSpec};
 
-/// VM and volume exist, labelled; the VM was never started.
+/// VM and volume exist, labelled.
 pub(super) struct Provisioned {
     pub(super) planned: Planned,
     pub(super) vm: Vm,
+    /// The VM was started, by a process that died.
+    pub(super) started: bool,
     /// What has to be uploaded once the guest can be reached.
     pub(super) upload: Option<ContextArchive>,
-    /// How the VM is reached over SSH. Of a VM that another process has created nobody knows the
-    /// keys any more.
+    /// How the VM is reached over SSH.
     pub(super) access: Option<Access>,
+}
+
+impl Provisioned {
+    /// The VM of a process that died, which was started.
+    pub(super) fn adopted(planned: Planned, vm: Vm) -> Self {
+        Self::new(planned, vm, true)
+    }
+
+    fn new(mut planned: Planned, vm: Vm, started: bool) -> Self {
+        let upload = match &planned.delivery {
+            ContainerDelivery::Upload(archive, _) => Some(archive.clone()),
+            _ => None,
+        };
+        let access = planned.access.take();
+        Self { planned, vm, started, upload, access }
+    }
 }
 
 impl Planned {
     /// Creates volume and VM, both elsewhere as long as the provider has no room for the VM where
     /// the volume is.
-    pub(super) async fn provision(mut self, run: &Run<'_>) -> Result<Provisioned, Cause> {
+    pub(super) async fn provision(self, run: &Run<'_>) -> Result<Provisioned, Cause> {
+        self.prepare(run).await?;
         run.enter(Phase::Provision);
         loop {
             let volume = self.create_volume(run).await?;
             let id = ResourceId::from(volume.id.clone());
             match self.create_vm(run, volume).await {
                 Ok(vm) => {
-                    let upload = match &self.delivery {
-                        ContainerDelivery::Upload(archive, _) => Some(archive.clone()),
-                        _ => None,
-                    };
-                    let access = self.access.take();
-                    return Ok(Provisioned { planned: self, vm, upload, access });
+                    return Ok(Provisioned::new(self, vm, false));
                 }
                 Err(Cause::Provider(error)) if error.kind() == ErrorKind::NoRoom => {
                     run.sink.note(format!("trying elsewhere: {error}"));
-                    run.call("delete", &id, run.provider.delete(&id)).await?;
-                    run.deleted(&id);
+                    run.delete_found(&id).await?;
                 }
                 Err(cause) => return Err(cause),
             }
@@ -46,7 +58,7 @@ impl Planned {
 
     async fn create_volume(&self, run: &Run<'_>) -> Result<Volume, Cause> {
         let name = name(run);
-        let spec = VolumeSpec::new(&name, self.requirements.volume_size, self.labels.clone());
+        let spec = VolumeSpec::new(&name, self.requirements.volume_size, self.labels(run, &run.build()));
         let reporter = run.sink.reporter();
         let create = run.provider.create_volume(&spec, &reporter);
         let volume = run.call("create volume", &name, create).await?;
@@ -61,7 +73,7 @@ impl Planned {
             .map_err(|error| Cause::Input(InvalidInput::UserData(error)))?;
         let mut spec = VmSpec::new(
             &name,
-            self.labels.clone(),
+            self.labels(run, &run.build()),
             self.requirements.clone(),
             self.offer.clone(),
             volume,
@@ -70,7 +82,7 @@ impl Planned {
         if let ContainerDelivery::Media(archive, _) = &self.delivery {
             spec.media = Some(Media::new(archive.clone()));
         }
-        spec.ssh_key = self.access.as_ref().map(|access| access.public_key().to_owned());
+        spec.claim = run.claim().map(|claim| claim.id.clone());
         let reporter = run.sink.reporter();
         let create = run.provider.create_vm(&spec, &reporter);
         let vm = run.call("create VM", &name, create).await?;
@@ -81,5 +93,5 @@ impl Planned {
 
 /// Unique, and a valid host name on every cloud.
 fn name(run: &Run<'_>) -> String {
-    format!("cloudd-{}", run.build)
+    format!("cloudd-{}", run.build())
 }

@@ -1,22 +1,30 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::Future;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use super::acquire::{Acquired, acquire};
+use super::adopt::Standing;
+use super::capture::{self, PoweredOff};
+use super::claim::Claim;
 use super::control::Sink;
 use super::error::{BuildError, Cause};
 use super::plan::Planned;
-use super::{ImageBuilder, OnFailure, Phase, Update, teardown};
-use crate::provider::{BuildId, Error, Image, Labels, Provider, ResourceId, Result, Vm, keys};
+use super::provision::Provisioned;
+use super::{ImageBuilder, OnFailure, Phase, Update, boot_check, reuse, teardown};
+use crate::provider::{BuildId, Error, Image, Provider, ResourceId, Result};
 use crate::wait;
 
 /// What the phases of one build share.
 pub(super) struct Run<'a> {
     pub(super) builder: &'a ImageBuilder,
     pub(super) provider: &'a dyn Provider,
-    pub(super) build: BuildId,
     pub(super) sink: Sink,
+    /// What this process has to itself while it makes the image.
+    claim: watch::Sender<Option<Arc<Claim>>>,
     state: Mutex<State>,
 }
 
@@ -25,7 +33,8 @@ struct State {
     log: VecDeque<String>,
     /// What was created and is not deleted yet, as far as this process knows.
     created: Vec<ResourceId>,
-    /// Whether a creation may have had an effect that nobody saw.
+    /// Whether there may be something of this build that this process does not know of: a creation
+    /// whose answer nobody saw, or what another process has left.
     uncertain: bool,
     finished: bool,
 }
@@ -37,15 +46,57 @@ pub(super) async fn build(
     sink: Sink,
 ) -> std::result::Result<Image, BuildError> {
     let run = Run::new(builder, provider, sink);
-    let result = phases(&run).await;
-    run.finish(result).await
+    let work = async {
+        let result = phases(&run).await;
+        run.finish(result).await
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        never = run.keep_claim() => match never {},
+    }
 }
 
+/// Until there is an image: of this process, or of the one that took the build over because this one
+/// was silent for too long.
 async fn phases(run: &Run<'_>) -> std::result::Result<Image, Cause> {
     let planned = Planned::of(run).await?;
-    let provisioned = planned.provision(run).await?;
-    let powered_off = provisioned.follow(run).await?;
-    powered_off.capture(run).await
+    loop {
+        let standing = match acquire(run, &planned).await? {
+            Acquired::Image(image) => return Ok(image),
+            Acquired::Claim(standing) => *standing,
+        };
+        match under_claim(run, planned.clone(), standing).await {
+            Err(cause) if run.is_lost() => {
+                run.forget();
+                run.sink.note(format!("another process has taken the build over: {cause}"));
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn under_claim(
+    run: &Run<'_>,
+    planned: Planned,
+    standing: Standing,
+) -> std::result::Result<Image, Cause> {
+    let planned = planned.settle(run)?;
+    let image = match standing {
+        Standing::Nothing => {
+            planned.clone().provision(run).await?.follow(run).await?.capture(run).await?
+        }
+        Standing::Started(vm) => {
+            Provisioned::adopted(planned.clone(), vm).follow(run).await?.capture(run).await?
+        }
+        Standing::Done(vm) => {
+            PoweredOff { planned: planned.clone(), vm }.capture(run).await?
+        }
+        Standing::Image(image) => capture::available(run, image).await?,
+    };
+    let image = boot_check::passed(run, &planned, image).await?;
+    reuse::replace(run, &planned, &image).await;
+    Ok(image)
 }
 
 impl<'a> Run<'a> {
@@ -60,7 +111,88 @@ impl<'a> Run<'a> {
             uncertain: false,
             finished: false,
         };
-        Self { builder, provider, build: sink.build().clone(), sink, state: Mutex::new(state) }
+        let claim = watch::Sender::new(None);
+        Self { builder, provider, sink, claim, state: Mutex::new(state) }
+    }
+
+    /// The build: a new one, or the one that goes on.
+    pub(super) fn build(&self) -> BuildId {
+        self.sink.build()
+    }
+
+    /// Makes a build under a claim from here on.
+    pub(super) fn hold(&self, build: BuildId, claim: Claim) {
+        // One that began earlier may have created what this process does not know of.
+        self.state().uncertain |= claim.took_over();
+        self.sink.set_build(build);
+        self.claim.send_replace(Some(Arc::new(claim)));
+    }
+
+    pub(super) fn claim(&self) -> Option<Arc<Claim>> {
+        self.claim.borrow().clone()
+    }
+
+    /// Ends what [`Run::hold`] began, and leaves the claim where it is.
+    pub(super) fn drop_claim(&self) {
+        self.claim.send_replace(None);
+        self.state().uncertain = false;
+    }
+
+    /// Gives the claim up.
+    pub(super) async fn release(&self) -> std::result::Result<(), Cause> {
+        if let Some(claim) = self.claim() {
+            let release = claim.release(self.provider);
+            let deadline = self.builder.deadlines.call;
+            wait::within("give up claim", &claim.id, deadline, release)
+                .await
+                .map_err(Cause::Provider)?;
+        }
+        self.drop_claim();
+        Ok(())
+    }
+
+    fn is_lost(&self) -> bool {
+        self.claim().is_some_and(|claim| claim.lost.is_cancelled())
+    }
+
+    /// What was created is another process's now.
+    fn forget(&self) {
+        self.drop_claim();
+        self.state().created.clear();
+    }
+
+    /// Renews whatever claim there is, as long as there is one.
+    async fn keep_claim(&self) -> std::convert::Infallible {
+        let mut claims = self.claim.subscribe();
+        loop {
+            let claim = claims.borrow_and_update().clone();
+            let kept = async {
+                if let Some(claim) = claim {
+                    claim.keep(self.provider).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                biased;
+                // The sender lives as long as this run.
+                _ = claims.changed() => {}
+                () = kept => {}
+            }
+        }
+    }
+
+    /// Ends when the build is cancelled or taken over.
+    async fn interrupted(&self) {
+        let lost = async {
+            match self.claim() {
+                Some(claim) => claim.lost.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.sink.cancelled.cancelled() => {}
+            () = lost => {}
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -115,7 +247,7 @@ impl<'a> Run<'a> {
         deadline: Duration,
         call: impl Future<Output = Result<T>>,
     ) -> std::result::Result<T, Cause> {
-        if self.sink.cancelled.is_cancelled() {
+        if self.sink.cancelled.is_cancelled() || self.is_lost() {
             return Err(Cause::Cancelled);
         }
         let result = wait::within(operation, resource, deadline, call).await;
@@ -125,12 +257,30 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Labels the VM with the phase that is about to begin.
-    pub(super) async fn mark(&self, vm: &Vm, phase: &str) -> std::result::Result<(), Cause> {
-        let labels = Labels::from_provider([(keys::PHASE.to_owned(), phase.to_owned())]);
-        let resource = ResourceId::from(vm.id.clone());
-        let set = self.provider.set_labels(&resource, &labels);
-        self.call("label", &resource, set).await
+    /// Writes the phase that is about to begin to the claim, which shows whether it still holds.
+    pub(super) async fn mark(&self, phase: &str) -> std::result::Result<(), Cause> {
+        let Some(claim) = self.claim() else { return Ok(()) };
+        self.call("label", &claim.id, claim.mark(self.provider, phase)).await
+    }
+
+    /// Deletes what the build does not need any more, or cannot go on with.
+    pub(super) async fn delete_found(&self, id: &ResourceId) -> std::result::Result<(), Cause> {
+        self.call("delete", id, self.provider.delete(id)).await?;
+        self.deleted(id);
+        Ok(())
+    }
+
+    /// Waits a little.
+    pub(super) async fn pause(
+        &self,
+        waiting_for: &'static str,
+        pause: Duration,
+    ) -> std::result::Result<(), Cause> {
+        let pause = async {
+            tokio::time::sleep(pause).await;
+            Ok(())
+        };
+        self.wait(waiting_for, Duration::MAX, pause).await
     }
 
     /// Waits for something that may be given up: cancelling and the deadline end it at once.
@@ -142,7 +292,7 @@ impl<'a> Run<'a> {
     ) -> std::result::Result<T, Cause> {
         tokio::select! {
             biased;
-            () = self.sink.cancelled.cancelled() => Err(Cause::Cancelled),
+            () = self.interrupted() => Err(Cause::Cancelled),
             result = wait => result.map_err(Cause::Provider),
             () = tokio::time::sleep(deadline) => {
                 Err(Cause::Deadline { waiting_for, after: deadline })
@@ -152,7 +302,7 @@ impl<'a> Run<'a> {
 
     /// Deletes what has to go and says how the build ended.
     async fn finish(
-        self,
+        &self,
         result: std::result::Result<Image, Cause>,
     ) -> std::result::Result<Image, BuildError> {
         let (phase, created, uncertain) = {
@@ -161,6 +311,7 @@ impl<'a> Run<'a> {
         };
         let kept = match &result {
             Ok(image) => Some(image.id.clone()),
+            Err(Cause::BootCheck { kept, .. }) => kept.clone(),
             Err(_) => None,
         };
         let keep_all = result.is_err()
@@ -172,15 +323,19 @@ impl<'a> Run<'a> {
             self.enter(Phase::Teardown);
             // A failed build looks for what it may have created without knowing.
             let search = result.is_err() || uncertain;
-            teardown::delete_all(&self, &created, kept.as_ref(), search).await
+            teardown::delete_all(self, &created, kept.as_ref(), search).await
+        };
+        // What could not be deleted is found by its claim in the next run.
+        let outcome = match outcome {
+            Ok(()) => teardown::release(self).await,
+            Err(left) => Err(left),
         };
         let log: Vec<String> = {
             let mut state = self.state();
             state.finished = true;
             std::mem::take(&mut state.log).into()
         };
-        let error =
-            |phase, cause| BuildError::new(&self.builder.name, self.build.clone(), phase, cause);
+        let error = |phase, cause| BuildError::new(&self.builder.name, self.build(), phase, cause);
         match (result, outcome) {
             (Ok(image), Ok(())) => Ok(image),
             (Ok(image), Err(left)) => Err(error(Phase::Teardown, Cause::Teardown)
@@ -203,7 +358,7 @@ impl Drop for Run<'_> {
         if !state.finished && !state.created.is_empty() {
             let left: Vec<_> = state.created.iter().map(ToString::to_string).collect();
             tracing::warn!(
-                build = %self.build,
+                build = %self.build(),
                 left = left.join(", "),
                 "the future of a build was dropped; what it created stays until a sweep"
             );

@@ -48,6 +48,27 @@ pub(super) async fn delete_all(
     }
 }
 
+/// Gives up the claim of the build, of which nothing else is left.
+pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
+    let Some(claim) = run.claim() else { return Ok(()) };
+    let deadline = Instant::now() + run.builder.deadlines.teardown;
+    let mut pauses = Pace::STEADY.pauses();
+    loop {
+        let error = match timeout_at(deadline, claim.release(run.provider)).await {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => error,
+            Err(_) => Error::new(ErrorKind::Timeout, "give up claim").on(&claim.id),
+        };
+        let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
+        if error.kind() == ErrorKind::Unauthorized || Instant::now() + pause >= deadline {
+            return Err(Left { resources: vec![claim.id.clone().into()], error });
+        }
+        sleep(pause).await;
+    }
+    run.drop_claim();
+    Ok(())
+}
+
 /// What remains to be done, right at every await point: a pass may be cut off by the deadline.
 struct Work {
     left: Vec<ResourceId>,
@@ -59,10 +80,14 @@ impl Work {
     async fn pass(&mut self, run: &Run<'_>, kept: Option<&ResourceId>) -> Result<()> {
         let mut result = Ok(());
         if !self.searched {
-            match run.provider.find(&Selector::build(&run.build)).await {
+            match run.provider.find(&Selector::build(&run.build())).await {
                 Ok(found) => {
                     let found = found.into_iter().map(|resource| resource.id);
-                    self.left.extend(found.filter(|resource| Some(resource) != kept));
+                    // Claims are given up when all else is done.
+                    let goes = |id: &ResourceId| {
+                        Some(id) != kept && !matches!(id, ResourceId::Claim(_))
+                    };
+                    self.left.extend(found.filter(goes));
                     self.searched = true;
                 }
                 Err(error) => result = Err(error),

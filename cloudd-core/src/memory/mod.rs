@@ -31,7 +31,8 @@ use tokio::sync::watch;
 
 use crate::guest::Obstacle;
 use crate::provider::{
-    Capabilities, ContextDelivery, ResourceId, Size, UserDataLimits, Vm, VmId, VmSpec,
+    Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size, UserDataLimits, Vm,
+    VmId, VmSpec,
 };
 use state::State;
 
@@ -42,6 +43,8 @@ pub struct Memory {
     root_size: Size,
     script: GuestScript,
     pace: Duration,
+    image_time: Duration,
+    prints: String,
     obstacle: Option<Obstacle>,
     state: Arc<Mutex<State>>,
     /// Ticks with every change of the state.
@@ -57,11 +60,15 @@ impl Memory {
             vec![ContextDelivery::Media { device: "/dev/disk/by-id/memory-context".into() }];
         capabilities.event_port = Some(PathBuf::from("/dev/ttyS1"));
         capabilities.channel = true;
+        capabilities.boots_images = true;
+        capabilities.console = true;
         Self {
             capabilities,
             root_size: Size::gib(40),
             script: GuestScript::Succeeds,
             pace: Duration::ZERO,
+            image_time: Duration::ZERO,
+            prints: "memory login: ".to_owned(),
             obstacle: None,
             state: Arc::default(),
             changed: watch::Sender::new(0),
@@ -107,19 +114,57 @@ impl Memory {
     /// Everything that exists.
     #[must_use]
     pub fn resources(&self) -> Vec<ResourceId> {
-        self.state().resources()
+        self.state().resources().into_iter().map(|resource| resource.id).collect()
     }
 
     /// What a VM was created from.
     #[must_use]
     pub fn spec(&self, vm: &VmId) -> Option<VmSpec> {
-        self.state().vms.get(vm).map(|vm| vm.spec.clone())
+        self.state().vms.get(vm).and_then(|vm| vm.spec.clone())
     }
 
     /// How many VMs were ever created.
     #[must_use]
     pub fn vms_ever_created(&self) -> usize {
         self.state().vms_ever_created
+    }
+
+    /// How many images were ever made.
+    #[must_use]
+    pub fn images_ever_made(&self) -> usize {
+        self.state().images_ever_made
+    }
+
+    /// How long an image is being made before it is available; default: no time.
+    #[must_use]
+    pub fn image_time(mut self, time: Duration) -> Self {
+        self.image_time = time;
+        self
+    }
+
+    /// What VMs print on their consoles that are started from an image; default: a login prompt.
+    #[must_use]
+    pub fn prints(mut self, console: impl Into<String>) -> Self {
+        self.prints = console.into();
+        self
+    }
+
+    /// Does to an image what somebody at a console might do.
+    pub fn tamper_image(&self, image: &ImageId, change: impl FnOnce(&mut Image)) {
+        self.change(|state| {
+            if let Some(image) = state.images.get_mut(image) {
+                change(image);
+            }
+        });
+    }
+
+    /// Sets the labels of a resource, as somebody at a console might do.
+    pub fn relabel(&self, resource: &ResourceId, change: impl FnOnce(&mut Labels)) {
+        self.change(|state| {
+            if let Some(labels) = state.labels_of(resource) {
+                change(labels);
+            }
+        });
     }
 
     /// Does to a VM what somebody at a console might do.

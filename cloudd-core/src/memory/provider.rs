@@ -6,9 +6,9 @@ use super::{Memory, guest};
 use crate::guest::{GuestChannel, Obstacle};
 use crate::install::ContextArchive;
 use crate::provider::{
-    Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, Offer,
-    PowerState, Provider, Reporter, Requirements, Resource, ResourceId, Result, Selector, Vm, VmId,
-    VmSpec, Volume, VolumeId, VolumeSpec, keys,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image,
+    ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Provider, Reporter, Requirements,
+    Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeId, VolumeSpec, keys,
 };
 use crate::wait;
 
@@ -23,16 +23,31 @@ impl Provider for Memory {
         Ok(Offer::new(format!("memory {}", requirements.architecture), root))
     }
 
+    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        // Whoever has this cloud has all of it.
+        let mut secret = [0; 32];
+        let id = build.as_str().as_bytes();
+        secret[..id.len()].copy_from_slice(id);
+        Some(BuildSecret::new(secret))
+    }
+
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+        self.change(|state| {
+            if let Some((id, existing)) = state.claims.iter().find(|(_, it)| it.name == spec.name) {
+                let (has, wanted) = (&existing.labels, &spec.labels);
+                return adopt("create claim", &spec.name, id, has, wanted, keys::OWNER);
+            }
+            let id = ClaimId::new(state.next_id());
+            state.claims.insert(id.clone(), spec.clone());
+            Ok(id)
+        })
+    }
+
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
         self.change(|state| {
             if let Some(existing) = state.volumes.values().find(|volume| volume.name == spec.name) {
-                return adopt(
-                    "create volume",
-                    &spec.name,
-                    existing,
-                    &existing.labels,
-                    &spec.labels,
-                );
+                let (has, wanted) = (&existing.labels, &spec.labels);
+                return adopt("create volume", &spec.name, existing, has, wanted, keys::BUILD);
             }
             let id = VolumeId::new(state.next_id());
             let device = format!("/dev/disk/by-id/memory-{id}").into();
@@ -47,18 +62,13 @@ impl Provider for Memory {
         self.change(|state| {
             if let Some(existing) = state.vms.values().find(|vm| vm.vm.name == spec.name) {
                 let vm = &existing.vm;
-                return adopt("create VM", &spec.name, vm, &vm.labels, &spec.labels);
+                let (has, wanted) = (&vm.labels, &spec.labels);
+                return adopt("create VM", &spec.name, vm, has, wanted, keys::BUILD);
             }
             if !state.volumes.contains_key(&spec.volume.id) {
                 return Err(Error::new(ErrorKind::NotFound, "attach volume").on(&spec.volume.id));
             }
-            let id = VmId::new(state.next_id());
-            let mut vm = Vm::new(id.clone(), &spec.name);
-            vm.labels = spec.labels.clone();
-            let record = VmRecord { vm: vm.clone(), spec: spec.clone(), said: Vec::new() };
-            state.vms.insert(id, record);
-            state.vms_ever_created += 1;
-            Ok(vm)
+            Ok(state.add_vm(&spec.name, &spec.labels, Some(spec.clone())))
         })
     }
 
@@ -69,7 +79,8 @@ impl Provider for Memory {
             };
             let was_off = record.vm.state == PowerState::Off;
             record.vm.state = PowerState::Running;
-            Ok(was_off)
+            record.started = true;
+            Ok(was_off && record.spec.is_some())
         })?;
         if started {
             tokio::spawn(guest::play(self.clone(), vm.clone()));
@@ -89,6 +100,10 @@ impl Provider for Memory {
 
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         Ok(self.state().vms.get(vm).map(|record| record.vm.clone()))
+    }
+
+    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+        Ok(self.state().vms.get(vm).map(|record| record.started))
     }
 
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
@@ -122,10 +137,25 @@ impl Provider for Memory {
                     .on(vm)
                     .message("it is not off"));
             }
-            let size = record.spec.offer.root_size;
+            let Some(size) = record.spec.as_ref().map(|spec| spec.offer.root_size) else {
+                return Err(Error::new(ErrorKind::Unsupported, "make image of VM").on(vm));
+            };
+            let build = spec.labels.value(keys::BUILD);
+            let of_build = |image: &&Image| image.labels.value(keys::BUILD) == build;
+            if let Some(made) = state.images.values().find(of_build).filter(|_| build.is_some()) {
+                return Ok(made.clone());
+            }
             let id = ImageId::new(state.next_id());
-            let mut image = Image::new(id.clone(), ImageStatus::Available, size);
+            let status = if self.image_time.is_zero() {
+                ImageStatus::Available
+            } else {
+                tokio::spawn(finish(self.clone(), id.clone()));
+                ImageStatus::Creating
+            };
+            let mut image = Image::new(id.clone(), status, size);
+            image.created = state.now();
             image.labels = spec.labels.clone();
+            state.images_ever_made += 1;
             state.images.insert(id, image.clone());
             Ok(image)
         })
@@ -135,34 +165,43 @@ impl Provider for Memory {
         Ok(self.state().images.get(image).cloned())
     }
 
-    async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
+    async fn create_vm_from_image(&self, spec: &BootSpec, _: &Reporter) -> Result<Vm> {
+        const CREATE: &str = "create VM from image";
         self.change(|state| {
-            let existing = match resource {
-                ResourceId::Vm(id) => state.vms.get_mut(id).map(|record| &mut record.vm.labels),
-                ResourceId::Volume(id) => {
-                    state.volumes.get_mut(id).map(|volume| &mut volume.labels)
-                }
-                ResourceId::Image(id) => state.images.get_mut(id).map(|image| &mut image.labels),
-                ResourceId::Other(..) => None,
-            };
-            match existing {
-                Some(existing) => {
-                    *existing = std::mem::take(existing).merged(labels);
-                    Ok(())
-                }
-                None => Err(Error::new(ErrorKind::NotFound, "label").on(resource)),
+            if let Some(existing) = state.vms.values().find(|vm| vm.vm.name == spec.name) {
+                let (has, wanted) = (&existing.vm.labels, &spec.labels);
+                return adopt(CREATE, &spec.name, &existing.vm, has, wanted, keys::BUILD);
+            }
+            match state.images.get(&spec.image).map(|image| image.status) {
+                Some(ImageStatus::Available) => Ok(state.add_vm(&spec.name, &spec.labels, None)),
+                Some(_) => Err(Error::new(ErrorKind::Busy, CREATE)
+                    .on(&spec.image)
+                    .message("the image is not available yet")),
+                None => Err(Error::new(ErrorKind::NotFound, CREATE).on(&spec.image)),
             }
         })
     }
 
-    async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
+    async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
         let state = self.state();
-        let vms =
-            state.vms.values().map(|vm| Resource::new(vm.vm.id.clone(), vm.vm.labels.clone()));
-        let volumes = state.volumes.values().map(|v| Resource::new(v.id.clone(), v.labels.clone()));
-        let images = state.images.values().map(|i| Resource::new(i.id.clone(), i.labels.clone()));
-        let all = vms.chain(volumes).chain(images);
-        Ok(all.filter(|resource| selector.matches(&resource.labels)).collect())
+        let runs = state.vms.get(vm).is_some_and(|it| it.started && it.spec.is_none());
+        Ok(if runs { self.prints.clone().into_bytes() } else { Vec::new() })
+    }
+
+    async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
+        self.change(|state| match state.labels_of(resource) {
+            Some(existing) => {
+                *existing = std::mem::take(existing).merged(labels);
+                Ok(())
+            }
+            None => Err(Error::new(ErrorKind::NotFound, "label").on(resource)),
+        })
+    }
+
+    async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        let mut found = self.state().resources();
+        found.retain(|resource| selector.selects(resource));
+        Ok(found)
     }
 
     async fn delete(&self, resource: &ResourceId) -> Result<()> {
@@ -170,14 +209,25 @@ impl Provider for Memory {
             match resource {
                 ResourceId::Vm(id) => drop(state.vms.remove(id)),
                 ResourceId::Volume(id) => {
-                    if let Some(vm) = state.vms.values().find(|vm| vm.spec.volume.id == *id) {
+                    let holds = |vm: &&VmRecord| {
+                        vm.spec.as_ref().is_some_and(|spec| spec.volume.id == *id)
+                    };
+                    if let Some(vm) = state.vms.values().find(holds) {
                         return Err(Error::new(ErrorKind::Busy, "delete volume")
                             .on(id)
                             .message(format_args!("it is attached to VM {}", vm.vm.id)));
                     }
                     state.volumes.remove(id);
                 }
-                ResourceId::Image(id) => drop(state.images.remove(id)),
+                ResourceId::Image(id) => {
+                    if state.images.get(id).is_some_and(|image| image.protected) {
+                        return Err(Error::new(ErrorKind::Busy, "delete image")
+                            .on(id)
+                            .message("it is protected"));
+                    }
+                    state.images.remove(id);
+                }
+                ResourceId::Claim(id) => drop(state.claims.remove(id)),
                 ResourceId::Other(..) => {}
             }
             Ok(())
@@ -185,21 +235,32 @@ impl Provider for Memory {
     }
 }
 
-/// What a creation whose name is taken gives: the existing resource when it is of the same build,
-/// since then an earlier answer was lost.
+/// What a creation whose name is taken gives: the existing resource when it has the same value of
+/// this label, since then an earlier answer was lost.
 fn adopt<T: Clone>(
     operation: &str,
     name: &str,
     existing: &T,
     has: &Labels,
     wanted: &Labels,
+    key: &str,
 ) -> Result<T> {
-    if has.value(keys::BUILD).is_some() && has.value(keys::BUILD) == wanted.value(keys::BUILD) {
+    if has.value(key).is_some() && has.value(key) == wanted.value(key) {
         return Ok(existing.clone());
     }
     Err(Error::new(ErrorKind::AlreadyExists, operation)
         .on(name)
-        .message("the name is taken by something that is not of this build"))
+        .message(format_args!("the name is taken by something whose {key} is another")))
+}
+
+/// Makes an image available when its time has come.
+async fn finish(memory: Memory, image: ImageId) {
+    tokio::time::sleep(memory.image_time).await;
+    memory.change(|state| {
+        if let Some(image) = state.images.get_mut(&image) {
+            image.status = ImageStatus::Available;
+        }
+    });
 }
 
 /// What the guest of a VM says.

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use crate::provider::{Image, ImageId, ResourceId, Vm, VmId, VmSpec, Volume, VolumeId};
+use crate::provider::{
+    ClaimId, ClaimSpec, Image, ImageId, Labels, Resource, ResourceId, Vm, VmId, VmSpec, Volume, VolumeId,
+};
 
 /// What exists.
 #[derive(Default)]
@@ -8,15 +10,20 @@ pub(super) struct State {
     pub(super) vms: BTreeMap<VmId, VmRecord>,
     pub(super) volumes: BTreeMap<VolumeId, Volume>,
     pub(super) images: BTreeMap<ImageId, Image>,
+    pub(super) claims: BTreeMap<ClaimId, ClaimSpec>,
     pub(super) vms_ever_created: usize,
+    pub(super) images_ever_made: usize,
     next_id: u64,
+    seconds: u64,
 }
 
 /// A VM, what it was made of, and what its guest has said.
 pub(super) struct VmRecord {
     pub(super) vm: Vm,
-    pub(super) spec: VmSpec,
+    /// `None`: made from an image.
+    pub(super) spec: Option<VmSpec>,
     pub(super) said: Vec<u8>,
+    pub(super) started: bool,
 }
 
 impl State {
@@ -25,10 +32,41 @@ impl State {
         self.next_id.to_string()
     }
 
-    pub(super) fn resources(&self) -> Vec<ResourceId> {
-        let vms = self.vms.keys().cloned().map(ResourceId::Vm);
-        let volumes = self.volumes.keys().cloned().map(ResourceId::Volume);
-        let images = self.images.keys().cloned().map(ResourceId::Image);
-        vms.chain(volumes).chain(images).collect()
+    /// A new VM, off.
+    pub(super) fn add_vm(&mut self, name: &str, labels: &Labels, spec: Option<VmSpec>) -> Vm {
+        let id = VmId::new(self.next_id());
+        let mut vm = Vm::new(id.clone(), name);
+        vm.labels = labels.clone();
+        let record = VmRecord { vm: vm.clone(), spec, said: Vec::new(), started: false };
+        self.vms.insert(id, record);
+        self.vms_ever_created += 1;
+        vm
+    }
+
+    /// Seconds since the cloud began: every question is one second later than the one before, so
+    /// that ages differ and tests do not depend on a clock.
+    pub(super) fn now(&mut self) -> u64 {
+        self.seconds += 1;
+        self.seconds
+    }
+
+    pub(super) fn resources(&self) -> Vec<Resource> {
+        let vms = self.vms.iter().map(|(id, it)| (id.clone().into(), &it.vm.labels));
+        let volumes = self.volumes.iter().map(|(id, it)| (id.clone().into(), &it.labels));
+        let images = self.images.iter().map(|(id, it)| (id.clone().into(), &it.labels));
+        let claims = self.claims.iter().map(|(id, it)| (id.clone().into(), &it.labels));
+        let all = vms.chain(volumes).chain(images).chain(claims);
+        all.map(|(id, labels): (ResourceId, _)| Resource::new(id, labels.clone())).collect()
+    }
+
+    /// The labels of a resource, if it exists.
+    pub(super) fn labels_of(&mut self, resource: &ResourceId) -> Option<&mut Labels> {
+        match resource {
+            ResourceId::Vm(id) => self.vms.get_mut(id).map(|it| &mut it.vm.labels),
+            ResourceId::Volume(id) => self.volumes.get_mut(id).map(|it| &mut it.labels),
+            ResourceId::Image(id) => self.images.get_mut(id).map(|it| &mut it.labels),
+            ResourceId::Claim(id) => self.claims.get_mut(id).map(|it| &mut it.labels),
+            ResourceId::Other(..) => None,
+        }
     }
 }

@@ -25,6 +25,11 @@ pub struct Capabilities {
     pub min_volume: Size,
     /// The largest volume.
     pub max_volume: Size,
+    /// Whether [`Provider::create_vm_from_image`](super::Provider::create_vm_from_image) works, so
+    /// that an image can be tried before it is handed out.
+    pub boots_images: bool,
+    /// Whether [`Provider::console`](super::Provider::console) shows what a VM prints.
+    pub console: bool,
     /// Whether VMs execute what their user data say. A test driver that only keeps books has
     /// `false` here, and the contract suite leaves out what needs a guest.
     pub runs_guests: bool,
@@ -43,6 +48,8 @@ impl Capabilities {
             ssh: None,
             min_volume: Size::bytes(1),
             max_volume: Size::bytes(u64::MAX),
+            boots_images: false,
+            console: false,
             runs_guests: true,
         }
     }

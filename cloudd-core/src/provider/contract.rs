@@ -1,11 +1,13 @@
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Image, ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Reporter,
-    Requirements, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Reporter, Requirements, Resource,
+    ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 use crate::guest::GuestChannel;
 use crate::wait;
@@ -20,15 +22,16 @@ use crate::wait;
 ///   afterwards is waited for by the next call that needs it.
 /// * **Names are unique.** Creating a VM or a volume whose name exists gives
 ///   [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) and changes nothing, unless the
-///   existing one carries the same build label: then an earlier answer was lost, and the existing
-///   one is returned.
+///   existing one carries the same build label: then an earlier answer was lost, or the process that
+///   made it died, and the existing one is returned. For claims it is the owner label that must be
+///   the same, and of several processes that create one of the same name exactly one succeeds.
 /// * **Idempotent deletion.** Deleting what does not exist is success. Deleting a running VM stops
 ///   it. When `delete` returns, [`find`](Self::find) does not return the resource any more.
 /// * **Only ours.** `find` returns nothing that lacks the label `cloudd/build`.
 ///
 /// # Cancellation
-/// The builder never drops the future of `create_vm`, `create_volume`, `create_image`,
-/// `set_labels` or `delete` before it is done; all others may be dropped at any await point.
+/// The builder never drops the future of a `create_*` call, of `set_labels` or of `delete` before it
+/// is done or its deadline has passed; all others may be dropped at any await point.
 ///
 /// # Errors
 /// Every error names operation, resource and cause and holds no secret. A resource that is gone is
@@ -61,6 +64,38 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         let _ = (requirements, offer, reporter);
         Ok(())
     }
+
+    /// What a build costs that runs for so long and whose image takes so much; `None` where the
+    /// provider has no prices.
+    ///
+    /// # Errors
+    /// As the trait says.
+    async fn cost(
+        &self,
+        requirements: &Requirements,
+        offer: &Offer,
+        run_time: Duration,
+        image: Size,
+    ) -> Result<Option<Cost>> {
+        let _ = (requirements, offer, run_time, image);
+        Ok(None)
+    }
+
+    /// A secret of a build that every process with the same credentials computes alike. `None`
+    /// where there is nothing to compute it from: then nobody can speak over SSH with the guest of
+    /// a process that died.
+    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        let _ = build;
+        None
+    }
+
+    /// Creates a claim: what says that somebody is making a certain image. It costs nothing, and
+    /// holds nothing but its labels.
+    ///
+    /// # Errors
+    /// As the trait says; [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) when there
+    /// is one of this name and another owner.
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId>;
 
     /// Creates a volume that reads as zeros or is at least writable from end to end.
     ///
@@ -95,6 +130,16 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// As the trait says.
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>>;
 
+    /// Whether a VM was ever started; `None` where the provider does not know. Asked when a build
+    /// goes on whose process died, since "off" means nothing before the first start.
+    ///
+    /// # Errors
+    /// As the trait says.
+    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+        let _ = vm;
+        Ok(None)
+    }
+
     /// Waits until a VM that was started is off, without a deadline of its own. Ends at once, with
     /// [`ErrorKind::Vanished`](super::ErrorKind::Vanished), when the VM disappears, and with the
     /// provider's reason when it is [stuck](PowerState::Stuck).
@@ -122,7 +167,9 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// As the trait says.
     async fn open_channel(&self, vm: &VmId) -> Result<Option<Box<dyn GuestChannel>>>;
 
-    /// Makes an image of the root disk of a VM that is off; the VM stays.
+    /// Makes an image of the root disk of a VM that is off; the VM stays. Where an image of the same
+    /// build is there already, or half made by a process that died, that one is returned, finished
+    /// or still being made, and there is no second one.
     ///
     /// # Errors
     /// As the trait says; [`ErrorKind::Busy`](super::ErrorKind::Busy) when the VM is not off.
@@ -134,6 +181,21 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// # Errors
     /// As the trait says.
     async fn image(&self, image: &ImageId) -> Result<Option<Image>>;
+
+    /// All selected images, in no order; those that are half made, too.
+    ///
+    /// # Errors
+    /// As the trait says.
+    async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
+        let mut images = Vec::new();
+        for found in self.find(&selector.clone().of_kind(ResourceKind::Image)).await? {
+            if let ResourceId::Image(id) = &found.id {
+                // One that was deleted meanwhile is none.
+                images.extend(self.image(id).await?);
+            }
+        }
+        Ok(images)
+    }
 
     /// Waits until an image is available, without a deadline of its own.
     ///
@@ -153,10 +215,33 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         .await
     }
 
-    /// Lays labels over those that a resource has; other labels stay.
+    /// Creates a VM from an image, off. Its root disk is a copy: the image stays as it is.
+    ///
+    /// # Errors
+    /// As the trait says; [`ErrorKind::Unsupported`](super::ErrorKind::Unsupported) where
+    /// [`Capabilities::boots_images`] says so.
+    async fn create_vm_from_image(&self, spec: &BootSpec, reporter: &Reporter) -> Result<Vm> {
+        let _ = reporter;
+        Err(Error::new(ErrorKind::Unsupported, "create VM from image")
+            .on(&spec.image)
+            .message("this provider does not do it"))
+    }
+
+    /// All that a VM has printed on its console so far; empty where there is none
+    /// ([`Capabilities::console`]).
     ///
     /// # Errors
     /// As the trait says.
+    async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
+        let _ = vm;
+        Ok(Vec::new())
+    }
+
+    /// Lays labels over those that a resource has; other labels stay.
+    ///
+    /// # Errors
+    /// As the trait says; [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when the resource is
+    /// gone, which tells the owner of a claim that it is not the owner any more.
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()>;
 
     /// Everything of cloudd's that the selector matches, of every kind this provider creates,
@@ -192,6 +277,21 @@ macro_rules! forward {
             ) -> Result<()> {
                 (**self).prepare(requirements, offer, reporter).await
             }
+            async fn cost(
+                &self,
+                requirements: &Requirements,
+                offer: &Offer,
+                run_time: Duration,
+                image: Size,
+            ) -> Result<Option<Cost>> {
+                (**self).cost(requirements, offer, run_time, image).await
+            }
+            fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+                (**self).secret(build)
+            }
+            async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+                (**self).create_claim(spec).await
+            }
             async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
                 (**self).create_volume(spec, reporter).await
             }
@@ -206,6 +306,9 @@ macro_rules! forward {
             }
             async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
                 (**self).vm(vm).await
+            }
+            async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+                (**self).was_started(vm).await
             }
             async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
                 (**self).wait_vm_off(vm).await
@@ -224,8 +327,21 @@ macro_rules! forward {
             async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
                 (**self).image(image).await
             }
+            async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
+                (**self).images(selector).await
+            }
             async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
                 (**self).wait_image(image, reporter).await
+            }
+            async fn create_vm_from_image(
+                &self,
+                spec: &BootSpec,
+                reporter: &Reporter,
+            ) -> Result<Vm> {
+                (**self).create_vm_from_image(spec, reporter).await
+            }
+            async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
+                (**self).console(vm).await
             }
             async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
                 (**self).set_labels(resource, labels).await

@@ -46,6 +46,11 @@ id! {
     ImageId
 }
 
+id! {
+    /// A claim of a provider ([`Provider::create_claim`](super::Provider::create_claim)).
+    ClaimId
+}
+
 /// Anything a provider created for a build and can delete again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
@@ -57,7 +62,9 @@ pub enum ResourceId {
     Volume(VolumeId),
     /// An image.
     Image(ImageId),
-    /// Something only this provider has (an SSH key, a seed volume), as `kind` and id.
+    /// A claim.
+    Claim(ClaimId),
+    /// Something only this provider has (a seed volume, say), as `kind` and id.
     Other(String, String),
 }
 
@@ -70,6 +77,20 @@ impl ResourceId {
             Self::Image(_) => 1,
             Self::Volume(_) => 2,
             Self::Other(..) => 3,
+            // What tells others that there may be something left goes when nothing is.
+            Self::Claim(_) => 4,
+        }
+    }
+
+    /// What kind of thing it is.
+    #[must_use]
+    pub fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Vm(_) => ResourceKind::Vm,
+            Self::Volume(_) => ResourceKind::Volume,
+            Self::Image(_) => ResourceKind::Image,
+            Self::Claim(_) => ResourceKind::Claim,
+            Self::Other(..) => ResourceKind::Other,
         }
     }
 }
@@ -80,6 +101,7 @@ impl fmt::Display for ResourceId {
             Self::Vm(id) => write!(f, "VM {id}"),
             Self::Volume(id) => write!(f, "volume {id}"),
             Self::Image(id) => write!(f, "image {id}"),
+            Self::Claim(id) => write!(f, "claim {id}"),
             Self::Other(kind, id) => write!(f, "{kind} {id}"),
         }
     }
@@ -101,6 +123,29 @@ impl From<ImageId> for ResourceId {
     fn from(id: ImageId) -> Self {
         Self::Image(id)
     }
+}
+
+impl From<ClaimId> for ResourceId {
+    fn from(id: ClaimId) -> Self {
+        Self::Claim(id)
+    }
+}
+
+/// The kinds of things that a [`ResourceId`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ResourceKind {
+    /// VMs.
+    Vm,
+    /// Volumes.
+    Volume,
+    /// Images.
+    Image,
+    /// Claims.
+    Claim,
+    /// What only one provider has.
+    Other,
 }
 
 /// A text that is not what the newtype it was parsed as demands.
@@ -241,12 +286,12 @@ mod tests {
     #[test]
     fn what_uses_others_is_deleted_first() {
         let mut ids = [
-            ResourceId::Other("ssh key".into(), "1".into()),
+            ClaimId::new("1").into(),
             VolumeId::new("2").into(),
             VmId::new("3").into(),
         ];
         ids.sort_by_key(ResourceId::deletion_rank);
         assert_eq!(ids[0], VmId::new("3").into());
-        assert_eq!(ids[2], ResourceId::Other("ssh key".into(), "1".into()));
+        assert_eq!(ids[2], ClaimId::new("1").into());
     }
 }

@@ -11,9 +11,18 @@ pub mod keys {
     pub const FINGERPRINT: &str = "cloudd/fingerprint";
     /// The run that created the resource ([`BuildId`](super::super::BuildId)).
     pub const BUILD: &str = "cloudd/build";
-    /// The phase that was begun last; written before the step, so that "off" before the first
+    /// On a claim, how far its build is; written before the step, so that "off" before the first
     /// boot is never taken for success.
     pub const PHASE: &str = "cloudd/phase";
+    /// On a claim, the process that holds it; different for every claim that was ever made.
+    pub const OWNER: &str = "cloudd/owner";
+    /// On a claim, for how many seconds it holds after it was last written, a dot, and how often
+    /// it was written: a process that sees it unchanged for so long takes its owner for dead.
+    pub const LEASE: &str = "cloudd/lease";
+    /// On a claim, how many claims to the same image came before it, and one.
+    pub const GENERATION: &str = "cloudd/generation";
+    /// On an image, `passed` once a VM that was started from it has shown a sign of life.
+    pub const BOOT_CHECK: &str = "cloudd/boot-check";
     /// UNIX time in seconds after which a sweep may delete the resource.
     pub const EXPIRES: &str = "cloudd/expires";
     /// The processor architecture of an image.
@@ -136,6 +145,8 @@ impl<'a> IntoIterator for &'a Labels {
 pub struct Selector {
     /// Key and value pairs that must all be present.
     pub labels: Vec<(String, String)>,
+    /// Only things of this kind; `None`: of all kinds.
+    pub kind: Option<super::ResourceKind>,
 }
 
 impl Selector {
@@ -152,13 +163,38 @@ impl Selector {
         self
     }
 
+    /// Narrows to things of one kind.
+    #[must_use]
+    pub fn of_kind(mut self, kind: super::ResourceKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Everything that was made, or is being made, for one fingerprint.
+    #[must_use]
+    pub fn fingerprint(fingerprint: &super::Fingerprint) -> Self {
+        Self::all().with(keys::FINGERPRINT, fingerprint.as_str())
+    }
+
     /// Everything of one build.
     #[must_use]
     pub fn build(build: &super::BuildId) -> Self {
         Self::all().with(keys::BUILD, build.as_str())
     }
 
-    /// Whether a resource with these labels is selected.
+    /// Whether things of this kind are selected, if their labels are.
+    #[must_use]
+    pub fn takes(&self, kind: super::ResourceKind) -> bool {
+        self.kind.is_none_or(|wanted| wanted == kind)
+    }
+
+    /// Whether a resource is selected.
+    #[must_use]
+    pub fn selects(&self, resource: &super::Resource) -> bool {
+        self.takes(resource.id.kind()) && self.matches(&resource.labels)
+    }
+
+    /// Whether a resource with these labels is selected, if its kind is.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
         labels.are_clouddes()

@@ -7,20 +7,26 @@
 
 mod capabilities;
 mod contract;
+mod cost;
 mod error;
 mod ids;
 mod labels;
 mod reporter;
 mod resources;
+mod secret;
 mod size;
 mod specs;
 
 pub use capabilities::{Capabilities, ContextDelivery, UserDataLimits};
 pub use contract::Provider;
+pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
-pub use ids::{BuildId, Fingerprint, ImageId, InvalidName, ResourceId, VmId, VolumeId};
+pub use ids::{
+    BuildId, ClaimId, Fingerprint, ImageId, InvalidName, ResourceId, ResourceKind, VmId, VolumeId,
+};
 pub use labels::{InvalidLabel, Labels, Selector, keys, validate_value};
 pub use reporter::{Report, Reporter};
 pub use resources::{Architecture, Image, ImageStatus, PowerState, Resource, Vm, Volume};
+pub use secret::BuildSecret;
 pub use size::Size;
-pub use specs::{ImageSpec, Media, Offer, Requirements, VmSpec, VolumeSpec};
+pub use specs::{BootSpec, ClaimSpec, ImageSpec, Media, Offer, Requirements, VmSpec, VolumeSpec};

@@ -125,15 +125,19 @@ pub struct Image {
     pub status: ImageStatus,
     /// The size of the disk that a server needs at least.
     pub disk_size: Size,
+    /// When it was made, in seconds since 1970 by the provider's clock; 0 when it does not say.
+    pub created: u64,
+    /// Whether the provider refuses to delete it until somebody lifts the protection.
+    pub protected: bool,
     /// Its labels.
     pub labels: Labels,
 }
 
 impl Image {
-    /// An image without labels.
+    /// An image without labels and protection, of an unknown age.
     #[must_use]
     pub fn new(id: ImageId, status: ImageStatus, disk_size: Size) -> Self {
-        Self { id, status, disk_size, labels: Labels::new() }
+        Self { id, status, disk_size, created: 0, protected: false, labels: Labels::new() }
     }
 }
 

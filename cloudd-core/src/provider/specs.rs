@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Architecture, Labels, Size, Volume};
+use super::{Architecture, ClaimId, ImageId, Labels, Size, Volume};
 use crate::install::ContextArchive;
 
 /// What a build needs of a provider; asked before anything is created.
@@ -38,6 +38,25 @@ impl Offer {
     #[must_use]
     pub fn new(base: impl Into<String>, root_size: Size) -> Self {
         Self { base: base.into(), root_size }
+    }
+}
+
+/// A claim to be created: something that holds nothing but its labels, and of which there can be
+/// only one with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClaimSpec {
+    /// Its name: `[a-z0-9-]`, at most 63 characters.
+    pub name: String,
+    /// Its labels, among them [`keys::OWNER`](super::keys::OWNER).
+    pub labels: Labels,
+}
+
+impl ClaimSpec {
+    /// A claim.
+    #[must_use]
+    pub fn new(name: impl Into<String>, labels: Labels) -> Self {
+        Self { name: name.into(), labels }
     }
 }
 
@@ -95,14 +114,13 @@ pub struct VmSpec {
     pub user_data: Vec<u8>,
     /// The build context, when the provider delivers it on media.
     pub media: Option<Media>,
-    /// The public key that the user data authorize for root, a line of `authorized_keys`, when
-    /// guests are reached over SSH. Only for clouds that want to be told of a key: nothing has to
-    /// be done with it.
-    pub ssh_key: Option<String>,
+    /// The claim of its build. Only for clouds whose claims are something that a VM needs:
+    /// nothing has to be done with it.
+    pub claim: Option<ClaimId>,
 }
 
 impl VmSpec {
-    /// A VM without media and without a key.
+    /// A VM without media.
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -120,7 +138,7 @@ impl VmSpec {
             volume,
             user_data,
             media: None,
-            ssh_key: None,
+            claim: None,
         }
     }
 }
@@ -136,7 +154,7 @@ impl fmt::Debug for VmSpec {
             .field("volume", &self.volume)
             .field("user_data", &format_args!("<{} bytes>", self.user_data.len()))
             .field("media", &self.media)
-            .field("ssh_key", &self.ssh_key)
+            .field("claim", &self.claim)
             .finish()
     }
 }
@@ -165,5 +183,37 @@ impl ImageSpec {
         architecture: Architecture,
     ) -> Self {
         Self { name: name.into(), description: description.into(), labels, architecture }
+    }
+}
+
+/// A VM to be created from an image, off, to see whether it boots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BootSpec {
+    /// Its name, unique because it holds the build id: a valid host name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// The image, which is available.
+    pub image: ImageId,
+    /// The architecture of the image.
+    pub architecture: Architecture,
+    /// The size of its disk: that of the image.
+    pub disk_size: Size,
+    /// The claim of its build, as in [`VmSpec::claim`].
+    pub claim: Option<ClaimId>,
+}
+
+impl BootSpec {
+    /// A VM from an image.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        labels: Labels,
+        image: ImageId,
+        architecture: Architecture,
+        disk_size: Size,
+    ) -> Self {
+        Self { name: name.into(), labels, image, architecture, disk_size, claim: None }
     }
 }

@@ -2,12 +2,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{self, LineEnding};
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::cloud_init::{HostKey, HostKeyAlgorithm};
-use crate::provider::{Error, ErrorKind, Result};
+use crate::provider::{BuildSecret, Error, ErrorKind, Result};
 
 /// The two Ed25519 key pairs of one build: the client's, which the builder VM lets in, and the
 /// host's, by which the builder VM is known.
@@ -32,10 +33,26 @@ impl SshKeys {
     /// # Errors
     /// [`ErrorKind::Internal`] when they cannot be encoded.
     pub fn generate() -> Result<Self> {
-        let failed =
-            |error: ssh_key::Error| Error::new(ErrorKind::Internal, "make SSH keys").because(error);
-        let client = new_key().map_err(failed)?;
-        let host = new_key().map_err(failed)?;
+        let new = || PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519);
+        Self::of(new().map_err(failed)?, new().map_err(failed)?)
+    }
+
+    /// The keys of a build, the same in every process that has its secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when they cannot be encoded.
+    pub fn of_build(secret: &BuildSecret) -> Result<Self> {
+        let key = |purpose| {
+            let pair = Ed25519Keypair::from_seed(&secret.derive(purpose));
+            PrivateKey::new(KeypairData::Ed25519(pair), "").map_err(failed)
+        };
+        Self::of(key("ssh client key")?, key("ssh host key")?)
+    }
+
+    fn of(mut client: PrivateKey, mut host: PrivateKey) -> Result<Self> {
+        for key in [&mut client, &mut host] {
+            key.set_comment("cloudd");
+        }
         Ok(Self(Arc::new(Inner {
             client_public: client.public_key().to_openssh().map_err(failed)?,
             client_private: client.to_openssh(LineEnding::LF).map_err(failed)?,
@@ -105,10 +122,8 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-fn new_key() -> ssh_key::Result<PrivateKey> {
-    let mut key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519)?;
-    key.set_comment("cloudd");
-    Ok(key)
+fn failed(error: ssh_key::Error) -> Error {
+    Error::new(ErrorKind::Internal, "make SSH keys").because(error)
 }
 
 #[cfg(test)]
@@ -129,6 +144,16 @@ mod tests {
             .ssh_authorized_key(keys.client_public());
         let rendered = config.render().unwrap();
         assert!(rendered.as_str().contains(keys.host_public()));
+    }
+
+    #[test]
+    fn whoever_has_the_secret_of_a_build_makes_its_keys_again() {
+        let [one, again, other] = [1, 1, 2].map(|byte| BuildSecret::new([byte; 32]));
+        let [one, again, other] = [one, again, other].map(|it| SshKeys::of_build(&it).unwrap());
+        assert_eq!(one.client_public(), again.client_public());
+        assert_eq!(one.host_public(), again.host_public());
+        assert_ne!(one.client_public(), one.host_public());
+        assert_ne!(one.client_public(), other.client_public());
     }
 
     #[test]

@@ -1,12 +1,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::guest::GuestChannel;
 use crate::provider::{
-    Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter,
-    Requirements, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource, ResourceId,
+    Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
 /// What goes wrong at one call.
@@ -140,6 +142,21 @@ impl<P: Provider> Provider for Faulty<P> {
     ) -> Result<()> {
         self.call("prepare", self.inner.prepare(requirements, offer, reporter)).await
     }
+    async fn cost(
+        &self,
+        requirements: &Requirements,
+        offer: &Offer,
+        run_time: Duration,
+        image: Size,
+    ) -> Result<Option<Cost>> {
+        self.call("cost", self.inner.cost(requirements, offer, run_time, image)).await
+    }
+    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        self.inner.secret(build)
+    }
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+        self.call("create_claim", self.inner.create_claim(spec)).await
+    }
     async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
         let mut spec = spec.clone();
         (self.alter_spec)(&mut spec);
@@ -160,6 +177,9 @@ impl<P: Provider> Provider for Faulty<P> {
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         self.call("vm", self.inner.vm(vm)).await
     }
+    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+        self.call("was_started", self.inner.was_started(vm)).await
+    }
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
         self.call("wait_vm_off", self.inner.wait_vm_off(vm)).await
     }
@@ -177,8 +197,17 @@ impl<P: Provider> Provider for Faulty<P> {
     async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
         self.call("image", self.inner.image(image)).await
     }
+    async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
+        self.call("images", self.inner.images(selector)).await
+    }
     async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
         self.call("wait_image", self.inner.wait_image(image, reporter)).await
+    }
+    async fn create_vm_from_image(&self, spec: &BootSpec, reporter: &Reporter) -> Result<Vm> {
+        self.call("create_vm_from_image", self.inner.create_vm_from_image(spec, reporter)).await
+    }
+    async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
+        self.call("console", self.inner.console(vm)).await
     }
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
         self.call("set_labels", self.inner.set_labels(resource, labels)).await

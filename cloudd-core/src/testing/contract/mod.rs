@@ -1,11 +1,14 @@
+mod claims;
+mod images;
+
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::provider::{
-    Architecture, BuildId, Error, ErrorKind, ImageSpec, ImageStatus, Labels, Offer, PowerState,
-    Provider, Reporter, Requirements, ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume,
-    VolumeSpec, keys,
+    Architecture, BuildId, ClaimId, ClaimSpec, Error, ErrorKind, ImageSpec, ImageStatus, Labels,
+    Offer, PowerState, Provider, Reporter, Requirements, ResourceId, ResourceKind, Result, Selector,
+    Size, Vm, VmId, VmSpec, Volume, VolumeSpec, keys,
 };
 
 /// What the suite needs to know about the provider it is run against.
@@ -53,6 +56,8 @@ impl Fixture {
 pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> Vec<&'static str> {
     let mut suite = Suite { provider, fixture, ran: Vec::new() };
     suite.run("the offer has room for the volume", offer_has_room).await;
+    suite.run("of all that create one claim exactly one succeeds", claims::one_succeeds).await;
+    suite.run("a claim is labelled until it is gone", claims::labels).await;
     suite.run("a volume is found by its labels and deleted twice", volume_life).await;
     suite.run("a taken name is adopted by its own build only", names_are_unique).await;
     suite.run("a VM is off, labelled and found when it is created", vm_life).await;
@@ -62,9 +67,14 @@ pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> Vec<&'static
     suite.run("what does not exist is None, and deleted with success", absence).await;
     suite.run("a VM starts, and starting it again is success", vm_starts).await;
     suite.run("waiting for a VM that is deleted ends at once", vanished_vm).await;
+    suite.run("a VM that was never started is not said to have been", was_started).await;
     if provider.capabilities().runs_guests {
         suite.run("an image is made of a VM that is off", image_life).await;
         suite.run("no image is made of a running VM", no_image_of_running_vm).await;
+        suite.run("one build makes one image, however often it asks", images::one_a_build).await;
+        if provider.capabilities().boots_images {
+            suite.run("a VM is created from an image and starts", images::boots).await;
+        }
     }
     suite.ran
 }
@@ -137,7 +147,31 @@ impl<'a> Bench<'a> {
     async fn vm_spec(&self, build: &BuildId, volume: Volume) -> Result<VmSpec> {
         let Fixture { requirements, user_data, .. } = self.fixture.clone();
         let offer = self.offer().await?;
-        Ok(VmSpec::new(self.name(), labels(build), requirements, offer, volume, user_data))
+        let mut spec =
+            VmSpec::new(self.name(), labels(build), requirements, offer, volume, user_data);
+        spec.claim = Some(self.claim("holder").await?);
+        Ok(spec)
+    }
+
+    fn claim_spec(&self, owner: &str) -> ClaimSpec {
+        let owner = Labels::from_provider([(keys::OWNER.to_owned(), owner.to_owned())]);
+        ClaimSpec::new(format!("{}-claim", self.name()), labels(&self.build).merged(&owner))
+    }
+
+    /// The claim of this check, as this owner.
+    async fn claim(&self, owner: &str) -> Result<ClaimId> {
+        self.provider.create_claim(&self.claim_spec(owner)).await
+    }
+
+    /// A VM that has run and is off.
+    async fn vm_that_ran(&self) -> Result<Vm> {
+        let vm = self.vm().await?;
+        self.provider.start_vm(&vm.id, &self.silent).await?;
+        if self.fixture.guest == GuestBehaviour::StaysOn {
+            self.provider.stop_vm(&vm.id).await?;
+        }
+        self.provider.wait_vm_off(&vm.id).await?;
+        Ok(vm)
     }
 
     async fn vm(&self) -> Result<Vm> {
@@ -151,9 +185,11 @@ impl<'a> Bench<'a> {
         ImageSpec::new("contract-suite", "made by the suite", labels(&self.build), architecture)
     }
 
+    /// What there is of this check's build beside claims.
     async fn found(&self) -> Result<Vec<ResourceId>> {
         let found = self.provider.find(&Selector::build(&self.build)).await?;
-        Ok(found.into_iter().map(|resource| resource.id).collect())
+        let found = found.into_iter().map(|resource| resource.id);
+        Ok(found.filter(|id| id.kind() != ResourceKind::Claim).collect())
     }
 }
 
@@ -294,12 +330,7 @@ async fn vanished_vm(bench: Bench<'_>) -> Result<()> {
 }
 
 async fn image_life(bench: Bench<'_>) -> Result<()> {
-    let vm = bench.vm().await?;
-    bench.provider.start_vm(&vm.id, &bench.silent).await?;
-    if bench.fixture.guest == GuestBehaviour::StaysOn {
-        bench.provider.stop_vm(&vm.id).await?;
-    }
-    bench.provider.wait_vm_off(&vm.id).await?;
+    let vm = bench.vm_that_ran().await?;
     let image = bench.provider.create_image(&vm.id, &bench.image_spec(), &bench.silent).await?;
     let id = ResourceId::from(image.id.clone());
     assert!(bench.found().await?.contains(&id), "the image is not found by its label");
@@ -322,6 +353,12 @@ async fn no_image_of_running_vm(bench: Bench<'_>) -> Result<()> {
     bench.provider.start_vm(&vm.id, &bench.silent).await?;
     let refused = bench.provider.create_image(&vm.id, &bench.image_spec(), &bench.silent).await;
     expect_kind("an image of a running VM", refused, ErrorKind::Busy);
+    Ok(())
+}
+
+async fn was_started(bench: Bench<'_>) -> Result<()> {
+    let vm = bench.vm().await?;
+    assert_ne!(bench.provider.was_started(&vm.id).await?, Some(true), "before its first start");
     Ok(())
 }
 

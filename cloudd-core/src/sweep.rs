@@ -1,0 +1,143 @@
+//! Removing what dead builds left behind.
+//!
+//! Everything that a build creates carries its build and an expiry: the longest that the build can
+//! live by its deadlines. A sweep deletes what has expired, first looked at and then done:
+//!
+//! ```
+//! # tokio_test(async {
+//! # let provider = cloudd_core::memory::Memory::new();
+//! use cloudd_core::sweep::Sweep;
+//!
+//! let sweep = Sweep::find(&provider).await?;
+//! for leftover in sweep.leftovers() {
+//!     println!("{} of build {}", leftover.id, leftover.build);
+//! }
+//! let swept = sweep.run(&provider).await;
+//! assert!(swept.failed.is_empty());
+//! # Ok::<_, cloudd_core::provider::Error>(())
+//! # });
+//! # fn tokio_test<T>(f: impl Future<Output = Result<T, cloudd_core::provider::Error>>) -> T {
+//! #     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(f).unwrap()
+//! # }
+//! ```
+//!
+//! It never touches an image that is available, anything that lacks cloudd's labels, anything whose
+//! expiry is missing or spoilt, or anything of a build that may be alive: whose claim has not
+//! expired, by two hours for clocks that differ, or is held by a living process of this machine.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::image::{OwnerLife, SKEW, expired, owner_life};
+use crate::provider::{
+    Error, ImageStatus, Provider, Resource, ResourceId, ResourceKind, Result, Selector, keys,
+};
+
+/// What dead builds left, found but not yet deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[must_use = "a sweep deletes nothing until it is run"]
+pub struct Sweep {
+    leftovers: Vec<Leftover>,
+}
+
+/// Something that a dead build left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Leftover {
+    /// What it is.
+    pub id: ResourceId,
+    /// The build that created it, as its label says.
+    pub build: String,
+    /// The name of the image that was to be made, as its label says.
+    pub name: String,
+}
+
+/// What a sweep did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Swept {
+    /// What was deleted, in that order.
+    pub deleted: Vec<ResourceId>,
+    /// What was not, and why.
+    pub failed: Vec<(ResourceId, Error)>,
+}
+
+impl Sweep {
+    /// Looks for what has expired. Changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Provider::find`] and [`Provider::images`].
+    pub async fn find(provider: &dyn Provider) -> Result<Self> {
+        let all = provider.find(&Selector::all()).await?;
+        let alive: BTreeSet<_> =
+            all.iter().filter(|it| claims_life(it)).filter_map(|it| build(it)).collect();
+        let dead = |resource: &&Resource| {
+            expired(&resource.labels, Duration::ZERO)
+                && !build(resource).is_some_and(|build| alive.contains(build))
+        };
+        let mut dead: Vec<_> = all.iter().filter(dead).collect();
+        if dead.iter().any(|resource| resource.id.kind() == ResourceKind::Image) {
+            let images = provider.images(&Selector::all()).await?;
+            let done = |id: &ResourceId| {
+                images.iter().any(|image| {
+                    image.status == ImageStatus::Available
+                        && *id == ResourceId::from(image.id.clone())
+                })
+            };
+            dead.retain(|resource| !done(&resource.id));
+        }
+        dead.sort_by_key(|resource| (resource.id.deletion_rank(), &resource.id));
+        let text = |resource: &Resource, key| {
+            resource.labels.value(key).unwrap_or_default().to_owned()
+        };
+        let leftovers = dead.into_iter().map(|resource| Leftover {
+            id: resource.id.clone(),
+            build: text(resource, keys::BUILD),
+            name: text(resource, keys::NAME),
+        });
+        Ok(Self { leftovers: leftovers.collect() })
+    }
+
+    /// What would be deleted, in that order: what uses others first, claims last.
+    #[must_use]
+    pub fn leftovers(&self) -> &[Leftover] {
+        &self.leftovers
+    }
+
+    /// Deletes what was found. What cannot be deleted does not keep the rest; only the claim of its
+    /// build stays then, so that the next run of the build finds it.
+    pub async fn run(&self, provider: &dyn Provider) -> Swept {
+        let mut swept = Swept { deleted: Vec::new(), failed: Vec::new() };
+        let mut incomplete = BTreeSet::new();
+        for leftover in &self.leftovers {
+            let is_claim = leftover.id.kind() == ResourceKind::Claim;
+            if is_claim && incomplete.contains(&leftover.build) {
+                continue;
+            }
+            match provider.delete(&leftover.id).await {
+                Ok(()) => swept.deleted.push(leftover.id.clone()),
+                Err(error) => {
+                    incomplete.insert(&leftover.build);
+                    swept.failed.push((leftover.id.clone(), error));
+                }
+            }
+        }
+        swept
+    }
+}
+
+fn build(resource: &Resource) -> Option<&str> {
+    resource.labels.value(keys::BUILD)
+}
+
+/// Whether this is the claim of a build that may be alive.
+fn claims_life(resource: &Resource) -> bool {
+    resource.id.kind() == ResourceKind::Claim
+        && match resource.labels.value(keys::OWNER).map_or(OwnerLife::Unknown, owner_life) {
+            OwnerLife::Alive => true,
+            OwnerLife::Dead => false,
+            OwnerLife::Unknown => !expired(&resource.labels, SKEW),
+        }
+}
