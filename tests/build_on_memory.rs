@@ -124,7 +124,7 @@ async fn a_failed_builder_is_kept_when_asked_for_and_a_cancelled_one_is_not() {
     let builder = ImageBuilder::new("x", context.container()).on_failure(OnFailure::Keep);
     let error = builder.build(&memory).await.unwrap_err();
     assert_eq!(error.left().len(), 2, "{error}");
-    assert!(error.to_string().contains("kept as asked: volume 1, VM 2"), "{error}");
+    assert!(error.to_string().contains("kept as asked: volume 2, VM 3"), "{error}");
     assert_eq!(memory.resources().len(), 2);
 
     let memory = Memory::new().guests(GuestScript::HangsIn(Step::Run));

@@ -39,8 +39,12 @@ fn only(sim: &HcloudSim, image: &ImageId) {
 }
 
 async fn build(hcloud: &Hcloud) -> Result<Image, BuildError> {
+    build_named(hcloud, "leap").await
+}
+
+async fn build_named(hcloud: &Hcloud, name: &str) -> Result<Image, BuildError> {
     let context = Context::plausible();
-    ImageBuilder::new("leap", context.container()).label("team", "infra").build(hcloud).await
+    ImageBuilder::new(name, context.container()).label("team", "infra").build(hcloud).await
 }
 
 #[tokio::test]
@@ -49,7 +53,7 @@ async fn hetzner_keeps_the_contract() {
     let hcloud = provider(&sim, 100.0).build().unwrap();
     let fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::StaysOn);
     let ran = run_all(&hcloud, &fixture).await;
-    assert_eq!(ran.len(), 12, "{ran:?}");
+    assert_eq!(ran.len(), 17, "{ran:?}");
     assert_eq!(sim.inventory(), Inventory::default());
 }
 
@@ -128,7 +132,7 @@ async fn where_there_is_no_room_the_build_goes_elsewhere() {
 
     let hcloud =
         provider(&sim, 200.0).server_type("cpx21").location("sin").location("ash").build().unwrap();
-    let error = build(&hcloud).await.unwrap_err();
+    let error = build_named(&hcloud, "another").await.unwrap_err();
     let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
     assert_eq!(cause.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
@@ -285,9 +289,9 @@ async fn bench_api_of_a_hundred_builds_at_once_which_share_their_questions() {
     let sim = HcloudSim::start(speed);
     let hcloud = provider(&sim, speed).build().unwrap();
     let running: Vec<_> = (0..BUILDS)
-        .map(|_| {
+        .map(|number| {
             let hcloud = hcloud.clone();
-            tokio::spawn(async move { build(&hcloud).await })
+            tokio::spawn(async move { build_named(&hcloud, &format!("leap-{number}")).await })
         })
         .collect();
     for running in running {

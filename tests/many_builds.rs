@@ -110,7 +110,7 @@ async fn a_slow_first_build_does_not_hold_the_place_of_others() {
                 matches!(event.update, Update::Deleted { resource: ResourceId::Volume(_) });
             over += usize::from(deleted_volume && event.index > 0);
         }
-        assert_eq!(slow.resources().len(), 2, "the slow build still has its VM and volume");
+        assert_eq!(slow.resources().len(), 3, "the slow build still has its VM, volume and claim");
         control
     };
     let (results, _control) = tokio::join!(run, watch);

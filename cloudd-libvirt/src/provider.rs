@@ -140,6 +140,10 @@ impl Provider for Libvirt {
         }
     }
 
+    async fn create_claim(&self, _: &cloudd_core::provider::ClaimSpec) -> Result<cloudd_core::provider::ClaimId> {
+        Err(Error::new(ErrorKind::Unsupported, "stub"))
+    }
+
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
         check_name("create volume", &spec.name)?;
         let spec = spec.clone();

@@ -153,12 +153,16 @@ async fn create(
     let labels = planned.labels(run, build).merged(&Labels::from_provider(own));
     let name = format!("cloudd-{}-{generation}", planned.fingerprint);
     let spec = ClaimSpec::new(&name, labels);
+    // Until it is known what came of it: an answer can be lost.
+    run.may_have_claimed(Some(owner.label()));
     let created = run.call("create claim", &name, run.provider.create_claim(&spec)).await;
-    match created {
-        Ok(id) => Ok(Some((id, owner))),
-        Err(Cause::Provider(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
-        Err(cause) => Err(cause),
-    }
+    let created = match created {
+        Ok(id) => Some((id, owner)),
+        Err(Cause::Provider(error)) if error.kind() == ErrorKind::AlreadyExists => None,
+        Err(cause) => return Err(cause),
+    };
+    run.may_have_claimed(None);
+    Ok(created)
 }
 
 /// All claims to the image.

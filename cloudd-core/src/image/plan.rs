@@ -177,6 +177,8 @@ impl ImageBuilder {
         let fields = [
             // Changes when the pipeline makes other images of the same inputs.
             "cloudd pipeline 1".to_owned(),
+            // Whoever asks for an image of a name wants one that is found by it.
+            self.name.clone(),
             container.fingerprint().to_string(),
             offer.base.clone(),
             self.architecture.to_string(),

@@ -36,6 +36,8 @@ struct State {
     /// Whether there may be something of this build that this process does not know of: a creation
     /// whose answer nobody saw, or what another process has left.
     uncertain: bool,
+    /// The owner label of a claim that this process may have created without knowing.
+    claimed: Option<String>,
     finished: bool,
 }
 
@@ -109,6 +111,7 @@ impl<'a> Run<'a> {
             log: VecDeque::new(),
             created: Vec::new(),
             uncertain: false,
+            claimed: None,
             finished: false,
         };
         let claim = watch::Sender::new(None);
@@ -126,6 +129,15 @@ impl<'a> Run<'a> {
         self.state().uncertain |= claim.took_over();
         self.sink.set_build(build);
         self.claim.send_replace(Some(Arc::new(claim)));
+    }
+
+    /// Remembers, or forgets, that there may be a claim with this owner label.
+    pub(super) fn may_have_claimed(&self, owner: Option<&str>) {
+        self.state().claimed = owner.map(ToOwned::to_owned);
+    }
+
+    pub(super) fn claimed(&self) -> Option<String> {
+        self.state().claimed.clone()
     }
 
     pub(super) fn claim(&self) -> Option<Arc<Claim>> {

@@ -2,7 +2,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Update;
 use super::run::{Left, Run};
-use crate::provider::{Error, ErrorKind, ImageId, ResourceId, Result, Selector};
+use crate::provider::{
+    Error, ErrorKind, ImageId, ResourceId, ResourceKind, Result, Selector, keys,
+};
 use crate::wait::Pace;
 
 /// Deletes what a build created, except the image it returns, within a deadline of its own.
@@ -10,6 +12,9 @@ use crate::wait::Pace;
 /// Idempotent and stubborn: what cannot be deleted now is tried again until the deadline, since a
 /// VM that is still being started, say, holds its volume for a while. With `search`, whatever else
 /// carries the build's label goes too.
+///
+/// The claim stays where something else does, and is told with it: the next run of the build finds by
+/// it what is left.
 pub(super) async fn delete_all(
     run: &Run<'_>,
     created: &[ResourceId],
@@ -20,6 +25,11 @@ pub(super) async fn delete_all(
     let kept = kept.cloned().map(ResourceId::Image);
     let mut work = Work { left: created.to_vec(), searched: !search };
     work.left.retain(|resource| Some(resource) != kept.as_ref());
+    let left = |work: Work, error| {
+        let mut resources = work.left;
+        resources.extend(run.claim().map(|claim| claim.id.clone().into()));
+        Left { resources, error }
+    };
     let mut pauses = Pace::STEADY.pauses();
     let mut last_error = None;
     loop {
@@ -27,7 +37,7 @@ pub(super) async fn delete_all(
             Ok(Ok(())) => return Ok(()),
             // No patience mends a revoked token.
             Ok(Err(error)) if error.kind() == ErrorKind::Unauthorized => {
-                return Err(Left { resources: work.left, error });
+                return Err(left(work, error));
             }
             Ok(Err(error)) => last_error = Some(error),
             Err(_) => {}
@@ -42,7 +52,7 @@ pub(super) async fn delete_all(
                     ),
                 )
             });
-            return Err(Left { resources: work.left, error });
+            return Err(left(work, error));
         }
         sleep(pause).await;
     }
@@ -50,22 +60,45 @@ pub(super) async fn delete_all(
 
 /// Gives up the claim of the build, of which nothing else is left.
 pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
-    let Some(claim) = run.claim() else { return Ok(()) };
+    let (claim, lost) = (run.claim(), run.claimed());
+    if claim.is_none() && lost.is_none() {
+        return Ok(());
+    }
     let deadline = Instant::now() + run.builder.deadlines.teardown;
     let mut pauses = Pace::STEADY.pauses();
     loop {
-        let error = match timeout_at(deadline, claim.release(run.provider)).await {
+        let give_up = async {
+            if let Some(claim) = &claim {
+                claim.release(run.provider).await?;
+            }
+            match &lost {
+                Some(owner) => delete_claim_of(run, owner).await,
+                None => Ok(()),
+            }
+        };
+        let error = match timeout_at(deadline, give_up).await {
             Ok(Ok(())) => break,
             Ok(Err(error)) => error,
-            Err(_) => Error::new(ErrorKind::Timeout, "give up claim").on(&claim.id),
+            Err(_) => Error::new(ErrorKind::Timeout, "give up claim"),
         };
         let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
         if error.kind() == ErrorKind::Unauthorized || Instant::now() + pause >= deadline {
-            return Err(Left { resources: vec![claim.id.clone().into()], error });
+            let id = claim.map(|claim| ResourceId::from(claim.id.clone()));
+            return Err(Left { resources: id.into_iter().collect(), error });
         }
         sleep(pause).await;
     }
     run.drop_claim();
+    run.may_have_claimed(None);
+    Ok(())
+}
+
+/// Deletes the claim with this owner label, if there is one: its creation had no usable answer.
+async fn delete_claim_of(run: &Run<'_>, owner: &str) -> Result<()> {
+    let selector = Selector::all().with(keys::OWNER, owner).of_kind(ResourceKind::Claim);
+    for claim in run.provider.find(&selector).await? {
+        run.provider.delete(&claim.id).await?;
+    }
     Ok(())
 }
 

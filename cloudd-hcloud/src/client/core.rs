@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
+
 use super::failure::{self, Failure};
 use super::quota::Gate;
 use super::redact;
@@ -85,6 +87,15 @@ impl Core {
         drop(passage);
         self.log(request, &outcome);
         failure::read(call, outcome)
+    }
+
+    /// HMAC-SHA256 of a text (RFC 2104) with the token as its key: only who has the token can compute
+    /// it, and it tells nothing of the token.
+    pub(super) fn keyed_hash(&self, text: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.token.0.as_bytes());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&key, text.as_bytes()).as_ref());
+        hash
     }
 
     /// Makes a text of the API fit to be shown.

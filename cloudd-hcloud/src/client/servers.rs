@@ -30,7 +30,7 @@ impl Client {
             let Some(server) = named.into_iter().find(|server| mine.is_in(&server.labels)) else {
                 return Ok(None);
             };
-            let actions = self.core().all(|page| servers::actions(server.id, page)).await?;
+            let actions = self.server_actions(server.id).await?;
             Ok(Some(Made::adopted(server, actions)))
         };
         let accept =
@@ -44,6 +44,14 @@ impl Client {
     /// `NotFound`: it is gone, perhaps with its delete action still running.
     pub async fn server(&self, id: ServerId) -> Result<Server, Error> {
         self.core().run(&servers::read(id)).await
+    }
+
+    /// Lists the actions that a server has had, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn server_actions(&self, id: ServerId) -> Result<Vec<Action>, Error> {
+        self.core().all(|page| servers::actions(id, page)).await
     }
 
     /// Lists servers, oldest first.

@@ -6,7 +6,7 @@ use super::deletion::Deletion;
 use super::filter::SshKeyFilter;
 use super::{Client, LOOK_AT_ONCE};
 use crate::Error;
-use crate::schema::{CreateSshKey, Label, SshKey, SshKeyId};
+use crate::schema::{CreateSshKey, Label, SshKey, SshKeyId, UpdateSshKey};
 
 impl Client {
     /// Registers a public key at most once; see [`create_server`](Self::create_server) for `mine`.
@@ -38,6 +38,27 @@ impl Client {
     /// Those of every request.
     pub async fn ssh_keys(&self, filter: &SshKeyFilter) -> Result<Vec<SshKey>, Error> {
         self.core().all(|page| ssh_keys::list(filter, page)).await
+    }
+
+    /// Reads an SSH key.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn ssh_key(&self, id: SshKeyId) -> Result<SshKey, Error> {
+        self.core().run(&ssh_keys::read(id)).await
+    }
+
+    /// Changes the labels, which are replaced as a whole.
+    ///
+    /// # Errors
+    /// `InvalidInput` before anything is sent, `NotFound`.
+    pub async fn update_ssh_key(
+        &self,
+        id: SshKeyId,
+        change: &UpdateSshKey,
+    ) -> Result<SshKey, Error> {
+        change.check()?;
+        self.core().run(&ssh_keys::update(id, change)).await
     }
 
     /// Removes an SSH key from the project. Servers that have it keep it.

@@ -23,6 +23,8 @@ pub struct Tuning {
     /// after each other. Images have no unique name, so a request that is still on its way must be
     /// given time to arrive.
     pub image_looks: Vec<Duration>,
+    /// How long a list that is read for many waits for more of them, when it was read just before.
+    pub gather: Duration,
 }
 
 impl Default for Tuning {
@@ -34,6 +36,7 @@ impl Default for Tuning {
             quota_window: Duration::from_secs(3600),
             lanes: 32,
             image_looks: [1, 2, 4, 8].map(Duration::from_secs).to_vec(),
+            gather: Duration::from_millis(500),
         }
     }
 }
@@ -61,6 +64,7 @@ impl Tuning {
             &mut pace.create_image,
             &mut pace.other,
             &mut self.quota_window,
+            &mut self.gather,
         ];
         for duration in durations.into_iter().chain(&mut self.image_looks) {
             *duration = duration.div_f64(speed);

@@ -207,6 +207,7 @@ fn capabilities(config: &Config) -> Capabilities {
     let mut capabilities = Capabilities::new(UserDataLimits::new(USER_DATA_BYTES, true));
     capabilities.min_volume = Size::gib(10);
     capabilities.max_volume = Size::gib(10_240);
+    capabilities.boots_images = true;
     #[cfg(feature = "ssh")]
     if config.ssh.is_some() && config.addresses != Addresses::Private {
         capabilities.ssh = config.ssh;

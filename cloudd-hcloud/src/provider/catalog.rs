@@ -16,7 +16,7 @@ use crate::schema::{Image, ServerType};
 
 /// How old an answer may be: a hundred builds that begin together share it, and a base image that
 /// was replaced is seen by the next ones.
-const FRESH: Duration = Duration::from_secs(60);
+pub(super) const FRESH: Duration = Duration::from_secs(60);
 
 /// What was asked lately.
 #[derive(Debug, Default)]

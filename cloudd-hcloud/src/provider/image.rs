@@ -1,17 +1,14 @@
 //! Images, which are snapshots.
 
 use cloudd_core::provider::{
-    BuildId, Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Reporter, Result,
+    Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, Reporter, Result, Selector,
+    keys,
 };
 use cloudd_core::wait::{self, Pace};
 
 use super::{ACTION, Hcloud, NO_DEADLINE, choice, labels, vm};
 use crate::client::{ActionWait, Made};
-use crate::schema::{self, CreateImage, Label, ServerId, ServerStatus};
-
-/// A label that no other snapshot has: snapshots have no unique name, and one whose answer was lost
-/// is found by it.
-const NONCE: &str = "cloudd/nonce";
+use crate::schema::{self, CreateImage, ServerId, ServerStatus};
 
 impl Hcloud {
     /// Begins a snapshot of a server that is off.
@@ -26,17 +23,35 @@ impl Hcloud {
                 .on(server)
                 .message(format_args!("the server is not off but {status}")));
         }
-        let nonce = Label::new(NONCE, BuildId::random().as_str())?;
-        let mut own = labels::to_hetzner(&spec.labels);
-        own.insert(nonce.key().to_owned(), nonce.value().to_owned());
-        let wish = CreateImage::new(&spec.description).labels(own);
+        // Snapshots have no unique name; a build has one snapshot, which is found by its label.
+        let mine = labels::build_label(CREATE, &spec.labels)?;
+        if !self.known().has_no_image_yet(server)
+            && let Some(made) = self.made_before(&spec.labels).await?
+        {
+            return Ok(made);
+        }
+        let wish =
+            CreateImage::new(&spec.description).labels(labels::to_hetzner(&spec.labels));
         let Made { resource, actions, .. } =
-            self.client().create_image(server, &wish, &nonce).await?;
+            self.client().create_image(server, &wish, &mine).await?;
         self.known().note_image(resource.id, actions);
         let mut image = of(&resource);
         // Whatever the API says: not before its action has ended.
         image.status = ImageStatus::Creating;
         Ok(image)
+    }
+
+    /// The snapshot that an earlier process, or an earlier call, has made or begun for this build. One
+    /// that came to nothing is deleted.
+    async fn made_before(&self, labels: &Labels) -> Result<Option<Image>> {
+        let build = labels.value(keys::BUILD).unwrap_or_default();
+        for image in self.found_images(&Selector::all().with(keys::BUILD, build)).await? {
+            if image.status != schema::ImageStatus::Unavailable {
+                return Ok(Some(of(&image)));
+            }
+            self.delete_image(image.id).await?;
+        }
+        Ok(None)
     }
 
     /// Waits until a snapshot can be used.
@@ -50,8 +65,10 @@ impl Hcloud {
             .on_progress(|action| vm::percent(action, reporter));
         self.client().wait(wait).await?;
         let image = wait::until("wait for image", id, Pace::STEADY, || async {
-            match self.client().find_image(id).await? {
-                Some(found) => match of(&found) {
+            // From the list that tells of the images of all builds.
+            let all = self.found_images(&Selector::all()).await?;
+            match all.iter().find(|image| image.id == id) {
+                Some(found) => match of(found) {
                     image if image.status == ImageStatus::Available => Ok(Some(image)),
                     image if image.status == ImageStatus::Broken => Err(wait::broken(id)),
                     _ => Ok(None),
@@ -84,6 +101,8 @@ pub(super) fn of(image: &schema::Image) -> Image {
     };
     let disk = choice::disk_size(image.disk_size);
     let mut made = Image::new(ImageId::new(image.id.to_string()), status, disk);
+    made.created = image.created.map_or(0, schema::Timestamp::as_unix);
+    made.protected = image.protection.delete;
     made.labels = labels::of_hetzner(&image.labels);
     made
 }

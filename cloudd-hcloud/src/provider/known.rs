@@ -10,7 +10,10 @@ use std::time::Duration;
 use cloudd_core::provider::{Architecture, Size};
 use tokio::time::Instant;
 
-use crate::schema::{Action, ImageId, Labels, Server, ServerId, ServerStatus, SshKeyId, VolumeId};
+use crate::client::Origin;
+use crate::schema::{
+    Action, ImageId, Labels, Server, ServerId, ServerStatus, SshKey, SshKeyId, VolumeId,
+};
 
 /// How long a server's status is taken for its status.
 const FRESH: Duration = Duration::from_secs(2);
@@ -23,8 +26,7 @@ struct State {
     volumes: HashMap<VolumeId, KnownVolume>,
     servers: HashMap<ServerId, KnownServer>,
     images: HashMap<ImageId, Vec<Action>>,
-    /// By build.
-    keys: HashMap<String, SshKeyId>,
+    claims: HashMap<SshKeyId, Labels>,
     /// By build: where it was refused, and why.
     refusals: HashMap<String, Vec<Refusal>>,
     /// What was offered for a volume of this size.
@@ -40,18 +42,11 @@ pub(super) struct KnownVolume {
 
 #[derive(Debug, Clone)]
 struct KnownServer {
-    build: String,
+    has_no_image: bool,
     labels: Labels,
     status: (Instant, ServerStatus),
     /// What must end before it can be started.
     actions: Vec<Action>,
-}
-
-/// A build, by its label.
-#[derive(Debug, Clone)]
-pub(super) struct Build {
-    pub(super) id: String,
-    pub(super) key: Option<SshKeyId>,
 }
 
 /// A place that a build did not get.
@@ -83,9 +78,16 @@ impl Known {
         self.state().volumes.remove(&id);
     }
 
-    pub(super) fn note_server(&self, server: &Server, build: &str, actions: Vec<Action>) {
+    /// A server that this process has, or had before, created for a build.
+    pub(super) fn note_server(
+        &self,
+        server: &Server,
+        build: &str,
+        actions: Vec<Action>,
+        origin: Origin,
+    ) {
         let known = KnownServer {
-            build: build.to_owned(),
+            has_no_image: origin == Origin::Created,
             labels: server.labels.clone(),
             status: (Instant::now(), server.status.clone()),
             actions,
@@ -125,11 +127,10 @@ impl Known {
         (at.elapsed() <= FRESH).then(|| status.clone())
     }
 
-    pub(super) fn build_of(&self, id: ServerId) -> Option<Build> {
-        let state = self.state();
-        let build = state.servers.get(&id)?.build.clone();
-        let key = state.keys.get(&build).copied();
-        Some(Build { id: build, key })
+    /// Whether this process created the server and has not made an image of it: then there is none.
+    /// Asked once.
+    pub(super) fn has_no_image_yet(&self, id: ServerId) -> bool {
+        self.state().servers.get_mut(&id).is_some_and(|known| std::mem::take(&mut known.has_no_image))
     }
 
     pub(super) fn forget_server(&self, id: ServerId) {
@@ -148,16 +149,17 @@ impl Known {
         self.state().images.remove(&id);
     }
 
-    pub(super) fn note_key(&self, build: &str, id: SshKeyId) {
-        self.state().keys.insert(build.to_owned(), id);
+    pub(super) fn note_claim(&self, key: &SshKey) {
+        self.state().claims.insert(key.id, key.labels.clone());
     }
 
-    pub(super) fn key(&self, build: &str) -> Option<SshKeyId> {
-        self.state().keys.get(build).copied()
+    /// The labels of a claim of this process; nobody else labels it.
+    pub(super) fn claim_labels(&self, id: SshKeyId) -> Option<Labels> {
+        self.state().claims.get(&id).cloned()
     }
 
-    pub(super) fn forget_key(&self, build: &str) {
-        self.state().keys.remove(build);
+    pub(super) fn forget_claim(&self, id: SshKeyId) {
+        self.state().claims.remove(&id);
     }
 
     pub(super) fn note_refusal(&self, build: &str, refusal: Refusal) {

@@ -1,15 +1,17 @@
 //! Labels: writing them, and finding by them.
 
+use std::time::Duration;
+
 use cloudd_core::provider::{
-    Error, ErrorKind, ImageId, Labels, Resource, ResourceId, Result, Selector, VmId, VolumeId, keys,
+    ClaimId, Error, ErrorKind, ImageId, Labels, Resource, ResourceId, ResourceKind, Result, Selector,
+    VmId, VolumeId, keys,
 };
 
-use super::{Hcloud, image_id, server_id, volume};
+use super::{Hcloud, claim, image_id, server_id, volume};
 use crate::client::{ImageFilter, ServerFilter, SshKeyFilter, VolumeFilter};
-use crate::schema::{self, ImageType, Label, UpdateImage, UpdateServer, UpdateVolume};
-
-/// The kind of an SSH key among [`ResourceId::Other`].
-pub(super) const SSH_KEY: &str = "SSH key";
+use crate::schema::{
+    self, ImageType, Label, UpdateImage, UpdateServer, UpdateSshKey, UpdateVolume,
+};
 
 impl Hcloud {
     /// Lays labels over those that a resource has. The API only replaces all of them.
@@ -41,6 +43,15 @@ impl Hcloud {
                 let existing = client.image(id).await?.labels;
                 client.update_image(id, &UpdateImage::new().labels(over(existing))).await?;
             }
+            ResourceId::Claim(id) => {
+                let id = claim::id(id)?;
+                let existing = match self.known().claim_labels(id) {
+                    Some(labels) => labels,
+                    None => client.ssh_key(id).await?.labels,
+                };
+                let key = client.update_ssh_key(id, &UpdateSshKey::labels(over(existing))).await?;
+                self.known().note_claim(&key);
+            }
             ResourceId::Other(..) | _ => {
                 return Err(Error::new(ErrorKind::Unsupported, "label").on(resource));
             }
@@ -50,33 +61,69 @@ impl Hcloud {
 
     /// Everything of cloudd's that is selected.
     pub(super) async fn find_labelled(&self, selector: &Selector) -> Result<Vec<Resource>> {
-        let wanted = selector_of(selector);
-        let client = self.client();
-        let of_servers = ServerFilter::new().selector(wanted.clone());
-        let of_volumes = VolumeFilter::new().selector(wanted.clone());
-        let of_images = ImageFilter::new().kind(ImageType::Snapshot).selector(wanted.clone());
-        let of_keys = SshKeyFilter::new().selector(wanted);
-        let (servers, volumes, images, ssh_keys) = tokio::try_join!(
-            client.servers(&of_servers),
-            client.volumes(&of_volumes),
-            client.images(&of_images),
-            client.ssh_keys(&of_keys),
+        let (servers, volumes, images, claims) = tokio::try_join!(
+            self.found_servers(selector),
+            self.found_volumes(selector),
+            self.found_images(selector),
+            self.found_claims(selector),
         )?;
-        let servers = servers
-            .iter()
-            .map(|it| Resource::new(VmId::new(it.id.to_string()), of_hetzner(&it.labels)));
-        let volumes = volumes
-            .iter()
-            .map(|it| Resource::new(VolumeId::new(it.id.to_string()), of_hetzner(&it.labels)));
         let images = images
             .iter()
             .map(|it| Resource::new(ImageId::new(it.id.to_string()), of_hetzner(&it.labels)));
-        let ssh_keys = ssh_keys.iter().map(|it| {
-            let id = ResourceId::Other(SSH_KEY.to_owned(), it.id.to_string());
-            Resource::new(id, of_hetzner(&it.labels))
-        });
-        let all = servers.chain(volumes).chain(images).chain(ssh_keys);
-        Ok(all.filter(|resource| selector.matches(&resource.labels)).collect())
+        let mut all = servers;
+        all.extend(volumes);
+        all.extend(images);
+        all.extend(claims);
+        all.retain(|resource| selector.selects(resource));
+        Ok(all)
+    }
+
+    async fn found_servers(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        if !selector.takes(ResourceKind::Vm) {
+            return Ok(Vec::new());
+        }
+        let filter = ServerFilter::new().selector(selector_of(selector));
+        let servers = self.client().servers(&filter).await?;
+        let resource =
+            |it: &schema::Server| Resource::new(VmId::new(it.id.to_string()), of_hetzner(&it.labels));
+        Ok(servers.iter().map(resource).collect())
+    }
+
+    async fn found_volumes(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        if !selector.takes(ResourceKind::Volume) {
+            return Ok(Vec::new());
+        }
+        let filter = VolumeFilter::new().selector(selector_of(selector));
+        let volumes = self.client().volumes(&filter).await?;
+        let resource = |it: &schema::Volume| {
+            Resource::new(VolumeId::new(it.id.to_string()), of_hetzner(&it.labels))
+        };
+        Ok(volumes.iter().map(resource).collect())
+    }
+
+    /// Snapshots, all of cloudd's: builds that look for their images at the same time share one
+    /// answer, as they would not if each asked for its own.
+    pub(super) async fn found_images(&self, selector: &Selector) -> Result<Vec<schema::Image>> {
+        if !selector.takes(ResourceKind::Image) {
+            return Ok(Vec::new());
+        }
+        let filter = ImageFilter::new().kind(ImageType::Snapshot).selector(ours());
+        let all = self.client().shared_images(&filter, Duration::ZERO).await?;
+        let selected = |it: &&schema::Image| selector.matches(&of_hetzner(&it.labels));
+        Ok(all.iter().filter(selected).cloned().collect())
+    }
+
+    /// SSH keys, all of cloudd's, for the same reason.
+    async fn found_claims(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        if !selector.takes(ResourceKind::Claim) {
+            return Ok(Vec::new());
+        }
+        let filter = SshKeyFilter::new().selector(ours());
+        let all = self.client().shared_ssh_keys(&filter, Duration::ZERO).await?;
+        let resource = |it: &schema::SshKey| {
+            Resource::new(ClaimId::new(it.id.to_string()), of_hetzner(&it.labels))
+        };
+        Ok(all.iter().map(resource).filter(|it| selector.selects(it)).collect())
     }
 }
 
@@ -89,14 +136,13 @@ pub(super) fn build_label(operation: &str, labels: &Labels) -> Result<Label> {
     Ok(Label::new(keys::BUILD, build)?)
 }
 
-/// What selects all of a build.
-pub(super) fn of_build(build: &str) -> schema::Selector {
-    schema::Selector::new().equals(keys::BUILD, build)
+/// What selects all that is cloudd's.
+fn ours() -> schema::Selector {
+    schema::Selector::new().exists(keys::BUILD)
 }
 
 fn selector_of(selector: &Selector) -> schema::Selector {
-    let all = schema::Selector::new().exists(keys::BUILD);
-    selector.labels.iter().fold(all, |narrow, (key, value)| narrow.equals(key, value))
+    selector.labels.iter().fold(ours(), |narrow, (key, value)| narrow.equals(key, value))
 }
 
 pub(super) fn to_hetzner(labels: &Labels) -> schema::Labels {

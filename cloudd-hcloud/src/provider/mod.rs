@@ -5,8 +5,9 @@ mod base;
 mod builder;
 mod catalog;
 mod choice;
+mod claim;
+mod cost;
 mod image;
-mod key;
 mod known;
 mod labels;
 mod place;
@@ -21,8 +22,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter,
-    Requirements, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource, ResourceId,
+    Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
 pub use self::base::BaseImage;
@@ -95,6 +97,24 @@ impl Provider for Hcloud {
         self.offer(requirements).await
     }
 
+    async fn cost(
+        &self,
+        requirements: &Requirements,
+        offer: &Offer,
+        run_time: Duration,
+        image: Size,
+    ) -> Result<Option<Cost>> {
+        self.cost_of(requirements, offer, run_time, image).await
+    }
+
+    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        Some(self.build_secret(build))
+    }
+
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+        self.new_claim(spec).await
+    }
+
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
         self.new_volume(spec).await
     }
@@ -115,6 +135,10 @@ impl Provider for Hcloud {
         Ok(self.find_server(server_id(vm)?).await?.map(|server| vm::of(&server)))
     }
 
+    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+        self.server_was_started(server_id(vm)?).await
+    }
+
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
         self.server_off(server_id(vm)?).await
     }
@@ -130,6 +154,14 @@ impl Provider for Hcloud {
 
     async fn image(&self, image: &ImageId) -> Result<Option<Image>> {
         Ok(self.client().find_image(image_id(image)?).await?.map(|image| image::of(&image)))
+    }
+
+    async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
+        Ok(self.found_images(selector).await?.iter().map(image::of).collect())
+    }
+
+    async fn create_vm_from_image(&self, spec: &BootSpec, _: &Reporter) -> Result<Vm> {
+        self.new_server_from_image(spec).await
     }
 
     async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
@@ -149,10 +181,7 @@ impl Provider for Hcloud {
             ResourceId::Vm(id) => self.delete_server(server_id(id)?).await,
             ResourceId::Volume(id) => self.delete_volume(volume::id(id)?).await,
             ResourceId::Image(id) => self.delete_image(image_id(id)?).await,
-            ResourceId::Other(kind, id) if kind == labels::SSH_KEY => {
-                self.client().delete_ssh_key(parse("delete SSH key", id)?).await?;
-                Ok(())
-            }
+            ResourceId::Claim(id) => self.delete_claim(claim::id(id)?).await,
             other => Err(Error::new(ErrorKind::InvalidInput, "delete")
                 .on(other)
                 .message("this provider creates no such thing")),

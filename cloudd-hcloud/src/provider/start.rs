@@ -3,12 +3,12 @@
 use std::fmt;
 
 use cloudd_core::provider::{
-    Architecture, BuildId, Error, ErrorKind, ImageId, ImageStatus, Labels, Result,
+    Architecture, BootSpec, BuildId, Error, ErrorKind, ImageId, ImageStatus, Labels, Result, Vm,
 };
 
 use super::choice::{self, Disk, Want};
-use super::{ACTION, Hcloud, image, image_id, labels, vm};
-use crate::client::ActionWait;
+use super::{ACTION, Hcloud, claim, image, image_id, labels, vm};
+use crate::client::{ActionWait, Made};
 use crate::schema::{
     self, Addresses, CreateServer, IdOrName, Label, LocationRef, Server, ServerStatus, SshKeyId,
     Timestamp,
@@ -97,7 +97,43 @@ impl fmt::Debug for ServerSpec {
     }
 }
 
+/// What a server is created from, and where it may be.
+struct Order {
+    image: ImageId,
+    server_types: Vec<String>,
+    locations: Vec<String>,
+    /// By which it is known after a lost answer.
+    mine: Label,
+}
+
 impl Hcloud {
+    /// Creates a server from an image to see whether it boots, off, where there is room for it.
+    pub(super) async fn new_server_from_image(&self, spec: &BootSpec) -> Result<Vm> {
+        const CREATE: &str = "create server from image";
+        let key = claim::key(CREATE, spec.claim.as_ref())?;
+        let mine = labels::build_label(CREATE, &spec.labels)?;
+        let build = mine.value().to_owned();
+        let config = self.config();
+        let order = Order {
+            image: spec.image.clone(),
+            server_types: config.server_types.clone(),
+            locations: config.locations.clone(),
+            mine,
+        };
+        let own = labels::to_hetzner(&spec.labels);
+        let made = self
+            .place(CREATE, &spec.name, order, |wish| {
+                let mut wish =
+                    wish.labels(own.clone()).addresses(config.addresses).ssh_key(key).stopped();
+                wish.firewalls.clone_from(&config.firewalls);
+                wish.networks.clone_from(&config.networks);
+                wish
+            })
+            .await?;
+        self.known().note_server(&made.resource, &build, made.actions, made.origin);
+        Ok(vm::of(&made.resource))
+    }
+
     /// Starts a server from an image and returns when it runs, or is off again because its system
     /// has ended by itself. One that does not come to run is deleted again.
     ///
@@ -107,11 +143,39 @@ impl Hcloud {
     /// is no room; [`AlreadyExists`](ErrorKind::AlreadyExists) for a taken name.
     pub async fn start_server(&self, spec: ServerSpec) -> Result<Server> {
         const START: &str = "start server from image";
-        let found = self.client().image(image_id(&spec.image)?).await?;
+        let nonce = Label::new(NONCE, BuildId::random().as_str())?;
+        let mut own = labels::to_hetzner(&spec.labels);
+        own.insert(nonce.key().to_owned(), nonce.value().to_owned());
+        let order = Order {
+            image: spec.image.clone(),
+            server_types: spec.server_types.clone(),
+            locations: spec.locations.clone(),
+            mine: nonce,
+        };
+        let made = self
+            .place(START, &spec.name, order, |wish| {
+                let mut wish = wish.labels(own.clone()).addresses(spec.addresses);
+                wish.ssh_keys.clone_from(&spec.ssh_keys);
+                wish.user_data.clone_from(&spec.user_data);
+                wish
+            })
+            .await?;
+        self.running(made.resource, made.actions).await
+    }
+
+    /// Creates a server in the first place that has room for it.
+    async fn place(
+        &self,
+        operation: &str,
+        name: &str,
+        order: Order,
+        complete: impl Fn(CreateServer) -> CreateServer,
+    ) -> Result<Made<Server>> {
+        let found = self.client().image(image_id(&order.image)?).await?;
         let image = image::of(&found);
         if image.status != ImageStatus::Available {
-            return Err(Error::new(ErrorKind::Unavailable, START)
-                .on(&spec.image)
+            return Err(Error::new(ErrorKind::Unavailable, operation)
+                .on(&order.image)
                 .message("the image is not available yet"));
         }
         let architecture = match &found.architecture {
@@ -119,26 +183,18 @@ impl Hcloud {
             _ => Architecture::X86_64,
         };
         let mut config = self.config().clone();
-        config.server_types.clone_from(&spec.server_types);
-        config.locations.clone_from(&spec.locations);
+        config.server_types = order.server_types;
+        config.locations = order.locations;
         let types = self.catalog().server_types(self.client()).await?;
         let want = Want { architecture, disk: Disk::From(image.disk_size) };
         let places = choice::places(&types, &config, &want, Timestamp::now())?;
-
-        let nonce = Label::new(NONCE, BuildId::random().as_str())?;
-        let mut own = labels::to_hetzner(&spec.labels);
-        own.insert(nonce.key().to_owned(), nonce.value().to_owned());
         let mut tried = Vec::new();
         for place in places {
             let server_type = IdOrName::name(&place.server_type);
-            let mut wish = CreateServer::new(&spec.name, server_type, found.id)
-                .location(LocationRef::name(&place.location))
-                .labels(own.clone())
-                .addresses(spec.addresses);
-            wish.ssh_keys.clone_from(&spec.ssh_keys);
-            wish.user_data.clone_from(&spec.user_data);
-            match self.client().create_server(&wish, &nonce).await {
-                Ok(made) => return self.running(made.resource, made.actions).await,
+            let wish = CreateServer::new(name, server_type, found.id)
+                .location(LocationRef::name(&place.location));
+            match self.client().create_server(&complete(wish), &order.mine).await {
+                Ok(made) => return Ok(made),
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
                     let code = error.code().map_or("refused", |code| code.as_str());
                     tried.push(format!("{} in {}: {code}", place.server_type, place.location));
@@ -146,8 +202,8 @@ impl Hcloud {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, START)
-            .on(&spec.name)
+        Err(Error::new(ErrorKind::Unavailable, operation)
+            .on(name)
             .message(format_args!("there is no room; tried {}", tried.join("; "))))
     }
 

@@ -7,10 +7,10 @@ use cloudd_core::provider::{
 };
 
 use super::choice::{Disk, Want};
-use super::{ACTION, Hcloud, NO_DEADLINE, base, known, labels, volume};
+use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
-    Action, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server, ServerId, ServerStatus,
+    Action, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server, ServerId, ServerStatus,
 };
 
 impl Hcloud {
@@ -29,7 +29,7 @@ impl Hcloud {
         let volume = volume::id(&spec.volume.id)?;
         let location = self.ready_volume(volume).await?;
         let own = labels::to_hetzner(&spec.labels);
-        let key = self.build_key(spec, &mine, &own).await?;
+        let key = claim::key(CREATE, spec.claim.as_ref())?;
 
         let architecture = spec.requirements.architecture;
         let want = Want { architecture, disk: Disk::Exactly(spec.offer.root_size) };
@@ -52,7 +52,7 @@ impl Hcloud {
                     if origin == Origin::Adopted {
                         tracing::info!(server = %resource.id, "adopted after a lost answer");
                     }
-                    self.known().note_server(&resource, build, actions);
+                    self.known().note_server(&resource, build, actions, origin);
                     return Ok(of(&resource));
                 }
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
@@ -118,27 +118,20 @@ impl Hcloud {
         }
     }
 
-    /// Deletes a server and its build's key, and waits until its volume is free.
+    /// Whether a server was ever started: it is created off, so that there is an action if it was.
+    pub(super) async fn server_was_started(&self, id: ServerId) -> Result<Option<bool>> {
+        let actions = self.client().server_actions(id).await?;
+        Ok(Some(actions.iter().any(|action| action.command == Command::StartServer)))
+    }
+
+    /// Deletes a server and waits until its volume is free.
     pub(super) async fn delete_server(&self, id: ServerId) -> Result<()> {
-        let build = match self.known().build_of(id) {
-            Some(build) => Some(build),
-            None => match self.find_server(id).await? {
-                None => return Ok(()),
-                Some(server) => server
-                    .labels
-                    .get(keys::BUILD)
-                    .map(|build| known::Build { id: build.clone(), key: None }),
-            },
-        };
         // Else the deletion would be refused, again and again; how they end does not matter.
         if let Err(error) = self.settled(id, &Reporter::silent()).await {
             tracing::debug!(server = %id, %error, "deleting a server that was not completed");
         }
         if let Some(action) = self.client().delete_server(id).await?.action() {
             self.ended([action], &Reporter::silent()).await?;
-        }
-        if let Some(build) = build {
-            self.delete_build_key(&build).await?;
         }
         self.known().forget_server(id);
         Ok(())

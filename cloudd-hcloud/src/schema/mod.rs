@@ -40,7 +40,7 @@ pub use self::rules::USER_DATA_BYTES;
 pub use self::server::{Server, ServerStatus, UpdateServer};
 pub use self::server_type::{Architecture, CpuType, Deprecation, ServerType, TypeLocation};
 pub use self::server_wish::{Addresses, CreateServer};
-pub use self::ssh_key::{CreateSshKey, SshKey};
+pub use self::ssh_key::{CreateSshKey, SshKey, UpdateSshKey};
 pub use self::timestamp::Timestamp;
 pub use self::volume::{CreateVolume, UpdateVolume, Volume, VolumePlace, VolumeStatus};
 

@@ -73,6 +73,26 @@ impl CreateSshKey {
     }
 }
 
+/// `PUT /ssh_keys/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UpdateSshKey {
+    /// Replaces the whole set.
+    pub labels: Labels,
+}
+
+impl UpdateSshKey {
+    /// Replaces all labels.
+    #[must_use]
+    pub fn labels(labels: Labels) -> Self {
+        Self { labels }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_labels(&self.labels)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

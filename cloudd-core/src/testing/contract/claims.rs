@@ -23,7 +23,7 @@ pub(super) async fn one_succeeds(bench: Bench<'_>) -> Result<()> {
     bench.provider.delete(&id).await?;
     assert_eq!(bench.provider.find(&claims(&bench)).await?, []);
     bench.provider.delete(&id).await?;
-    bench.claim("the next").await.map(drop)
+    bench.claim("the-next").await.map(drop)
 }
 
 pub(super) async fn labels(bench: Bench<'_>) -> Result<()> {
@@ -40,7 +40,7 @@ pub(super) async fn labels(bench: Bench<'_>) -> Result<()> {
     // Whoever was silent for too long must notice that somebody else goes on with its build.
     let gone = bench.provider.set_labels(&id, &change).await;
     expect_kind("labelling a claim that is gone", gone, ErrorKind::NotFound);
-    bench.claim("somebody else").await?;
+    bench.claim("somebody-else").await?;
     let gone = bench.provider.set_labels(&id, &change).await;
     expect_kind("labelling the claim of somebody else", gone, ErrorKind::NotFound);
     bench.provider.delete(&id).await?;

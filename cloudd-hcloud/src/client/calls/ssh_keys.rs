@@ -4,7 +4,7 @@ use super::super::filter::SshKeyFilter;
 use super::super::request::{Call, Repeat, Request};
 use super::Page;
 use super::envelope::{deletion, list, object, page};
-use crate::schema::{Action, CreateSshKey, SshKey, SshKeyId};
+use crate::schema::{Action, CreateSshKey, SshKey, SshKeyId, UpdateSshKey};
 
 object!(ssh_key, ssh_key: SshKey);
 list!(ssh_keys, ssh_keys: SshKey);
@@ -18,6 +18,16 @@ pub(in crate::client) fn create(body: &CreateSshKey, repeat: Repeat) -> Call<Ssh
 pub(in crate::client) fn list(filter: &SshKeyFilter, number: u32) -> Call<Page<SshKey>> {
     let request = filter.apply(Request::get("/ssh_keys", "list SSH keys"));
     Call { request: page(request, number), read: ssh_keys }
+}
+
+pub(in crate::client) fn read(id: SshKeyId) -> Call<SshKey> {
+    let request = Request::get(format!("/ssh_keys/{id}"), format!("read SSH key {id}"));
+    Call { request, read: ssh_key }
+}
+
+pub(in crate::client) fn update(id: SshKeyId, body: &UpdateSshKey) -> Call<SshKey> {
+    let request = Request::put(format!("/ssh_keys/{id}"), format!("change SSH key {id}")).json(body);
+    Call { request, read: ssh_key }
 }
 
 pub(in crate::client) fn delete(id: SshKeyId) -> Call<Option<Action>> {

@@ -107,7 +107,12 @@ impl<Q: Question> Inner<Q> {
 /// Reads until nobody waits.
 async fn read_for_all<Q: Question>(reading: Reading<Q>) {
     let Reading { inner, question } = &reading;
+    let mut first = true;
     loop {
+        // Where many ask one after the other, a moment gathers those who would need a read each.
+        if !std::mem::take(&mut first) {
+            tokio::time::sleep(inner.core.tuning.gather).await;
+        }
         let waiting = match inner.topics().get_mut(question) {
             Some(topic) if !topic.waiting.is_empty() => std::mem::take(&mut topic.waiting),
             _ => return,
