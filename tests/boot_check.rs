@@ -1,0 +1,144 @@
+//! An image is tried before it is handed out.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use cloudd_core::image::{
+    BootCheck, Cause, FailedImage, ImageBuilder, InvalidInput, Phase, SignOfLife,
+};
+use cloudd_core::memory::Memory;
+use cloudd_core::provider::{PowerState, ResourceId, keys};
+use cloudd_core::testing::Faulty;
+use cloudd_tests::containers::Context;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+fn console(text: &str) -> BootCheck {
+    BootCheck::new(SignOfLife::Console(text.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_shows_its_prompt_is_handed_out_and_its_vm_is_gone() {
+    let (context, memory) = (Context::plausible(), Memory::new().prints("Debian 12\nx login: "));
+    let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
+    let image = builder.build(&memory).await.unwrap();
+    assert_eq!(image.labels.value(keys::BOOT_CHECK), Some("passed"));
+    assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
+    assert_eq!(memory.vms_ever_created(), 2);
+    // It has passed: no second check.
+    assert_eq!(builder.build(&memory).await.unwrap().id, image.id);
+    assert_eq!(memory.vms_ever_created(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_without_sign_of_life_is_deleted_and_the_error_shows_its_console() {
+    let context = Context::plausible();
+    let memory = Memory::new().prints("Kernel panic - not syncing: no init found");
+    let builder = ImageBuilder::new("x", context.container());
+    let error = builder.boot_check(console("login:")).build(&memory).await.unwrap_err();
+    assert_eq!(error.phase(), Phase::BootCheck);
+    assert!(matches!(error.cause(), Cause::BootCheck { kept: None, .. }), "{error}");
+    let text = error.to_string();
+    for part in ["\"login:\" on its console", "within 600 s", "| Kernel panic - not syncing"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(memory.resources(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() {
+    let (context, memory) = (Context::plausible(), Memory::new().prints("panic"));
+    let check = console("login:").failed_image(FailedImage::Keep);
+    let builder = ImageBuilder::new("x", context.container()).boot_check(check);
+    let error = builder.build(&memory).await.unwrap_err();
+    let Cause::BootCheck { kept: Some(kept), .. } = error.cause() else { panic!("{error}") };
+    assert_eq!(memory.resources(), [ResourceId::Image(kept.clone())]);
+    // Tried again, not built again: somebody may have mended what it waits for.
+    let mended = memory.clone().prints("login:");
+    assert_eq!(builder.build(&mended).await.unwrap().id, *kept);
+    assert_eq!(memory.images_ever_made(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_goes_off_ends_the_check_at_once() {
+    let (context, memory) = (Context::plausible(), Memory::new().prints("bye"));
+    let trigger = memory.clone();
+    let provider = Arc::new(Faulty::never(memory.clone()).observed(move |_, call| {
+        // Looked at once, and off from then on.
+        if call == "console" {
+            for id in trigger.resources() {
+                if let ResourceId::Vm(vm) = id
+                    && trigger.spec(&vm).is_none()
+                {
+                    trigger.tamper(&vm, |vm| vm.state = PowerState::Off);
+                }
+            }
+        }
+    }));
+    let begun = tokio::time::Instant::now();
+    let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
+    let error = builder.build(&provider).await.unwrap_err();
+    assert!(error.to_string().contains("the VM went off"), "{error}");
+    assert!(begun.elapsed().as_secs() < 60, "it waited for a deadline");
+    assert_eq!(memory.resources(), []);
+}
+
+#[tokio::test]
+async fn ports_ssh_servers_and_web_servers_are_signs_of_life() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answers: [(&[u8], SignOfLife); 3] = [
+        (b"", SignOfLife::Tcp(port)),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", SignOfLife::Ssh(port)),
+        (b"HTTP/1.0 200 OK\r\n\r\nfine", SignOfLife::Http { port, path: "/health".to_owned() }),
+    ];
+    for (answer, sign) in answers {
+        let (context, memory) = (Context::plausible(), Memory::new());
+        let addressed = memory.clone();
+        let provider = Arc::new(Faulty::never(memory.clone()).observed(move |_, call| {
+            if call == "start_vm" {
+                for id in addressed.resources() {
+                    let ResourceId::Vm(vm) = id else { continue };
+                    let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+                    addressed.tamper(&vm, |vm| vm.addresses = vec![here]);
+                }
+            }
+        }));
+        let serve = async {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                // Whoever only wanted to connect has gone by then.
+                let _gone = connection.write_all(answer).await;
+            }
+        };
+        let builder = ImageBuilder::new("x", context.container());
+        let builder = builder.boot_check(BootCheck::new(sign.clone()));
+        tokio::select! {
+            built = builder.build(&provider) => drop(built.unwrap()),
+            never = serve => never,
+        }
+        assert_eq!(memory.resources().len(), 1, "{sign}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_the_provider_cannot_do_is_refused_before_anything_is_created() {
+    let blind = Memory::new().with_capabilities(|capabilities| capabilities.console = false);
+    let cannot = Memory::new().with_capabilities(|capabilities| capabilities.boots_images = false);
+    let spaced = SignOfLife::Http { port: 80, path: "/a b".to_owned() };
+    let cases = [
+        (&blind, console("login:"), "cannot show a VM's console"),
+        (&cannot, BootCheck::new(SignOfLife::Tcp(22)), "cannot start a VM from an image"),
+        (&cannot.clone(), console(""), "cannot start a VM from an image"),
+        (&Memory::new(), console(""), "is empty"),
+        (&Memory::new(), BootCheck::new(spaced), "\"/a b\" is not a path"),
+    ];
+    for (memory, check, expected) in cases {
+        let context = Context::plausible();
+        let builder = ImageBuilder::new("x", context.container()).boot_check(check);
+        let error = builder.build(memory).await.unwrap_err();
+        assert!(matches!(error.cause(), Cause::Input(InvalidInput::BootCheck(_))), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(memory.resources(), []);
+    }
+}

@@ -1,0 +1,186 @@
+//! A second run is free: what exists is returned, and what is not wanted any more goes.
+
+use std::num::NonZeroUsize;
+
+use cloudd_core::guest::Step;
+use cloudd_core::image::{Existing, ImageBuilder, Update};
+use cloudd_core::memory::{GuestScript, Memory};
+use cloudd_core::provider::{ErrorKind, Fingerprint, Image, ImageStatus, ResourceId, Size, keys};
+use cloudd_core::retention;
+use cloudd_core::testing::{Fault, Faulty};
+use cloudd_tests::containers::Context;
+
+fn images(memory: &Memory) -> Vec<String> {
+    let ids = memory.resources().into_iter().map(|id| match id {
+        ResourceId::Image(id) => id.to_string(),
+        other => panic!("{other} is left"),
+    });
+    let mut ids: Vec<_> = ids.collect();
+    ids.sort_by_key(|id| id.parse::<u64>().unwrap());
+    ids
+}
+
+async fn build(memory: &Memory, builder: &ImageBuilder) -> Image {
+    builder.build(memory).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_again_returns_the_image_and_writes_nothing() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container());
+    let first = build(&memory, &builder).await;
+    // A provider that may only be read.
+    let reading = Faulty::never(memory.clone()).observed(|_, call| {
+        let reads = ["check", "images", "find"];
+        assert!(reads.contains(&call), "{call} was called");
+    });
+    let (again, mut control) = builder.build_with_control(&reading);
+    assert_eq!(again.await.unwrap(), first);
+    let mut reused = None;
+    while let Some(event) = control.events.next().await {
+        if let Update::Reused { image } = event.update {
+            reused = Some(image);
+        }
+    }
+    assert_eq!(reused, Some(first.id));
+    assert_eq!((memory.vms_ever_created(), memory.images_ever_made()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_image_is_made_of_makes_another_image() {
+    let memory = Memory::new();
+    let context = Context::plausible();
+    let builder = |name: &str| ImageBuilder::new(name, context.container());
+    let other = Context::plausible().file("motd", b"changed");
+    let builders = [
+        builder("leap"),
+        builder("tumbleweed"),
+        builder("leap").volume_size(Size::gib(11)),
+        builder("leap").root_size(Size::gib(41)),
+        ImageBuilder::new("leap", other.container()),
+        ImageBuilder::new("leap", context.container().env("STREAM", "testing")),
+    ];
+    for (made, builder) in builders.iter().enumerate() {
+        build(&memory, builder).await;
+        assert_eq!(memory.images_ever_made(), made + 1, "{builder:?}");
+    }
+    // What it is not made of does not.
+    build(&memory, &builder("leap").description("another").label("team", "b")).await;
+    assert_eq!(memory.images_ever_made(), builders.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fingerprint_is_the_same_on_every_machine() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let image = build(&memory, &ImageBuilder::new("leap", context.container())).await;
+    let fingerprint = image.labels.value(keys::FINGERPRINT).unwrap().to_owned();
+    assert!(Fingerprint::try_from(fingerprint.clone()).is_ok());
+    // Whoever changes what goes into it raises the pipeline's number, and then this.
+    assert_eq!(fingerprint, "835a997a21e98b4d2a454b884eec48a4db1142b3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn forced_builds_keep_or_replace_what_is_there() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container());
+    let first = build(&memory, &builder).await;
+    let second = build(&memory, &builder.clone().existing(Existing::Keep)).await;
+    assert_eq!(images(&memory).len(), 2);
+    assert_ne!(first.id, second.id);
+    // Of several that would do, the newest.
+    assert_eq!(build(&memory, &builder).await.id, second.id);
+
+    memory.tamper_image(&first.id, |image| image.protected = true);
+    let third = build(&memory, &builder.existing(Existing::Replace)).await;
+    assert_eq!(images(&memory), [first.id.to_string(), third.id.to_string()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_build_that_fails_leaves_the_old_image() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container()).existing(Existing::Replace);
+    let first = build(&memory, &builder).await;
+    let failing = memory.clone().guests(GuestScript::PoweredOffIn(Step::Run));
+    builder.build(&failing).await.unwrap_err();
+    assert_eq!(images(&memory), [first.id.to_string()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_name_the_newest_is_returned_whatever_it_was_made_of() {
+    let memory = Memory::new();
+    let (old, new) = (Context::plausible(), Context::plausible().file("x", b"y"));
+    let first = build(&memory, &ImageBuilder::new("leap", old.container())).await;
+    let by_name =
+        ImageBuilder::new("leap", new.container()).existing(Existing::ReuseByName);
+    assert_eq!(build(&memory, &by_name).await.id, first.id);
+    let other = ImageBuilder::new("other", new.container()).existing(Existing::ReuseByName);
+    assert_ne!(build(&memory, &other).await.id, first.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_not_available_is_not_reused() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container());
+    let first = build(&memory, &builder).await;
+    memory.tamper_image(&first.id, |image| image.status = ImageStatus::Broken);
+    assert_ne!(build(&memory, &builder).await.id, first.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_images_of_a_name_are_kept_and_protected_ones_do_not_count() {
+    let memory = Memory::new();
+    let keep = NonZeroUsize::new(2).unwrap();
+    let mut made = Vec::new();
+    for version in 0..4 {
+        let context = Context::plausible().file("version", format!("{version}").as_bytes());
+        let builder = ImageBuilder::new("leap", context.container());
+        let image = build(&memory, &builder.keep_newest(keep)).await;
+        if version == 0 {
+            memory.tamper_image(&image.id, |image| image.protected = true);
+        }
+        made.push(image.id.to_string());
+    }
+    assert_eq!(images(&memory), [made[0].clone(), made[2].clone(), made[3].clone()]);
+
+    let context = Context::plausible();
+    let other = build(&memory, &ImageBuilder::new("other", context.container())).await;
+    let one = NonZeroUsize::MIN;
+    let architecture = cloudd_core::provider::Architecture::X86_64;
+    let retained = retention::keep_newest(&memory, "leap", architecture, one).await.unwrap();
+    assert_eq!(retained.deleted.len(), 1);
+    assert_eq!(images(&memory), [made[0].clone(), made[3].clone(), other.id.to_string()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container());
+    build(&memory, &builder).await;
+    let replacing = builder.existing(Existing::Replace);
+    // The first deletion is that of the old image.
+    let at = position_of("delete", &replacing).await;
+    let faulty = Faulty::new(memory.clone(), at, Fault::Fails(ErrorKind::Failed));
+    let (run, mut control) = replacing.build_with_control(&faulty);
+    run.await.unwrap();
+    let mut told = false;
+    while let Some(event) = control.events.next().await {
+        told |= matches!(event.update, Update::Note { message } if message.contains("stays"));
+    }
+    assert!(told, "nobody was told that the old image stays");
+    assert_eq!(images(&memory).len(), 2);
+}
+
+/// The number of the first call of this name in a build that replaces an image.
+async fn position_of(call: &'static str, builder: &ImageBuilder) -> usize {
+    let memory = Memory::new();
+    build(&memory, builder).await;
+    let first = std::sync::Arc::new(std::sync::OnceLock::new());
+    let found = first.clone();
+    let provider = Faulty::never(memory).observed(move |number, name| {
+        if name == call {
+            found.get_or_init(|| number);
+        }
+    });
+    builder.build(&provider).await.unwrap();
+    *first.get().unwrap()
+}
