@@ -107,17 +107,15 @@ async fn take_over(
     planned: &Planned,
     dead: &[Resource],
 ) -> Result<Option<Standing>, Cause> {
-    let last = dead.iter().map(|claim| generation(&claim.labels)).max().unwrap_or(1);
+    let last = dead.last().map_or(1, |claim| generation(&claim.labels));
     let next = last.max(dead.len() as u64) + 1;
-    let mut sorted: Vec<_> = dead.iter().collect();
-    sorted.sort_by_key(|claim| generation(&claim.labels));
-    let newest = sorted.last().map(|claim| claim.labels.clone()).unwrap_or_default();
+    let newest = dead.last().map(|claim| claim.labels.clone()).unwrap_or_default();
     // Of labels that somebody has spoilt: another build, which finds nothing of its own.
     let build = newest.value(keys::BUILD).map(ToOwned::to_owned);
     let build = build.and_then(|id| BuildId::try_from(id).ok()).unwrap_or_else(BuildId::random);
     let Some((id, owner)) = create(run, planned, &build, next).await? else { return Ok(None) };
 
-    let superseded: Vec<_> = sorted.iter().filter_map(|claim| claim_id(claim)).collect();
+    let superseded: Vec<_> = dead.iter().filter_map(claim_id).collect();
     let lease = run.builder.deadlines.lease;
     run.hold(build.clone(), Claim::new(id.clone(), owner, superseded.clone(), lease));
     let mut expected: Vec<_> = superseded.into_iter().chain([id.clone()]).collect();
@@ -165,11 +163,14 @@ async fn create(
     Ok(created)
 }
 
-/// All claims to the image.
+/// All claims to the image, the newest last.
 pub(super) async fn claims(run: &Run<'_>, planned: &Planned) -> Result<Vec<Resource>, Cause> {
     let selector = Selector::fingerprint(&planned.fingerprint).of_kind(ResourceKind::Claim);
     let find = run.provider.find(&selector);
-    run.wait("answer of the provider", run.builder.deadlines.call, find).await
+    let mut claims =
+        run.wait("answer of the provider", run.builder.deadlines.call, find).await?;
+    claims.sort_by_key(|claim| generation(&claim.labels));
+    Ok(claims)
 }
 
 fn claim_id(claim: &Resource) -> Option<ClaimId> {
@@ -241,8 +242,7 @@ impl Watch {
         let mut told = None;
         let mut looks = LOOKS.pauses();
         loop {
-            let labels = claims.iter().max_by_key(|claim| generation(&claim.labels));
-            let now = labels.map(|claim| {
+            let now = claims.last().map(|claim| {
                 let value = |key| claim.labels.value(key).unwrap_or_default().to_owned();
                 (value(keys::BUILD), value(keys::PHASE))
             });

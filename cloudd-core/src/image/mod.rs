@@ -32,6 +32,7 @@ mod follow;
 mod listen;
 mod owner;
 mod plan;
+mod preview;
 mod provision;
 mod reuse;
 mod run;
@@ -43,6 +44,7 @@ pub use builds::Builds;
 pub use control::{BuildControl, BuildEvent, CancelHandle, Events, Phase, Update};
 pub use deadlines::Deadlines;
 pub use error::{BuildError, Cause, InvalidInput};
+pub use preview::{Preview, PreviewStep};
 
 // What a sweep must know of builds.
 pub(crate) use acquire::{SKEW, expired};

@@ -42,7 +42,7 @@ async fn available(run: &Run<'_>, planned: &Planned) -> Result<Vec<Image>, Cause
 /// fail the build: the image is there.
 pub(super) async fn replace(run: &Run<'_>, planned: &Planned, new: &Image) {
     if run.builder.existing == Existing::Replace {
-        let old = find(run, &Selector::fingerprint(&planned.fingerprint)).await;
+        let old = same(run, planned).await;
         for image in old.unwrap_or_default() {
             if image.id == new.id || image.protected {
                 continue;
@@ -66,6 +66,11 @@ pub(super) async fn replace(run: &Run<'_>, planned: &Planned, new: &Image) {
         }
         Err(error) => run.sink.note(format!("old images stay: {error}")),
     }
+}
+
+/// All images that were made from the same, the newest first.
+pub(super) async fn same(run: &Run<'_>, planned: &Planned) -> Result<Vec<Image>, Cause> {
+    find(run, &Selector::fingerprint(&planned.fingerprint)).await
 }
 
 fn of_name(run: &Run<'_>) -> Selector {

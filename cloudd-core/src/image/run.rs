@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
     /// How many lines of the guest's log an error carries.
     const LOG_TAIL: usize = 50;
 
-    fn new(builder: &'a ImageBuilder, provider: &'a dyn Provider, sink: Sink) -> Self {
+    pub(super) fn new(builder: &'a ImageBuilder, provider: &'a dyn Provider, sink: Sink) -> Self {
         let state = State {
             phase: Phase::Plan,
             log: VecDeque::new(),
@@ -310,6 +310,11 @@ impl<'a> Run<'a> {
                 Err(Cause::Deadline { waiting_for, after: deadline })
             }
         }
+    }
+
+    /// Nothing more is to be done.
+    pub(super) fn is_over(&self) {
+        self.state().finished = true;
     }
 
     /// Deletes what has to go and says how the build ended.

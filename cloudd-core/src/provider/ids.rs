@@ -148,6 +148,18 @@ pub enum ResourceKind {
     Other,
 }
 
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vm => "VM",
+            Self::Volume => "volume",
+            Self::Image => "image",
+            Self::Claim => "claim",
+            Self::Other => "other",
+        })
+    }
+}
+
 /// A text that is not what the newtype it was parsed as demands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {what}: {rule}")]

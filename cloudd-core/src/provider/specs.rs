@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use super::{Architecture, ClaimId, ImageId, Labels, Size, Volume};
 use crate::install::ContextArchive;
@@ -31,13 +32,16 @@ pub struct Offer {
     pub base: String,
     /// The size that the root disk will have: at least the volume's.
     pub root_size: Size,
+    /// How long a build takes there, roughly, whose install container takes no time; `None`: not
+    /// known.
+    pub build_time: Option<Duration>,
 }
 
 impl Offer {
     /// An offer.
     #[must_use]
     pub fn new(base: impl Into<String>, root_size: Size) -> Self {
-        Self { base: base.into(), root_size }
+        Self { base: base.into(), root_size, build_time: None }
     }
 }
 

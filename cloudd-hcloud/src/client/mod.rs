@@ -107,6 +107,11 @@ impl Client {
         self.core().gate.quota()
     }
 
+    /// How long things take, typically.
+    pub(crate) fn expected(&self) -> &Pace {
+        &self.core().tuning.pace
+    }
+
     /// 32 bytes that only who has the token can compute, others for every text.
     pub(crate) fn keyed_hash(&self, text: &str) -> [u8; 32] {
         self.core().keyed_hash(text)

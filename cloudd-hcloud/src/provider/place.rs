@@ -19,7 +19,16 @@ impl Hcloud {
             return Err(Error::new(ErrorKind::Unavailable, "choose server type"));
         };
         self.known().note_root(architecture, volume_size, first.disk);
-        Ok(Offer::new(base::identity(&image), first.disk))
+        let mut offer = Offer::new(base::identity(&image), first.disk);
+        let expected = self.client().expected();
+        // Beside these and its run, a build creates a volume, starts a server, and deletes one.
+        offer.build_time = Some(
+            expected.create_server
+                + expected.create_image
+                + expected.other * 3
+                + self.config().run_time,
+        );
+        Ok(offer)
     }
 
     /// Where such a server may be had, the best place first.
