@@ -176,6 +176,8 @@ fn capabilities(driver: Driver, architecture: Architecture) -> Capabilities {
     }
     capabilities.context = vec![ContextDelivery::Media { device: Serial::Context.device().into() }];
     capabilities.channel = true;
+    capabilities.boots_images = true;
+    capabilities.console = true;
     capabilities.event_port = Some(event_port(architecture).into());
     capabilities
 }

@@ -181,6 +181,18 @@ impl Session {
         Ok(bytes.strip_prefix(position.before.as_slice()).map(<[u8]>::to_vec))
     }
 
+    /// Whether there is a byte in a log, or was before it was rotated away.
+    pub(crate) fn was_written(&self, log: &str) -> Result<bool> {
+        for file in self.log_files(log)? {
+            if let Some(volume) = self.volume(&file)?
+                && !self.download(&volume, &file, 0, Size::bytes(1))?.is_empty()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// All that the guest has printed on its console.
     pub(crate) fn console(&self, vm: &str) -> Result<Vec<u8>> {
         let files = self.log_files(&VmFiles(vm).console_log())?;

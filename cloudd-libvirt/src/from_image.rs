@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use cloudd_core::provider::{BuildId, ImageId, Labels, Provider, Result, Size, Vm, VmId, keys};
+use cloudd_core::provider::{
+    Architecture, BootSpec, BuildId, ImageId, Labels, Result, Size, Vm, keys,
+};
 
 use crate::error::invalid;
 use crate::provider::{Libvirt, check_name, existing};
+use crate::session::Session;
+use crate::settings::Config;
 use crate::vm::NewVm;
 
-const START: &str = "start VM from image";
+pub(crate) const CREATE: &str = "create VM from image";
 
 /// A VM to be started from an image.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +64,49 @@ impl VmOptions {
     }
 }
 
+/// A VM to be created from an image.
+#[derive(Debug)]
+pub(crate) struct FromImage {
+    name: String,
+    labels: Labels,
+    image: ImageId,
+    architecture: Architecture,
+    /// `None`: the provider's.
+    memory: Option<Size>,
+    /// `None`: the image's.
+    disk_size: Option<Size>,
+    user_data: Option<Vec<u8>>,
+}
+
+impl FromImage {
+    pub(crate) fn of(spec: &BootSpec) -> Result<Self> {
+        check_name(CREATE, &spec.name)?;
+        Ok(Self {
+            name: spec.name.clone(),
+            labels: spec.labels.clone(),
+            image: spec.image.clone(),
+            architecture: spec.architecture,
+            memory: None,
+            disk_size: Some(spec.disk_size),
+            user_data: None,
+        })
+    }
+
+    fn with(image: &ImageId, options: VmOptions, architecture: Architecture) -> Result<Self> {
+        let id = BuildId::random();
+        let name = options.name.unwrap_or_else(|| format!("cloudd-vm-{id}"));
+        check_name(CREATE, &name)?;
+        let VmOptions { memory, disk_size, user_data, .. } = options;
+        if memory.is_some_and(|memory| memory < Size::mib(16)) {
+            return Err(invalid(CREATE, "expected 16 MiB of memory at least").on(&name));
+        }
+        let labels = Labels::from_provider([(keys::BUILD.to_owned(), id.to_string())]);
+        let labels = labels.merged(&options.labels);
+        let image = image.clone();
+        Ok(Self { name, labels, image, architecture, memory, disk_size, user_data })
+    }
+}
+
 impl Libvirt {
     /// Starts a VM from an image. Its disk is an overlay, so the image stays as it is, and cannot
     /// be deleted as long as the VM exists. [`Provider::delete`] removes the VM with all it has.
@@ -69,49 +116,58 @@ impl Libvirt {
     /// one or a disk that is too small, [`NotFound`](cloudd_core::provider::ErrorKind::NotFound)
     /// for an image that is not there, and those of libvirt. A VM that could not be started is
     /// deleted again.
+    ///
+    /// [`Provider::delete`]: cloudd_core::provider::Provider::delete
     pub async fn start_vm_from(&self, image: &ImageId, options: VmOptions) -> Result<Vm> {
-        let id = BuildId::random();
-        let name = options.name.unwrap_or_else(|| format!("cloudd-vm-{id}"));
-        check_name(START, &name)?;
-        if options.memory.is_some_and(|memory| memory < Size::mib(16)) {
-            return Err(invalid(START, "expected 16 MiB of memory at least").on(&name));
-        }
-        let mut labels = Labels::from_provider([(keys::BUILD.to_owned(), id.to_string())]);
-        labels = labels.merged(&options.labels);
-        let (image, config) = (image.to_string(), Arc::clone(&self.host.config));
-        let (architecture, vm) = (self.architecture, VmId::new(&name));
-        let (memory, disk_size, user_data) = (options.memory, options.disk_size, options.user_data);
-        let made = self
-            .host
+        let new = FromImage::with(image, options, self.architecture)?;
+        let config = Arc::clone(&self.host.config);
+        self.host
             .call(move |session| {
-                if let Some(made) = session.made_before(&name, &labels)? {
-                    return Ok(made);
+                let was_there = session.made_before(&new.name, &new.labels)?.is_some();
+                let started = session.create_from_image(&config, &new).and_then(|_| {
+                    session.start_vm(&new.name)?;
+                    existing(session.vm(&new.name)?, CREATE, &new.name)
+                });
+                if started.is_err() && !was_there {
+                    session.undo(&new);
                 }
-                let root = session.root_disk_of_image(&image, disk_size)?;
-                let new = NewVm {
-                    name: &name,
-                    labels: &labels,
-                    architecture,
-                    root: &root,
-                    memory: memory.unwrap_or(config.memory),
-                    cpus: config.cpus,
-                    volume: None,
-                    user_data: user_data.as_deref(),
-                    context: None,
-                };
-                let made = session.create_vm(&config, new).and_then(|()| session.start_vm(&name));
-                if let Err(error) = made {
-                    let ours = session.domain(&name)?.is_some_and(|(_, it)| it.labels == labels);
-                    if ours && let Err(left) = session.delete_vm(&name) {
-                        tracing::warn!(%left, vm = name, "a VM that did not start is left behind");
-                    }
-                    return Err(error);
-                }
-                existing(session.vm(&name)?, START, &name)
+                started
             })
-            .await?;
-        // One that was made before may not have been started.
-        self.start_vm(&vm, &cloudd_core::provider::Reporter::silent()).await?;
-        Ok(made)
+            .await
+    }
+}
+
+impl Session {
+    /// Off; the one that is there where it was made before.
+    pub(crate) fn create_from_image(&self, config: &Config, new: &FromImage) -> Result<Vm> {
+        if let Some(made) = self.made_before(&new.name, &new.labels)? {
+            return Ok(made);
+        }
+        let root = self.root_disk_of_image(new.image.as_str(), new.disk_size)?;
+        self.create_vm(
+            config,
+            NewVm {
+                name: &new.name,
+                labels: &new.labels,
+                architecture: new.architecture,
+                root: &root,
+                memory: new.memory.unwrap_or(config.memory),
+                cpus: config.cpus,
+                volume: None,
+                user_data: new.user_data.as_deref(),
+                context: None,
+            },
+        )?;
+        existing(self.vm(&new.name)?, CREATE, &new.name)
+    }
+
+    fn undo(&self, new: &FromImage) {
+        let ours =
+            self.domain(&new.name).map(|it| it.is_some_and(|(_, it)| it.labels == new.labels));
+        if let Err(left) =
+            ours.and_then(|ours| if ours { self.delete_vm(&new.name) } else { Ok(()) })
+        {
+            tracing::warn!(%left, vm = new.name, "a VM that did not start is left behind");
+        }
     }
 }

@@ -11,6 +11,7 @@ use cloudd_core::provider::{
 use virt::storage_vol::StorageVol;
 
 use crate::error::{During, invalid};
+use crate::from_image::CREATE;
 use crate::record::{Record, RecordKind, RecordState, image_file};
 use crate::session::Session;
 use crate::vm::{RootDisk, VmFiles, same_build};
@@ -159,17 +160,16 @@ impl Session {
 
     /// The disk of a VM that begins with an image.
     pub(crate) fn root_disk_of_image(&self, name: &str, size: Option<Size>) -> Result<RootDisk> {
-        const START: &str = "start VM from image";
         let record = self.record(RecordKind::Image, name)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, START).on(name).message("there is no such image")
+            Error::new(ErrorKind::NotFound, CREATE).on(name).message("there is no such image")
         })?;
         if !record.is_ready() {
-            return Err(Error::new(ErrorKind::Failed, START).on(name).message("it is incomplete"));
+            return Err(Error::new(ErrorKind::Failed, CREATE).on(name).message("it is incomplete"));
         }
         let size = size.unwrap_or(record.size);
         if size < record.size {
             return Err(invalid(
-                START,
+                CREATE,
                 format_args!("a disk of {size} is too small for an image of {}", record.size),
             )
             .on(name));
@@ -199,13 +199,15 @@ fn image_name(spec: &ImageSpec) -> Result<String> {
     })
 }
 
-fn image(record: &Record) -> Image {
+/// The image that a record is about. Nothing here protects one.
+pub(crate) fn image(record: &Record) -> Image {
     let status = match record.state {
         RecordState::Creating => ImageStatus::Creating,
         RecordState::Ready => ImageStatus::Available,
         RecordState::Deleting => ImageStatus::Broken,
     };
     let mut image = Image::new(ImageId::new(&record.name), status, record.size);
+    image.created = record.created;
     image.labels = record.labels.clone();
     image
 }

@@ -7,6 +7,7 @@
 mod base;
 mod builder;
 mod channel;
+mod claim;
 mod disk;
 mod error;
 mod event_loop;
@@ -17,6 +18,7 @@ mod in_use;
 mod provider;
 mod record;
 mod records;
+mod resources;
 mod seed;
 mod session;
 mod settings;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    Architecture, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, Labels, Offer,
-    PowerState, Provider, Reporter, Requirements, Resource, ResourceId, Result, Selector, Vm, VmId,
-    VmSpec, Volume, VolumeId, VolumeSpec,
+    Architecture, BootSpec, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image, ImageId,
+    ImageSpec, Labels, Offer, PowerState, Provider, Reporter, Requirements, Resource, ResourceId,
+    Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 use cloudd_core::wait::{self, Pace};
 
@@ -15,18 +15,18 @@ use crate::base::{self, FileHashes};
 use crate::builder::LibvirtBuilder;
 use crate::channel::EventLog;
 use crate::error::invalid;
+use crate::from_image::FromImage;
 use crate::host::Host;
 use crate::record::RecordKind;
-use crate::session::Session;
 use crate::settings::Network;
 use crate::vm::NewVm;
-use crate::xml::metadata::VmRecord;
 
 /// A libvirt with a storage pool, local or remote, as a cloud to build images on.
 ///
 /// Everything lies in the pool under names that say what it is: `NAME.volume.qcow2`,
 /// `VM.root.qcow2`, `IMAGE.qcow2`, with the labels in JSON files beside them and, for VMs, in the
-/// `<metadata>` of the domain.
+/// `<metadata>` of the domain. What says that somebody makes an image is a domain, too, with nothing
+/// in it, called `cloudd-FINGERPRINT-NUMBER.POOL`.
 #[derive(Debug)]
 pub struct Libvirt {
     pub(crate) host: Arc<Host>,
@@ -55,16 +55,6 @@ impl Libvirt {
     /// Those of libvirt.
     pub async fn prune_base_images(&self, older_than: Duration) -> Result<Vec<String>> {
         self.host.call(move |session| session.prune_base_images(older_than)).await
-    }
-
-    /// All that a VM has printed on its console (`ttyS0`; `ttyAMA0` on Arm) in all its runs, as
-    /// far as virtlogd keeps it.
-    ///
-    /// # Errors
-    /// Those of libvirt; nothing printed and no such VM are no errors.
-    pub async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
-        let vm = vm.to_string();
-        self.host.call(move |session| session.console(&vm)).await
     }
 }
 
@@ -140,8 +130,11 @@ impl Provider for Libvirt {
         }
     }
 
-    async fn create_claim(&self, _: &cloudd_core::provider::ClaimSpec) -> Result<cloudd_core::provider::ClaimId> {
-        Err(Error::new(ErrorKind::Unsupported, "stub"))
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+        check_name("create claim", &spec.name)?;
+        let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
+        let architecture = self.architecture;
+        self.host.call(move |session| session.create_claim(&config, architecture, &spec)).await
     }
 
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
@@ -197,6 +190,11 @@ impl Provider for Libvirt {
         self.host.call(move |session| session.vm(&vm)).await
     }
 
+    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.was_started(&vm)).await
+    }
+
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
         // Asking libvirt is cheap, and seconds matter at the end of a build.
         wait::until("wait for power-off of", vm, Pace::QUICK, || async {
@@ -234,6 +232,23 @@ impl Provider for Libvirt {
         self.host.call(move |session| session.image(&image)).await
     }
 
+    async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
+        let selector = selector.clone();
+        self.host.call(move |session| session.images(&selector)).await
+    }
+
+    async fn create_vm_from_image(&self, spec: &BootSpec, _: &Reporter) -> Result<Vm> {
+        let (new, config) = (FromImage::of(spec)?, Arc::clone(&self.host.config));
+        self.host.call(move |session| session.create_from_image(&config, &new)).await
+    }
+
+    /// Of all runs of the VM, as far as virtlogd keeps it: what it printed on `ttyS0`, on Arm
+    /// `ttyAMA0`.
+    async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
+        let vm = vm.to_string();
+        self.host.call(move |session| session.console(&vm)).await
+    }
+
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
         let (resource, labels) = (resource.clone(), labels.clone());
         self.host.call(move |session| session.set_labels(&resource, &labels)).await
@@ -241,60 +256,12 @@ impl Provider for Libvirt {
 
     async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
         let selector = selector.clone();
-        self.host
-            .call(move |session| {
-                let mut found = session.resources()?;
-                found.retain(|resource| selector.matches(&resource.labels));
-                Ok(found)
-            })
-            .await
+        self.host.call(move |session| session.resources(&selector)).await
     }
 
     async fn delete(&self, resource: &ResourceId) -> Result<()> {
         let resource = resource.clone();
-        self.host
-            .call(move |session| match &resource {
-                ResourceId::Vm(id) => session.delete_vm(id.as_str()),
-                ResourceId::Volume(id) => session.delete_disk(id.as_str()),
-                ResourceId::Image(id) => session.delete_image(id.as_str()),
-                // None of ours, so it does not exist.
-                _ => Ok(()),
-            })
-            .await
-    }
-}
-
-impl Session {
-    fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
-        const LABEL: &str = "label";
-        let (kind, name) = match resource {
-            ResourceId::Vm(id) => {
-                let (domain, record) = self.existing_domain(LABEL, id.as_str())?;
-                let labels = record.labels.merged(labels);
-                return self.write_vm_record(&domain, id.as_str(), &VmRecord { labels, ..record });
-            }
-            ResourceId::Volume(id) => (RecordKind::Volume, id.as_str()),
-            ResourceId::Image(id) => (RecordKind::Image, id.as_str()),
-            _ => return Err(Error::new(ErrorKind::NotFound, LABEL).on(resource)),
-        };
-        let mut record = self
-            .record(kind, name)?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, LABEL).on(resource))?;
-        record.labels = record.labels.merged(labels);
-        self.write_record(&record)
-    }
-
-    fn resources(&self) -> Result<Vec<Resource>> {
-        let vms = self.vms()?;
-        let mut all: Vec<_> =
-            vms.into_iter().map(|(name, labels)| Resource::new(VmId::new(name), labels)).collect();
-        all.extend(self.records()?.into_iter().filter_map(|record| match record.kind {
-            RecordKind::Volume => Some(Resource::new(VolumeId::new(record.name), record.labels)),
-            RecordKind::Image => Some(Resource::new(ImageId::new(record.name), record.labels)),
-            // Shared by builds, of none of them.
-            RecordKind::Base => None,
-        }));
-        Ok(all)
+        self.host.call(move |session| session.delete(&resource)).await
     }
 }
 

@@ -23,8 +23,6 @@ pub(crate) enum RecordKind {
 }
 
 impl RecordKind {
-    const ALL: [Self; 3] = [Self::Volume, Self::Image, Self::Base];
-
     fn suffix(self) -> &'static str {
         match self {
             Self::Volume => ".cloudd-volume.json",
@@ -38,9 +36,9 @@ impl RecordKind {
         format!("{name}{}", self.suffix())
     }
 
-    /// Reads such a name back.
-    pub(crate) fn of_file(file: &str) -> Option<(Self, &str)> {
-        Self::ALL.into_iter().find_map(|kind| Some((kind, file.strip_suffix(kind.suffix())?)))
+    /// The name of what such a file is the record of.
+    pub(crate) fn name_in(self, file: &str) -> Option<&str> {
+        file.strip_suffix(self.suffix())
     }
 }
 
@@ -128,13 +126,15 @@ impl Record {
     }
 
     /// What is known of a record whose writer died before its first byte: nothing was made yet, as
-    /// records come first. The build is the part of the name that looks like one.
+    /// records come first. The build is the last part of the name that looks like one: an
+    /// image's own name, which comes before it, may have such a part, too.
     pub(crate) fn torn(kind: RecordKind, name: &str, modified: Option<u64>) -> Self {
         let build = name
-            .split(|c: char| !c.is_ascii_alphanumeric())
+            .rsplit(|c: char| !c.is_ascii_alphanumeric())
             .find_map(|part| BuildId::try_from(part.to_owned()).ok());
         let build = build.map_or_else(|| "unknown".to_owned(), String::from);
-        let expires = modified.unwrap_or(0).saturating_add(TORN_FOR).to_string();
+        let created = modified.unwrap_or(0);
+        let expires = created.saturating_add(TORN_FOR).to_string();
         let labels =
             Labels::from_provider([(keys::BUILD.into(), build), (keys::EXPIRES.into(), expires)]);
         let data = match kind {
@@ -142,7 +142,7 @@ impl Record {
             RecordKind::Image => image_file(name),
             RecordKind::Base => String::new(),
         };
-        Self { labels, ..Self::new(kind, name, data, Size::bytes(0)) }
+        Self { labels, created, ..Self::new(kind, name, data, Size::bytes(0)) }
     }
 }
 
@@ -198,15 +198,18 @@ mod tests {
         assert_eq!(torn.labels.value(keys::BUILD), Some("abc123defg"));
         assert_eq!(torn.labels.value(keys::EXPIRES), Some("1600"));
         assert!(!torn.is_ready());
+        let image = Record::torn(RecordKind::Image, "kubernetes-1.31-abc123defg", Some(1000));
+        assert_eq!(image.labels.value(keys::BUILD), Some("abc123defg"));
         let nameless = Record::torn(RecordKind::Volume, "x", None);
         assert!(nameless.labels.are_clouddes());
     }
 
     #[test]
     fn names_of_records_are_read_back() {
-        for kind in RecordKind::ALL {
-            assert_eq!(RecordKind::of_file(&kind.file("a.b")), Some((kind, "a.b")));
+        for kind in [RecordKind::Volume, RecordKind::Image, RecordKind::Base] {
+            assert_eq!(kind.name_in(&kind.file("a.b")), Some("a.b"));
+            assert_eq!(kind.name_in("a.qcow2"), None);
         }
-        assert_eq!(RecordKind::of_file("a.qcow2"), None);
+        assert_eq!(RecordKind::Image.name_in(&RecordKind::Volume.file("a")), None);
     }
 }

@@ -83,11 +83,11 @@ impl Session {
         }
     }
 
-    /// All records of the pool, torn ones too.
-    pub(crate) fn records(&self) -> Result<Vec<Record>> {
+    /// All records of one kind in the pool, torn ones too.
+    pub(crate) fn records(&self, kind: RecordKind) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         for file in self.volume_names()? {
-            if let Some((kind, name)) = RecordKind::of_file(&file) {
+            if let Some(name) = kind.name_in(&file) {
                 records.extend(self.record(kind, name)?);
             }
         }

@@ -7,6 +7,10 @@ use cloudd_core::provider::{Architecture, Size};
 use crate::base::BaseImage;
 
 /// How VMs are connected.
+///
+/// The [addresses](cloudd_core::provider::Vm::addresses) of a VM are those that libvirt's own networks
+/// lease. With the others nobody knows them here, and a boot check can wait for its sign of life on
+/// the console only.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Network {

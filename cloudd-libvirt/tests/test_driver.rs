@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use cloudd_core::provider::{
-    Architecture, ErrorKind, Offer, Provider, Reporter, Requirements, Size,
+    Architecture, ClaimId, ErrorKind, Labels, Offer, Provider, Reporter, Requirements, ResourceId,
+    Size,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 use cloudd_libvirt::{Accel, BaseImage, Libvirt, Network};
@@ -123,4 +124,20 @@ async fn domains_of_others_are_neither_seen_nor_deleted() {
     assert_eq!(provider.vm(&foreign).await.unwrap(), None);
     let error = provider.delete(&foreign.into()).await.unwrap_err();
     assert!(error.to_string().contains("not cloudd's"), "{error}");
+}
+
+#[tokio::test]
+async fn a_domain_that_is_no_claim_is_not_deleted_as_one() {
+    let (_dir, provider) = provider().await;
+    // The UUID of that domain, and what is none.
+    for id in ["6695eb01-f6a4-8304-79aa-97f2502e193f", "no UUID", ""] {
+        let id = ResourceId::from(ClaimId::new(id));
+        provider.delete(&id).await.unwrap();
+        let labelled = provider.set_labels(&id, &Labels::new()).await;
+        assert_eq!(labelled.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    let connection = virt::connect::Connect::open(Some("test:///default")).unwrap();
+    let domain = virt::domain::Domain::lookup_by_name(&connection, "test").unwrap();
+    assert_eq!(domain.get_uuid_string().unwrap(), "6695eb01-f6a4-8304-79aa-97f2502e193f");
+    assert!(domain.is_active().unwrap());
 }

@@ -87,7 +87,8 @@ impl Lab {
         console
     }
 
-    /// What libvirt itself lists of a build, whose id is in every name: domains and volumes.
+    /// What libvirt itself lists of a build: volumes with its id in their names, and domains that
+    /// have it anywhere, since a claim's name does not say of which build it is.
     ///
     /// # Panics
     /// When virsh fails.
@@ -95,8 +96,13 @@ impl Lab {
     pub fn resources_of(&self, build: &BuildId) -> Vec<String> {
         let domains = self.virsh(&["list", "--all", "--name"]);
         let volumes = self.virsh(&["vol-list", "--pool", &self.pool]);
-        let names = domains.lines().chain(volumes.lines()).filter_map(first_word);
-        names.filter(|name| name.contains(build.as_str())).map(str::to_owned).collect()
+        let observer = self.observer();
+        let of_build = |text: &str| text.contains(build.as_str());
+        // Domains of others come and go.
+        let xml = |domain: &&str| observer.try_virsh(&["dumpxml", domain]).unwrap_or_default();
+        let domains = domains.lines().filter_map(first_word).filter(|it| of_build(&xml(it)));
+        let volumes = volumes.lines().filter_map(first_word).filter(|it| of_build(it));
+        domains.chain(volumes).map(str::to_owned).collect()
     }
 
     /// The same libvirt for a thread that only looks.

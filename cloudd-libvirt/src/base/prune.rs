@@ -16,9 +16,9 @@ impl Session {
     /// of the deleted ones.
     pub(crate) fn prune_base_images(&self, older_than: Duration) -> Result<Vec<String>> {
         let mut deleted = Vec::new();
-        for mut record in self.records()? {
+        for mut record in self.records(RecordKind::Base)? {
             let young = record.created.saturating_add(older_than.as_secs()) > now();
-            if record.kind != RecordKind::Base || young || may_have_a_writer(&record) {
+            if young || may_have_a_writer(&record) {
                 continue;
             }
             record.state = RecordState::Deleting;

@@ -62,7 +62,7 @@ impl Session {
     }
 
     pub(crate) fn create_vm(&self, config: &Config, new: NewVm<'_>) -> Result<()> {
-        let machine = self.machine(config, &new)?;
+        let machine = self.machine(config, new.architecture, new.memory, new.cpus)?;
         let uuid = self.claim_vm(&machine, &new)?;
         let devices = Devices {
             disks: self.make_disks(config, &new, &uuid)?,
@@ -73,6 +73,7 @@ impl Session {
         let xml = Domain {
             name: new.name,
             uuid: Some(&uuid),
+            description: None,
             record: &record,
             machine: &machine,
             devices: Some(devices),
@@ -93,8 +94,15 @@ impl Session {
     /// begun. Gives its UUID.
     fn claim_vm(&self, machine: &Machine, new: &NewVm<'_>) -> Result<String> {
         let record = self.new_vm_record(VmRecordState::Creating, new.labels);
-        let xml =
-            Domain { name: new.name, uuid: None, record: &record, machine, devices: None }.xml();
+        let xml = Domain {
+            name: new.name,
+            uuid: None,
+            description: None,
+            record: &record,
+            machine,
+            devices: None,
+        }
+        .xml();
         let domain = match LibvirtDomain::define_xml(&self.connection, &xml) {
             Ok(domain) => domain,
             Err(error) => {
@@ -114,7 +122,7 @@ impl Session {
         domain.get_uuid_string().during(CREATE, new.name)
     }
 
-    fn new_vm_record(&self, state: VmRecordState, labels: &Labels) -> VmRecord {
+    pub(crate) fn new_vm_record(&self, state: VmRecordState, labels: &Labels) -> VmRecord {
         VmRecord { state, pool: self.pool_name.clone(), labels: labels.clone() }
     }
 
@@ -202,8 +210,14 @@ impl Session {
         }
     }
 
-    pub(crate) fn machine(&self, config: &Config, new: &NewVm<'_>) -> Result<Machine> {
-        let kind = self.machine_kind(config.accel, new.architecture)?;
+    pub(crate) fn machine(
+        &self,
+        config: &Config,
+        architecture: Architecture,
+        memory: Size,
+        cpus: u32,
+    ) -> Result<Machine> {
+        let kind = self.machine_kind(config.accel, architecture)?;
         let default = || match kind {
             MachineKind::Kvm(_) => Cpu::HostPassthrough,
             MachineKind::Tcg(Architecture::X86_64) => Cpu::Model("Nehalem".to_owned()),
@@ -211,8 +225,8 @@ impl Session {
         };
         Ok(Machine {
             kind,
-            memory: new.memory,
-            cpus: new.cpus,
+            memory,
+            cpus,
             cpu: config.cpu.clone().unwrap_or_else(default),
             cache: config.cache,
             network: config.network.clone(),

@@ -35,12 +35,15 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             result => result?,
         }
-        if let Err(error) = domain.destroy()
-            && found(domain.is_active()).during(DELETE, name)? == Some(true)
-        {
-            return Err(error).during(DELETE, name);
-        }
+        cut(DELETE, &domain, name)?;
         self.delete_vm_volumes(name)?;
+        self.undefine(DELETE, &domain, name)
+    }
+
+    /// Running or not; one that does not exist is success.
+    pub(crate) fn undefine(&self, operation: &str, domain: &Domain, name: &str) -> Result<()> {
+        // What runs would only lose its definition, and stay.
+        cut(operation, domain, name)?;
         let everything = match self.driver {
             Driver::Qemu => {
                 sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -49,7 +52,7 @@ impl Session {
             }
             Driver::Test => 0,
         };
-        found(domain.undefine_flags(everything)).during(DELETE, name).map(drop)
+        found(domain.undefine_flags(everything)).during(operation, name).map(drop)
     }
 
     fn delete_vm_volumes(&self, name: &str) -> Result<()> {
@@ -82,5 +85,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Cuts the power of what runs.
+fn cut(operation: &str, domain: &Domain, name: &str) -> Result<()> {
+    match domain.destroy() {
+        Err(error) if found(domain.is_active()).during(operation, name)? == Some(true) => {
+            Err(error).during(operation, name)
+        }
+        _ => Ok(()),
     }
 }

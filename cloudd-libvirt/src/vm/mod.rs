@@ -9,7 +9,7 @@ mod disk_errors;
 mod state;
 
 pub(crate) use create::{NewVm, RootDisk};
-pub(crate) use state::same_build;
+pub(crate) use state::{same, same_build};
 
 /// The volumes that belong to a VM, by their names.
 #[derive(Debug, Clone, Copy)]

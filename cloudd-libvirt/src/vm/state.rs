@@ -1,10 +1,13 @@
 //! What a VM is and does.
 
-use cloudd_core::provider::{Error, ErrorKind, Labels, PowerState, Result, Vm, VmId, keys};
+use cloudd_core::provider::{
+    Error, ErrorKind, Labels, PowerState, Resource, ResourceId, Result, Vm, VmId, keys,
+};
 use virt::domain::Domain;
 use virt_sys as sys;
 
-use super::disk_errors;
+use super::{VmFiles, disk_errors};
+use crate::claim;
 use crate::error::{During, found};
 use crate::session::{Driver, Session};
 use crate::xml::Node;
@@ -17,6 +20,7 @@ impl Session {
         let lookup = Domain::lookup_by_name(&self.connection, name);
         let Some(domain) = found(lookup).during("find VM", name)? else { return Ok(None) };
         let record = self.vm_record(&domain, name)?;
+        let record = record.filter(|record| record.state != VmRecordState::Claim);
         Ok(record.map(|record| (domain, record)))
     }
 
@@ -80,17 +84,20 @@ impl Session {
         Ok(Some(vm))
     }
 
-    /// The name and labels of every VM of cloudd's.
-    pub(crate) fn vms(&self) -> Result<Vec<(String, Labels)>> {
-        const LIST: &str = "list VMs";
-        let mut vms = Vec::new();
+    /// Every VM and every claim of cloudd's.
+    pub(crate) fn domains(&self) -> Result<Vec<Resource>> {
+        const LIST: &str = "list domains";
+        let mut found = Vec::new();
         for domain in self.connection.list_all_domains(0).during(LIST, &self.pool_name)? {
             let name = domain.get_name().during(LIST, &self.pool_name)?;
-            if let Some(record) = self.vm_record(&domain, &name)? {
-                vms.push((name, record.labels));
-            }
+            let Some(record) = self.vm_record(&domain, &name)? else { continue };
+            let id = match record.state {
+                VmRecordState::Claim => ResourceId::from(claim::id(&domain)?),
+                _ => VmId::new(name).into(),
+            };
+            found.push(Resource::new(id, record.labels));
         }
-        Ok(vms)
+        Ok(found)
     }
 
     pub(crate) fn power_state(&self, domain: &Domain, name: &str) -> Result<Option<PowerState>> {
@@ -103,6 +110,25 @@ impl Session {
             Power::Known(state) => state,
             Power::IoError => PowerState::Stuck(disk_errors::explain(domain)),
         }))
+    }
+
+    /// Whether a VM was ever started; `None` when there is none.
+    ///
+    /// libvirt knows why a VM is off until its daemon is started anew; from then on what the guest
+    /// has said still tells. So a VM that was cut before it said anything, on a host whose daemon
+    /// was started anew since, passes for one that was never started. That does no harm: the build
+    /// starts it again, as after any power cut, and its guest had not come as far as the first word
+    /// of the agent, before which nothing of the build is done.
+    pub(crate) fn was_started(&self, name: &str) -> Result<Option<bool>> {
+        let Some((domain, _)) = self.domain(name)? else { return Ok(None) };
+        let state = found(domain.get_state()).during("read the state of VM", name)?;
+        let Some((state, reason)) = state else { return Ok(None) };
+        let files = VmFiles(name);
+        Ok(Some(
+            has_run(state, reason.cast_unsigned())
+                || self.was_written(&files.events_log())?
+                || self.was_written(&files.console_log())?,
+        ))
     }
 
     /// What libvirt's own networks leased to the VM; nothing where another gives the addresses.
@@ -176,14 +202,51 @@ fn power(state: sys::virDomainState, reason: u32) -> Power {
     }
 }
 
+/// Whether a state is one that a VM can only have after a start. What was never started is off for
+/// an unknown reason, and so is everything that is off when the daemon begins.
+fn has_run(state: sys::virDomainState, reason: u32) -> bool {
+    match state {
+        sys::VIR_DOMAIN_NOSTATE => false,
+        sys::VIR_DOMAIN_SHUTOFF => matches!(
+            reason,
+            sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN
+                | sys::VIR_DOMAIN_SHUTOFF_DESTROYED
+                | sys::VIR_DOMAIN_SHUTOFF_CRASHED
+                | sys::VIR_DOMAIN_SHUTOFF_SAVED
+                | sys::VIR_DOMAIN_SHUTOFF_DAEMON
+        ),
+        _ => true,
+    }
+}
+
 /// Whether what exists was made by the same build: then an earlier answer was lost.
 pub(crate) fn same_build(existing: &Labels, wanted: &Labels) -> bool {
-    existing.value(keys::BUILD).is_some_and(|build| wanted.value(keys::BUILD) == Some(build))
+    same(keys::BUILD, existing, wanted)
+}
+
+/// Whether both have this label, with one value.
+pub(crate) fn same(key: &str, existing: &Labels, wanted: &Labels) -> bool {
+    existing.value(key).is_some_and(|value| wanted.value(key) == Some(value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_tells_of_a_start_only_where_there_was_one() {
+        let table = [
+            (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_UNKNOWN, false),
+            (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_FAILED, false),
+            (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN, true),
+            (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_DESTROYED, true),
+            (sys::VIR_DOMAIN_RUNNING, sys::VIR_DOMAIN_RUNNING_BOOTED, true),
+            (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_IOERROR, true),
+        ];
+        for (state, reason, expected) in table {
+            assert_eq!(has_run(state, reason), expected, "{state} {reason}");
+        }
+    }
 
     #[test]
     fn only_a_shutdown_counts_as_off() {

@@ -110,6 +110,8 @@ pub(crate) struct Domain<'a> {
     pub(crate) name: &'a str,
     /// Given by libvirt at the first definition; the second needs it to mean the same VM.
     pub(crate) uuid: Option<&'a str>,
+    /// A sentence for people who list domains, where the name does not say enough.
+    pub(crate) description: Option<&'a str>,
     pub(crate) record: &'a VmRecord,
     pub(crate) machine: &'a Machine,
     pub(crate) devices: Option<Devices>,
@@ -132,6 +134,7 @@ impl Domain<'_> {
             .with("type", machine.kind.domain_type())
             .child(Element::text("name", self.name))
             .children(self.uuid.map(|uuid| Element::text("uuid", uuid)))
+            .children(self.description.map(|text| Element::text("description", text)))
             .child(Element::new("metadata").child(self.record.element()))
             .child(
                 Element::text("memory", machine.memory.in_units_of(Size::bytes(1024)))

@@ -42,6 +42,7 @@ fn xml(kind: MachineKind) -> String {
     Domain {
         name: "cloudd-abcdefghij",
         uuid: Some("3f2b8a52-7d4e-4c1f-9a55-0c6f5d1e2b33"),
+        description: None,
         record: &record(),
         machine: &machine(kind),
         devices: Some(devices()),
@@ -74,7 +75,8 @@ fn kvm_and_networks_change_what_they_should() {
     let mut kvm = machine(MachineKind::Kvm(Architecture::X86_64));
     let record = record();
     let render = |machine: &Machine| {
-        Domain { name: "v", uuid: None, record: &record, machine, devices: Some(devices()) }.xml()
+        let devices = Some(devices());
+        Domain { name: "v", uuid: None, description: None, record: &record, machine, devices }.xml()
     };
     assert!(render(&kvm).contains("<cpu mode=\"host-passthrough\"/>"));
     kvm.network = Network::Default;
@@ -91,11 +93,19 @@ fn kvm_and_networks_change_what_they_should() {
 fn a_vm_without_devices_can_be_defined_before_its_disks_exist() {
     let record = VmRecord { state: VmRecordState::Creating, ..record() };
     let machine = machine(MachineKind::Tcg(Architecture::X86_64));
-    let xml =
-        Domain { name: "v", uuid: None, record: &record, machine: &machine, devices: None }.xml();
+    let xml = Domain {
+        name: "v",
+        uuid: None,
+        description: Some("a & b"),
+        record: &record,
+        machine: &machine,
+        devices: None,
+    }
+    .xml();
     let node = Node::parse(&xml).unwrap();
     assert_eq!(VmRecord::read(node.at("metadata/vm").unwrap()), Some(record));
     assert!(node.at("devices").is_none() && node.at("uuid").is_none());
+    assert_eq!(node.at("description").unwrap().text(), "a & b");
 }
 
 #[test]

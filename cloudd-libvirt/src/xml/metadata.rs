@@ -1,4 +1,4 @@
-//! What cloudd writes into a domain's `<metadata>`: the labels of a VM, and how far the VM is.
+//! What cloudd writes into a domain's `<metadata>`: the labels of a VM or claim, and how far a VM is.
 
 use cloudd_core::provider::Labels;
 
@@ -28,6 +28,8 @@ pub(crate) enum VmRecordState {
     Ready,
     /// Its disks are being deleted; it must not be started any more.
     Deleting,
+    /// It is no VM at all but a [claim](crate::claim), and must never be started.
+    Claim,
 }
 
 impl VmRecordState {
@@ -36,6 +38,7 @@ impl VmRecordState {
             Self::Creating => "creating",
             Self::Ready => "ready",
             Self::Deleting => "deleting",
+            Self::Claim => "claim",
         }
     }
 }
@@ -67,6 +70,7 @@ impl VmRecord {
             "creating" => VmRecordState::Creating,
             "ready" => VmRecordState::Ready,
             "deleting" => VmRecordState::Deleting,
+            "claim" => VmRecordState::Claim,
             _ => return None,
         };
         let labels = Labels::from_provider(node.all("label").filter_map(|label| {
@@ -88,10 +92,13 @@ mod tests {
         labels.insert(keys::BUILD, "abcdefghij").unwrap();
         labels.insert("team", "").unwrap();
         let labels = labels.merged(&Labels::from_provider([("x".into(), "<&'\">".into())]));
-        let record = VmRecord { state: VmRecordState::Ready, pool: "p&q".into(), labels };
-        for element in [record.element(), record.bare_element()] {
-            let node = Node::parse(&element.to_string()).unwrap();
-            assert_eq!(VmRecord::read(&node), Some(record.clone()));
+        use VmRecordState as S;
+        for state in [S::Creating, S::Ready, S::Deleting, S::Claim] {
+            let record = VmRecord { state, pool: "p&q".into(), labels: labels.clone() };
+            for element in [record.element(), record.bare_element()] {
+                let node = Node::parse(&element.to_string()).unwrap();
+                assert_eq!(VmRecord::read(&node), Some(record.clone()));
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A VM from its volumes to an image, and a VM from that image.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, ResourceId, Selector};
 use cloudd_libvirt::VmOptions;
 
@@ -22,6 +24,11 @@ async fn a_guest_runs_its_disk_becomes_an_image_and_the_image_runs() {
             left,
             [format!("{}.cloudd-image.json", image.id), format!("{}.qcow2", image.id)]
         );
+
+        let of_build = Selector::build(&bench.build);
+        assert_eq!(provider.images(&of_build).await.unwrap(), std::slice::from_ref(&image));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!((now - 120..=now).contains(&image.created), "{image:?} now {now}");
 
         let raw = read_image(&bench, image.id.as_str());
         assert_eq!(raw.len(), 16 << 20, "the size of the root disk");
@@ -117,4 +124,36 @@ async fn a_qemu_that_is_killed_is_stuck_and_never_off() {
         assert!(matches!(state, PowerState::Stuck(_)), "{state:?}");
     })
     .await;
+}
+
+#[tokio::test]
+async fn whether_a_vm_ever_ran_is_known_when_it_is_off() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let provider = &bench.provider;
+        let vm = bench.vm().await;
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(false));
+        forget_why_off(&bench, vm.id.as_str());
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(false));
+
+        provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+        soon(provider.wait_vm_off(&vm.id)).await.unwrap();
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+        // Now only what the guest has said can tell.
+        forget_why_off(&bench, vm.id.as_str());
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+
+        provider.delete(&vm.id.clone().into()).await.unwrap();
+        assert_eq!(provider.was_started(&vm.id).await.unwrap(), None);
+    })
+    .await;
+}
+
+/// What a new start of the daemon does, without disturbing other tests.
+fn forget_why_off(bench: &Bench, vm: &str) {
+    let file = bench.dir.path().join("forgotten.xml");
+    std::fs::write(&file, virsh(&["dumpxml", vm])).unwrap();
+    virsh(&["undefine", vm]);
+    virsh(&["define", file.to_str().unwrap()]);
+    assert!(virsh(&["domstate", "--reason", vm]).contains("unknown"));
 }

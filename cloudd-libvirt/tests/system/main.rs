@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "what a test could not delete is told to who ran it")]
 
 mod base_images;
+mod claims;
 mod contract;
 mod events;
 mod full_pool;

@@ -194,3 +194,30 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     let limit = std::time::Duration::from_secs(120);
     tokio::time::timeout(limit, future).await.expect("not done within two minutes")
 }
+
+/// A second process, as far as libvirt can tell: a connection of its own.
+pub(crate) async fn another(bench: &Bench) -> Libvirt {
+    let base = BaseImage::path(bench.dir.path().join("base.img"));
+    builder().base_image(base).connect().await.unwrap()
+}
+
+pub(crate) async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut results: Vec<Option<T>> = pinned.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, result) in pinned.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,152 @@
+//! Claims, as other processes and people with virsh see them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cloudd_core::provider::{
+    ClaimSpec, ErrorKind, Labels, Provider, ResourceId, ResourceKind, Selector, keys,
+};
+use cloudd_libvirt::Libvirt;
+
+use crate::support::{
+    Bench, POWERS_OFF, another, builder, join_all, pool, unique, virsh, with_guest,
+};
+
+fn spec(bench: &Bench, owner: &str) -> ClaimSpec {
+    ClaimSpec::new(bench.name(), bench.labels().merged(&labels([(keys::OWNER, owner)])))
+}
+
+fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
+    Labels::from_provider(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
+}
+
+fn domain(bench: &Bench) -> String {
+    format!("{}.{}", bench.name(), pool())
+}
+
+async fn found(provider: &Libvirt, bench: &Bench) -> Vec<(ResourceId, Labels)> {
+    let claims = Selector::build(&bench.build).of_kind(ResourceKind::Claim);
+    let found = provider.find(&claims).await.unwrap();
+    found.into_iter().map(|claim| (claim.id, claim.labels)).collect()
+}
+
+#[tokio::test]
+async fn of_many_processes_that_claim_one_image_exactly_one_succeeds() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let other = another(&bench).await;
+        let owners: Vec<_> = (0..12).map(|number| format!("owner-{number}")).collect();
+        let tries = owners.iter().enumerate().map(|(number, owner)| {
+            let provider = if number % 2 == 0 { &*bench.provider } else { &other };
+            let spec = spec(&bench, owner);
+            async move { provider.create_claim(&spec).await }
+        });
+        let (made, refused): (Vec<_>, Vec<_>) =
+            join_all(tries.collect()).await.into_iter().partition(Result::is_ok);
+        assert_eq!(made.len(), 1, "{made:?}");
+        for error in refused {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        }
+        let id = made.into_iter().next().unwrap().unwrap();
+        other.delete(&id.into()).await.unwrap();
+        assert_eq!(found(&bench.provider, &bench).await, []);
+    })
+    .await;
+}
+
+/// Its writer may die at any moment: then there is none, or one that says whose it is.
+#[tokio::test]
+async fn nobody_ever_sees_half_a_claim() {
+    with_guest(POWERS_OFF, |bench| async move {
+        const ROUNDS: usize = 40;
+        let other = another(&bench).await;
+        let write = async {
+            for round in 0..ROUNDS {
+                let id = bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap().into();
+                let text = round.to_string();
+                let both = labels([("one", &text), ("other", &text)]);
+                bench.provider.set_labels(&id, &both).await.unwrap();
+                bench.provider.delete(&id).await.unwrap();
+            }
+        };
+        let seen = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let look = async {
+            loop {
+                for (_, labels) in found(&other, &bench).await {
+                    assert_eq!(labels.value(keys::OWNER), Some("owner"), "{labels:?}");
+                    assert_eq!(labels.value("one"), labels.value("other"), "{labels:?}");
+                    let labelled = usize::from(labels.value("one").is_some());
+                    seen[labelled].fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        tokio::select! {
+            () = write => {}
+            () = look => {}
+        }
+        let seen = seen.map(AtomicUsize::into_inner);
+        assert!(seen[0] > 0 && seen[1] > 0, "no look came in between: {seen:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn builds_into_different_pools_do_not_wait_for_each_other() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let name = format!("cloudd-second-{}", unique());
+        let dir = tempfile::tempdir().unwrap();
+        virsh(&["pool-define-as", &name, "dir", "--target", dir.path().to_str().unwrap()]);
+        virsh(&["pool-start", &name]);
+        let second = builder().pool(&name).connect().await.unwrap();
+        let here = bench.provider.create_claim(&spec(&bench, "here")).await;
+        let there = second.create_claim(&spec(&bench, "there")).await;
+        let seen = (found(&bench.provider, &bench).await, found(&second, &bench).await);
+        let kept = match &here {
+            // Of another pool, so not to be seen from there, nor deleted.
+            Ok(id) => {
+                let id = ResourceId::from(id.clone());
+                second.delete(&id).await.unwrap();
+                found(&bench.provider, &bench).await.len()
+            }
+            Err(_) => 0,
+        };
+        for (provider, id) in [(&*bench.provider, &here), (&second, &there)] {
+            if let Ok(id) = id {
+                provider.delete(&id.clone().into()).await.unwrap();
+            }
+        }
+        virsh(&["pool-destroy", &name]);
+        virsh(&["pool-undefine", &name]);
+        assert_eq!((seen.0.len(), seen.1.len(), kept), (1, 1, 1), "{here:?} {there:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_that_somebody_started_is_still_a_claim() {
+    with_guest(POWERS_OFF, |bench| async move {
+        let id = bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap();
+        virsh(&["start", &domain(&bench)]);
+        let id = ResourceId::from(id);
+        bench.provider.set_labels(&id, &labels([(keys::PHASE, "start")])).await.unwrap();
+        let claims = found(&bench.provider, &bench).await;
+        assert_eq!(claims.len(), 1, "{claims:?}");
+        assert_eq!(claims[0].1.value(keys::PHASE), Some("start"));
+        bench.provider.delete(&id).await.unwrap();
+        assert!(!virsh(&["list", "--all"]).contains(bench.build.as_str()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_that_somebody_has_spoilt_is_an_error_that_names_it() {
+    with_guest(POWERS_OFF, |bench| async move {
+        bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap();
+        let namespace = "https://github.com/cloudd-rs/cloudd/libvirt/vm/1";
+        virsh(&["metadata", &domain(&bench), "--uri", namespace, "--remove", "--config"]);
+        let error = bench.provider.create_claim(&spec(&bench, "another")).await;
+        virsh(&["undefine", &domain(&bench)]);
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+        assert!(error.to_string().contains(&domain(&bench)), "{error}");
+    })
+    .await;
+}
