@@ -13,9 +13,9 @@ use cloudd_core::guest::GuestChannel;
 use cloudd_core::image::ImageBuilder;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{
-    Architecture, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels,
-    Offer, PowerState, Provider, Reporter, Requirements, Resource, ResourceId, Result, Selector,
-    Size, UserDataLimits, Vm, VmId, VmSpec, Volume, VolumeId, VolumeSpec,
+    Architecture, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image, ImageId, ImageSpec,
+    ImageStatus, Labels, Offer, PowerState, Provider, Reporter, Requirements, Resource, ResourceId,
+    Result, Selector, Size, UserDataLimits, Vm, VmId, VmSpec, Volume, VolumeId, VolumeSpec, keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 
@@ -51,6 +51,8 @@ enum Kind {
     Machine,
     Disk,
     Snapshot,
+    /// Acme's tags for nothing in particular: free, and with a unique name like all that it sells.
+    Note,
 }
 
 /// The provider.
@@ -74,13 +76,14 @@ impl Acme {
         self.things.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Creates a thing, or finds that an earlier call of the same build has.
+    /// Creates a thing, or finds that an earlier call has: of the same build, or for a note, of the
+    /// same owner.
     fn create(&self, operation: &str, thing: Thing) -> Result<u64> {
         let mut things = self.things();
         let same = |it: &Thing| it.kind == thing.kind && it.name == thing.name;
         if let Some((number, found)) = things.all.iter().find(|(_, it)| same(it)) {
-            let build = cloudd_core::provider::keys::BUILD;
-            return match found.labels.value(build) == thing.labels.value(build) {
+            let key = if thing.kind == Kind::Note { keys::OWNER } else { keys::BUILD };
+            return match found.labels.value(key) == thing.labels.value(key) {
                 true => Ok(*number),
                 false => Err(Error::new(ErrorKind::AlreadyExists, operation).on(&thing.name)),
             };
@@ -134,6 +137,13 @@ impl Provider for Acme {
         Ok(Offer::new("acme-linux-7", Self::ROOT))
     }
 
+    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+        let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), Size::bytes(0));
+        let kind = Kind::Note;
+        let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
+        Ok(ClaimId::new(self.create("create note", thing)?.to_string()))
+    }
+
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
         let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), spec.size);
         let kind = Kind::Disk;
@@ -184,10 +194,11 @@ impl Provider for Acme {
             }
             Some(_) => Self::ROOT,
         };
-        let (kind, name, labels) = (Kind::Snapshot, spec.name.clone(), spec.labels.clone());
+        // The name is not unique, so the build is part of it: then one build makes one snapshot.
+        let name = format!("{} {}", spec.name, spec.labels.value(keys::BUILD).unwrap_or_default());
+        let (kind, labels) = (Kind::Snapshot, spec.labels.clone());
         let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
-        // Snapshots may share a name, so that one is always new.
-        let id = ImageId::new(self.things().add(thing).to_string());
+        let id = ImageId::new(self.create("create snapshot", thing)?.to_string());
         self.image(&id).await?.ok_or_else(|| missing("create snapshot", &id))
     }
 
@@ -211,10 +222,9 @@ impl Provider for Acme {
 
     async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
         let things = self.things();
-        let found = things.all.iter().filter(|(_, thing)| selector.matches(&thing.labels));
-        Ok(found
-            .map(|(number, thing)| Resource::new(id(*number, thing), thing.labels.clone()))
-            .collect())
+        let all = things.all.iter();
+        let all = all.map(|(number, it)| Resource::new(id(*number, it), it.labels.clone()));
+        Ok(all.filter(|resource| selector.selects(resource)).collect())
     }
 
     async fn delete(&self, resource: &ResourceId) -> Result<()> {
@@ -236,6 +246,7 @@ fn id(number: u64, thing: &Thing) -> ResourceId {
         Kind::Machine => VmId::new(number).into(),
         Kind::Disk => VolumeId::new(number).into(),
         Kind::Snapshot => ImageId::new(number).into(),
+        Kind::Note => ClaimId::new(number).into(),
     }
 }
 
@@ -244,6 +255,7 @@ fn text(resource: &ResourceId) -> &str {
         ResourceId::Vm(id) => id.as_str(),
         ResourceId::Volume(id) => id.as_str(),
         ResourceId::Image(id) => id.as_str(),
+        ResourceId::Claim(id) => id.as_str(),
         _ => "",
     }
 }

@@ -1,6 +1,6 @@
 //! `cloudd delete`.
 
-use cloudd_core::provider::{ImageId, Provider, ResourceId, Selector, VmId, VolumeId};
+use cloudd_core::provider::{ClaimId, ImageId, Provider, ResourceId, Selector, VmId, VolumeId};
 use serde_json::json;
 
 use crate::cli::{Delete, Place};
@@ -50,6 +50,7 @@ fn parse(text: &str) -> ResourceId {
         Some(("vm", id)) => VmId::new(id).into(),
         Some(("volume", id)) => VolumeId::new(id).into(),
         Some(("image", id)) => ImageId::new(id).into(),
+        Some(("claim", id)) => ClaimId::new(id).into(),
         Some((kind, id)) => ResourceId::Other(kind.replace('-', " "), id.to_owned()),
         None => ImageId::new(text).into(),
     }
