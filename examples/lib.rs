@@ -4,11 +4,9 @@
 mod bars;
 mod hetzner;
 mod interrupt;
-mod leftovers;
 mod lines;
 mod screen;
 
 pub use hetzner::{builder as hetzner_builder, hetzner};
 pub use interrupt::{cancel_on_interrupt, interrupted};
-pub use leftovers::{leftovers, seconds_to_live};
 pub use screen::narrate;

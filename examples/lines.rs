@@ -5,6 +5,13 @@ use cloudd_core::image::{BuildEvent, Update};
 pub(crate) fn line(event: &BuildEvent) -> Option<String> {
     let text = match &event.update {
         Update::Phase { phase } => format!("▶ {phase}"),
+        Update::Reused { image } => format!("  = image {image} is there already"),
+        Update::Waiting { build, phase } => {
+            format!("  build {build} of another process makes the image, now in phase {phase}")
+        }
+        Update::Adopted { build } => {
+            format!("  build {build}, whose process died, goes on")
+        }
         Update::Created { resource } => format!("  + {resource}"),
         Update::Deleted { resource } => format!("  - {resource}"),
         Update::Step { step, state: StepState::Start, .. } => format!("  {step}"),

@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use clap::Parser;
-use cloudd_core::provider::{Provider as _, keys};
-use cloudd_examples::{hetzner, leftovers};
+use cloudd_core::sweep::Sweep;
+use cloudd_examples::hetzner;
 
 /// Delete what dead builds have left
 #[derive(Parser)]
@@ -19,13 +19,16 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
-    let left = leftovers(&hetzner).await?;
-    println!("{} left", left.len());
-    for resource in left {
-        let name = resource.labels.value(keys::NAME).unwrap_or("?");
-        println!("{} of image {name}", resource.id);
-        if arguments.yes {
-            hetzner.delete(&resource.id).await?;
+    let sweep = Sweep::find(&hetzner).await?;
+    println!("{} left", sweep.leftovers().len());
+    for leftover in sweep.leftovers() {
+        println!("{} of image {}", leftover.id, leftover.name);
+    }
+    if arguments.yes {
+        let swept = sweep.run(&hetzner).await;
+        println!("{} deleted", swept.deleted.len());
+        for (id, error) in swept.failed {
+            eprintln!("{id} stays: {error}");
         }
     }
     Ok(())

@@ -114,8 +114,7 @@ async fn by_name_the_newest_is_returned_whatever_it_was_made_of() {
     let memory = Memory::new();
     let (old, new) = (Context::plausible(), Context::plausible().file("x", b"y"));
     let first = build(&memory, &ImageBuilder::new("leap", old.container())).await;
-    let by_name =
-        ImageBuilder::new("leap", new.container()).existing(Existing::ReuseByName);
+    let by_name = ImageBuilder::new("leap", new.container()).existing(Existing::ReuseByName);
     assert_eq!(build(&memory, &by_name).await.id, first.id);
     let other = ImageBuilder::new("other", new.container()).existing(Existing::ReuseByName);
     assert_ne!(build(&memory, &other).await.id, first.id);

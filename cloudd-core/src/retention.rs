@@ -25,9 +25,8 @@ pub async fn images(
     name: &str,
     architecture: Architecture,
 ) -> Result<Vec<Image>> {
-    let selector = Selector::all()
-        .with(keys::NAME, name)
-        .with(keys::ARCHITECTURE, architecture.as_str());
+    let selector =
+        Selector::all().with(keys::NAME, name).with(keys::ARCHITECTURE, architecture.as_str());
     let mut images = provider.images(&selector).await?;
     images.retain(|image| image.status == ImageStatus::Available);
     newest_first(&mut images);

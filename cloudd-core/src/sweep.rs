@@ -89,9 +89,8 @@ impl Sweep {
             dead.retain(|resource| !done(&resource.id));
         }
         dead.sort_by_key(|resource| (resource.id.deletion_rank(), &resource.id));
-        let text = |resource: &Resource, key| {
-            resource.labels.value(key).unwrap_or_default().to_owned()
-        };
+        let text =
+            |resource: &Resource, key| resource.labels.value(key).unwrap_or_default().to_owned();
         let leftovers = dead.into_iter().map(|resource| Leftover {
             id: resource.id.clone(),
             build: text(resource, keys::BUILD),

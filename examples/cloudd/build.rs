@@ -3,13 +3,15 @@
 use std::fs;
 
 use cloudd_core::cloud_init::User;
-use cloudd_core::image::{BuildError, Builds, Events, ImageBuilder, OnFailure};
+use cloudd_core::image::{
+    BootCheck, BuildError, Builds, Events, Existing, ImageBuilder, OnFailure,
+};
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::Image;
 use cloudd_examples::{cancel_on_interrupt, narrate};
 use serde_json::json;
 
-use crate::cli::{Build, Place};
+use crate::cli::{Build, Force, Place};
 use crate::exit::{Exit, Trouble, advice, handle};
 use crate::place::provider;
 
@@ -37,7 +39,7 @@ pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit
     Ok(exits.max().unwrap_or(Exit::Done))
 }
 
-fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
+pub(crate) fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
     let container = container(build)?;
     let mut builder = ImageBuilder::new(&build.name, container).volume_size(build.volume_size);
     for (key, value) in &build.label {
@@ -52,10 +54,21 @@ fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
     if build.keep {
         builder = builder.on_failure(OnFailure::Keep);
     }
+    builder = builder.existing(match build.force {
+        None => Existing::Reuse,
+        Some(Force::Keep) => Existing::Keep,
+        Some(Force::Replace) => Existing::Replace,
+    });
+    if let Some(images) = build.keep_newest {
+        builder = builder.keep_newest(images);
+    }
+    if let Some(sign) = &build.boot_check {
+        builder = builder.boot_check(BootCheck::new(sign.clone()));
+    }
     Ok(builder)
 }
 
-pub(crate) fn container(build: &Build) -> Result<InstallContainer, Trouble> {
+fn container(build: &Build) -> Result<InstallContainer, Trouble> {
     let mut container = match (&build.context, &build.reference) {
         (Some(context), _) => InstallContainer::directory(context),
         (None, Some(reference)) => InstallContainer::reference(reference),

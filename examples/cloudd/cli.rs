@@ -1,9 +1,11 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use cloudd_core::image::SignOfLife;
 use cloudd_core::provider::{Architecture, Size};
 
 /// Build operating-system images on clouds that only snapshot your own servers
@@ -45,6 +47,13 @@ pub(crate) struct Place {
 pub(crate) enum Cloud {
     Hcloud,
     Libvirt,
+}
+
+/// What becomes of the image that a forced build makes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Force {
+    Keep,
+    Replace,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +105,16 @@ pub(crate) struct Build {
     /// Label of the image; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) label: Vec<(String, String)>,
+    /// Build although it exists [keep or replace]
+    #[arg(long, value_enum, value_name = "OLD", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "keep", hide_possible_values = true)]
+    pub(crate) force: Option<Force>,
+    /// Keep so many images of this name
+    #[arg(long, value_name = "IMAGES")]
+    pub(crate) keep_newest: Option<NonZeroUsize>,
+    /// Boot it first: tcp:22 ssh:22 http:80/ console:TEXT
+    #[arg(long, value_name = "SIGN", value_parser = sign)]
+    pub(crate) boot_check: Option<SignOfLife>,
     /// Keep builder VM and volume when it fails
     #[arg(long)]
     pub(crate) keep: bool,
@@ -131,6 +150,22 @@ fn architecture(text: &str) -> Result<Architecture, String> {
     }
 }
 
+fn sign(text: &str) -> Result<SignOfLife, String> {
+    const EXPECTED: &str = "expected tcp:PORT, ssh:PORT, http:PORT/PATH or console:TEXT";
+    let (kind, rest) = text.split_once(':').ok_or(EXPECTED)?;
+    let port = |text: &str| text.parse().map_err(|_| EXPECTED.to_owned());
+    match kind {
+        "tcp" => Ok(SignOfLife::Tcp(port(rest)?)),
+        "ssh" => Ok(SignOfLife::Ssh(port(rest)?)),
+        "http" => {
+            let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
+            Ok(SignOfLife::Http { port: port(number)?, path: format!("/{path}") })
+        }
+        "console" => Ok(SignOfLife::Console(rest.to_owned())),
+        _ => Err(EXPECTED.to_owned()),
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -154,6 +189,17 @@ mod tests {
     fn clap_finds_nothing_wrong_with_the_command_line() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn signs_of_life_are_read() {
+        assert_eq!(sign("tcp:22"), Ok(SignOfLife::Tcp(22)));
+        let health = SignOfLife::Http { port: 80, path: "/health".to_owned() };
+        assert_eq!(sign("http:80/health"), Ok(health));
+        assert_eq!(sign("console:a: b"), Ok(SignOfLife::Console("a: b".to_owned())));
+        for bad in ["", "tcp", "tcp:x", "udp:1"] {
+            assert!(sign(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

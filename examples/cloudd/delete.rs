@@ -1,6 +1,8 @@
 //! `cloudd delete`.
 
-use cloudd_core::provider::{ClaimId, ImageId, Provider, ResourceId, Selector, VmId, VolumeId};
+use std::error::Error as _;
+
+use cloudd_core::provider::{ClaimId, Error, ImageId, ResourceId, Selector, VmId, VolumeId};
 use serde_json::json;
 
 use crate::cli::{Delete, Place};
@@ -20,28 +22,37 @@ pub(crate) async fn run(place: &Place, delete: &Delete, json: bool) -> Result<Ex
             handle(foreign)
         )));
     }
-    all(&*provider, &ids, json).await
-}
-
-/// Deletes resources in this order, as far as it goes.
-pub(crate) async fn all(
-    provider: &dyn Provider,
-    ids: &[ResourceId],
-    json: bool,
-) -> Result<Exit, Trouble> {
-    let mut left = Vec::new();
+    let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for id in ids {
-        match provider.delete(id).await {
-            Ok(()) if json => println!("{}", json!({"result": "deleted", "id": handle(id)})),
-            Ok(()) => eprintln!("deleted {id}"),
-            Err(error) => left.push((handle(id), Trouble::from(error))),
+        match provider.delete(&id).await {
+            Ok(()) => deleted.push(id),
+            Err(error) => failed.push((id, error)),
         }
     }
-    if left.is_empty() {
+    report(&deleted, &failed, json)
+}
+
+/// Says what was deleted, and what was not.
+pub(crate) fn report(
+    deleted: &[ResourceId],
+    failed: &[(ResourceId, Error)],
+    json: bool,
+) -> Result<Exit, Trouble> {
+    for id in deleted {
+        if json {
+            println!("{}", json!({"result": "deleted", "id": handle(id)}));
+        } else {
+            eprintln!("deleted {id}");
+        }
+    }
+    if failed.is_empty() {
         return Ok(Exit::Done);
     }
-    let why: Vec<_> = left.iter().map(|(id, why)| format!("{id} is not deleted: {why}")).collect();
-    Err(Trouble::left(why.join("\n")))
+    let why = |(id, error): &(ResourceId, Error)| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{} is not deleted: {error}{cause}", handle(id))
+    };
+    Err(Trouble::left(failed.iter().map(why).collect::<Vec<_>>().join("\n")))
 }
 
 /// An id as `cloudd list` shows it; a bare one is an image's, as `cloudd build` prints it.

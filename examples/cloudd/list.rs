@@ -1,7 +1,8 @@
 //! `cloudd list`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use cloudd_core::provider::{Resource, ResourceId, Selector, keys};
-use cloudd_examples::seconds_to_live;
 use serde_json::json;
 
 use crate::cli::Place;
@@ -53,4 +54,12 @@ fn leftover(resource: &Resource) -> String {
         Some(_) => "left by a dead build".to_owned(),
         None => "not of a build".to_owned(),
     }
+}
+
+/// The seconds until a resource expires, negative when it has; `None` for one that does not, such
+/// as a VM that was started from an image.
+fn seconds_to_live(resource: &Resource) -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let expires: i64 = resource.labels.value(keys::EXPIRES)?.parse().ok()?;
+    Some(expires.saturating_sub_unsigned(now))
 }

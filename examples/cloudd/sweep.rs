@@ -1,6 +1,6 @@
 //! `cloudd sweep`.
 
-use cloudd_examples::leftovers;
+use cloudd_core::sweep::Sweep;
 use serde_json::json;
 
 use crate::cli::Place;
@@ -10,19 +10,21 @@ use crate::place::provider;
 
 pub(crate) async fn run(place: &Place, yes: bool, json: bool) -> Result<Exit, Trouble> {
     let provider = provider(place, None).await?;
-    let left = leftovers(&*provider).await?;
+    let sweep = Sweep::find(&*provider).await?;
     if yes {
-        let ids: Vec<_> = left.into_iter().map(|resource| resource.id).collect();
-        return delete::all(&*provider, &ids, json).await;
+        let swept = sweep.run(&*provider).await;
+        return delete::report(&swept.deleted, &swept.failed, json);
     }
-    for resource in &left {
+    for leftover in sweep.leftovers() {
+        let id = handle(&leftover.id);
         if json {
-            println!("{}", json!({"result": "to delete", "id": handle(&resource.id)}));
+            let (name, build) = (&leftover.name, &leftover.build);
+            println!("{}", json!({"result": "to delete", "id": id, "name": name, "build": build}));
         } else {
-            println!("{}", handle(&resource.id));
+            println!("{id}");
         }
     }
-    if left.is_empty() {
+    if sweep.leftovers().is_empty() {
         eprintln!("dead builds have left nothing on {provider}");
     } else {
         eprintln!("cloudd sweep --yes deletes these");

@@ -43,7 +43,6 @@ mod over_ssh {
                 .ssh_authorized_key(self.keys.client_public())
         }
 
-
         /// The channel to a VM; connects when it is first used.
         pub(crate) fn open(&self, vm: &Vm) -> Result<Box<dyn GuestChannel>> {
             let channel = SshChannel::new(&self.keys, vm.addresses.iter().copied())?;
@@ -68,7 +67,6 @@ mod nothing {
         pub(crate) fn admit(&self, _: CloudConfig) -> CloudConfig {
             match *self {}
         }
-
 
         pub(crate) fn open(&self, _: &Vm) -> Result<Box<dyn GuestChannel>> {
             match *self {}

@@ -167,8 +167,7 @@ async fn create(
 pub(super) async fn claims(run: &Run<'_>, planned: &Planned) -> Result<Vec<Resource>, Cause> {
     let selector = Selector::fingerprint(&planned.fingerprint).of_kind(ResourceKind::Claim);
     let find = run.provider.find(&selector);
-    let mut claims =
-        run.wait("answer of the provider", run.builder.deadlines.call, find).await?;
+    let mut claims = run.wait("answer of the provider", run.builder.deadlines.call, find).await?;
     claims.sort_by_key(|claim| generation(&claim.labels));
     Ok(claims)
 }

@@ -131,7 +131,9 @@ pub(super) async fn passed(
         tell_console(run, &vm.id).await;
         let why = match cause {
             Cause::Provider(error) if error.kind() == ErrorKind::Failed => error.to_string(),
-            Cause::Deadline { after, .. } => format!("no sign of life within {} s", after.as_secs_f32()),
+            Cause::Deadline { after, .. } => {
+                format!("no sign of life within {} s", after.as_secs_f32())
+            }
             cause => return Err(cause),
         };
         let kept = match check.failed_image {
@@ -267,7 +269,8 @@ fn is_good(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let mut parts = text.split(' ');
     let version = parts.next().unwrap_or_default();
-    version.starts_with("HTTP/1.") && matches!(parts.next(), Some(status) if status.len() >= 3
+    version.starts_with("HTTP/1.")
+        && matches!(parts.next(), Some(status) if status.len() >= 3
         && matches!(status.as_bytes()[0], b'2' | b'3'))
 }
 

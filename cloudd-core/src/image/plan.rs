@@ -10,8 +10,8 @@ use crate::cloud_init;
 use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
-    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, ImageSpec, Labels, Offer,
-    Requirements, Size, keys, validate_value,
+    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, ImageSpec, Labels,
+    Offer, Requirements, Size, keys, validate_value,
 };
 
 /// A build whose inputs are known to work: what would be created, and from what.
@@ -107,9 +107,10 @@ impl Planned {
     /// What the image is to be.
     pub(super) fn image_spec(&self, run: &Run<'_>) -> ImageSpec {
         let (builder, build) = (run.builder, run.build());
-        let description = builder.description.clone().unwrap_or_else(|| {
-            format!("{}, built by cloudd (build {build})", builder.name)
-        });
+        let description = builder
+            .description
+            .clone()
+            .unwrap_or_else(|| format!("{}, built by cloudd (build {build})", builder.name));
         let labels = self.image_labels.clone().merged(&self.labels(run, &build));
         ImageSpec::new(&builder.name, description, labels, builder.architecture)
     }

@@ -13,8 +13,8 @@ use super::run::Run;
 use super::{Existing, ImageBuilder, Phase, reuse};
 use crate::guest::ContainerDelivery;
 use crate::provider::{
-    Architecture, BuildId, Cost, Fingerprint, Image, Labels, Provider, ResourceId, ResourceKind, Size,
-    keys,
+    Architecture, BuildId, Cost, Fingerprint, Image, Labels, Provider, ResourceId, ResourceKind,
+    Size, keys,
 };
 use crate::retention;
 

@@ -58,7 +58,8 @@ impl Planned {
 
     async fn create_volume(&self, run: &Run<'_>) -> Result<Volume, Cause> {
         let name = name(run);
-        let spec = VolumeSpec::new(&name, self.requirements.volume_size, self.labels(run, &run.build()));
+        let spec =
+            VolumeSpec::new(&name, self.requirements.volume_size, self.labels(run, &run.build()));
         let reporter = run.sink.reporter();
         let create = run.provider.create_volume(&spec, &reporter);
         let volume = run.call("create volume", &name, create).await?;

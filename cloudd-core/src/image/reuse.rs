@@ -1,9 +1,9 @@
 //! Images that exist already.
 
+use super::Existing;
 use super::error::Cause;
 use super::plan::Planned;
 use super::run::Run;
-use super::Existing;
 use crate::provider::{Image, ImageStatus, ResourceId, Selector, keys};
 use crate::retention;
 
@@ -82,8 +82,7 @@ fn of_name(run: &Run<'_>) -> Selector {
 /// The newest first.
 async fn find(run: &Run<'_>, selector: &Selector) -> Result<Vec<Image>, Cause> {
     let images = run.provider.images(selector);
-    let mut images =
-        run.wait("answer of the provider", run.builder.deadlines.call, images).await?;
+    let mut images = run.wait("answer of the provider", run.builder.deadlines.call, images).await?;
     retention::newest_first(&mut images);
     Ok(images)
 }

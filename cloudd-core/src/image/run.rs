@@ -91,9 +91,7 @@ async fn under_claim(
         Standing::Started(vm) => {
             Provisioned::adopted(planned.clone(), vm).follow(run).await?.capture(run).await?
         }
-        Standing::Done(vm) => {
-            PoweredOff { planned: planned.clone(), vm }.capture(run).await?
-        }
+        Standing::Done(vm) => PoweredOff { planned: planned.clone(), vm }.capture(run).await?,
         Standing::Image(image) => capture::available(run, image).await?,
     };
     let image = boot_check::passed(run, &planned, image).await?;

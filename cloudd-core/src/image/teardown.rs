@@ -117,9 +117,8 @@ impl Work {
                 Ok(found) => {
                     let found = found.into_iter().map(|resource| resource.id);
                     // Claims are given up when all else is done.
-                    let goes = |id: &ResourceId| {
-                        Some(id) != kept && !matches!(id, ResourceId::Claim(_))
-                    };
+                    let goes =
+                        |id: &ResourceId| Some(id) != kept && !matches!(id, ResourceId::Claim(_));
                     self.left.extend(found.filter(goes));
                     self.searched = true;
                 }

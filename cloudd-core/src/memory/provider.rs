@@ -209,9 +209,8 @@ impl Provider for Memory {
             match resource {
                 ResourceId::Vm(id) => drop(state.vms.remove(id)),
                 ResourceId::Volume(id) => {
-                    let holds = |vm: &&VmRecord| {
-                        vm.spec.as_ref().is_some_and(|spec| spec.volume.id == *id)
-                    };
+                    let holds =
+                        |vm: &&VmRecord| vm.spec.as_ref().is_some_and(|spec| spec.volume.id == *id);
                     if let Some(vm) = state.vms.values().find(holds) {
                         return Err(Error::new(ErrorKind::Busy, "delete volume")
                             .on(id)

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::provider::{
-    ClaimId, ClaimSpec, Image, ImageId, Labels, Resource, ResourceId, Vm, VmId, VmSpec, Volume, VolumeId,
+    ClaimId, ClaimSpec, Image, ImageId, Labels, Resource, ResourceId, Vm, VmId, VmSpec, Volume,
+    VolumeId,
 };
 
 /// What exists.

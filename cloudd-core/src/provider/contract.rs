@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
-    ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Reporter, Requirements, Resource,
-    ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
+    Image, ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Reporter, Requirements,
+    Resource, ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec, Volume,
+    VolumeSpec,
 };
 use crate::guest::GuestChannel;
 use crate::wait;

@@ -23,11 +23,7 @@ impl Cost {
         build: impl Into<String>,
         image_month: impl Into<String>,
     ) -> Self {
-        Self {
-            currency: currency.into(),
-            build: build.into(),
-            image_month: image_month.into(),
-        }
+        Self { currency: currency.into(), build: build.into(), image_month: image_month.into() }
     }
 }
 

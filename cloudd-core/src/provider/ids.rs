@@ -297,11 +297,7 @@ mod tests {
 
     #[test]
     fn what_uses_others_is_deleted_first() {
-        let mut ids = [
-            ClaimId::new("1").into(),
-            VolumeId::new("2").into(),
-            VmId::new("3").into(),
-        ];
+        let mut ids = [ClaimId::new("1").into(), VolumeId::new("2").into(), VmId::new("3").into()];
         ids.sort_by_key(ResourceId::deletion_rank);
         assert_eq!(ids[0], VmId::new("3").into());
         assert_eq!(ids[2], ClaimId::new("1").into());

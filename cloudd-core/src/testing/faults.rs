@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use crate::guest::GuestChannel;
 use crate::provider::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
-    ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource, ResourceId,
-    Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
+    Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource,
+    ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
 /// What goes wrong at one call.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use cloudd_core::provider::{Cost, Offer, Requirements, Result, Size};
 use rust_decimal::Decimal;
 
-use super::choice::{Disk, Want};
 use super::Hcloud;
 use super::catalog::FRESH;
+use super::choice::{Disk, Want};
 use crate::schema::{Addresses, NamedPrices, Pricing};
 
 /// Hours in a month, as Hetzner turns a monthly price of a volume into an hourly one: 30 days. Not
@@ -22,10 +22,8 @@ impl Hcloud {
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
-        let want = Want {
-            architecture: requirements.architecture,
-            disk: Disk::Exactly(offer.root_size),
-        };
+        let want =
+            Want { architecture: requirements.architecture, disk: Disk::Exactly(offer.root_size) };
         let Some(place) = self.places(want).await?.into_iter().next() else { return Ok(None) };
         let prices = self.client().shared_pricing(FRESH).await?;
         // Servers are billed by the hour, begun ones as whole ones.

@@ -30,8 +30,7 @@ impl Hcloud {
         {
             return Ok(made);
         }
-        let wish =
-            CreateImage::new(&spec.description).labels(labels::to_hetzner(&spec.labels));
+        let wish = CreateImage::new(&spec.description).labels(labels::to_hetzner(&spec.labels));
         let Made { resource, actions, .. } =
             self.client().create_image(server, &wish, &mine).await?;
         self.known().note_image(resource.id, actions);

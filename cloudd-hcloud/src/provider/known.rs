@@ -130,7 +130,10 @@ impl Known {
     /// Whether this process created the server and has not made an image of it: then there is none.
     /// Asked once.
     pub(super) fn has_no_image_yet(&self, id: ServerId) -> bool {
-        self.state().servers.get_mut(&id).is_some_and(|known| std::mem::take(&mut known.has_no_image))
+        self.state()
+            .servers
+            .get_mut(&id)
+            .is_some_and(|known| std::mem::take(&mut known.has_no_image))
     }
 
     pub(super) fn forget_server(&self, id: ServerId) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    ClaimId, Error, ErrorKind, ImageId, Labels, Resource, ResourceId, ResourceKind, Result, Selector,
-    VmId, VolumeId, keys,
+    ClaimId, Error, ErrorKind, ImageId, Labels, Resource, ResourceId, ResourceKind, Result,
+    Selector, VmId, VolumeId, keys,
 };
 
 use super::{Hcloud, claim, image_id, server_id, volume};
@@ -84,8 +84,9 @@ impl Hcloud {
         }
         let filter = ServerFilter::new().selector(selector_of(selector));
         let servers = self.client().servers(&filter).await?;
-        let resource =
-            |it: &schema::Server| Resource::new(VmId::new(it.id.to_string()), of_hetzner(&it.labels));
+        let resource = |it: &schema::Server| {
+            Resource::new(VmId::new(it.id.to_string()), of_hetzner(&it.labels))
+        };
         Ok(servers.iter().map(resource).collect())
     }
 

@@ -22,9 +22,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind, Image,
-    ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource, ResourceId,
-    Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
+    Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource,
+    ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
 pub use self::base::BaseImage;

@@ -10,7 +10,8 @@ use super::choice::{Disk, Want};
 use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
-    Action, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server, ServerId, ServerStatus,
+    Action, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server, ServerId,
+    ServerStatus,
 };
 
 impl Hcloud {

@@ -63,11 +63,28 @@ fn a_preview_says_what_would_be_used_and_sends_nothing_but_questions() {
     let tool = Tool::new();
     let preview = tool.run(&["preview", "hello", CONTEXT, "--arch", "aarch64"]);
     assert_eq!(preview.code, Some(0), "{}", preview.err);
-    for line in ["on Hetzner Cloud, for aarch64:", "  + volume of 10 GiB", "fedora-43"] {
+    for line in ["for aarch64 on Hetzner Cloud", "  + volume, disk of 10 GiB", "fedora-43"] {
         assert!(preview.out.contains(line), "{}", preview.out);
     }
     assert_eq!(tool.sim.stats().requests_to("POST"), 0);
     assert_eq!(tool.run(&["preview", "hello", "/nowhere"]).code, Some(2));
+}
+
+#[test]
+fn the_same_again_is_free_unless_forced() {
+    let tool = Tool::new();
+    let first = tool.run(&["build", "hello", CONTEXT]).out;
+    let sent = tool.sim.stats().requests_to("POST");
+    let again = tool.run(&["build", "hello", CONTEXT]);
+    assert_eq!(again.out, first);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert_eq!(tool.sim.stats().requests_to("POST"), sent);
+    let preview = tool.run(&["preview", "hello", CONTEXT, "--force=replace"]);
+    let delete = format!("  - image {}", first.trim());
+    assert!(preview.out.contains(&delete), "{}", preview.out);
+    let forced = tool.run(&["build", "hello", CONTEXT, "--force=replace"]).out;
+    assert_ne!(forced, first);
+    assert_eq!(tool.sim.inventory().images.len(), 1);
 }
 
 #[test]

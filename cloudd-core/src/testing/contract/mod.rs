@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::provider::{
     Architecture, BuildId, ClaimId, ClaimSpec, Error, ErrorKind, ImageSpec, ImageStatus, Labels,
-    Offer, PowerState, Provider, Reporter, Requirements, ResourceId, ResourceKind, Result, Selector,
-    Size, Vm, VmId, VmSpec, Volume, VolumeSpec, keys,
+    Offer, PowerState, Provider, Reporter, Requirements, ResourceId, ResourceKind, Result,
+    Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec, keys,
 };
 
 /// What the suite needs to know about the provider it is run against.

@@ -26,7 +26,8 @@ pub(in crate::client) fn read(id: SshKeyId) -> Call<SshKey> {
 }
 
 pub(in crate::client) fn update(id: SshKeyId, body: &UpdateSshKey) -> Call<SshKey> {
-    let request = Request::put(format!("/ssh_keys/{id}"), format!("change SSH key {id}")).json(body);
+    let request =
+        Request::put(format!("/ssh_keys/{id}"), format!("change SSH key {id}")).json(body);
     Call { request, read: ssh_key }
 }
 

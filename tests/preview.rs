@@ -1,0 +1,106 @@
+//! A preview says what a build would do, and does nothing.
+
+use std::time::Duration;
+
+use cloudd_core::image::{BootCheck, Cause, Existing, ImageBuilder, PreviewStep, SignOfLife};
+use cloudd_core::memory::Memory;
+use cloudd_core::provider::{ResourceKind, Size};
+use cloudd_core::testing::Faulty;
+use cloudd_hcloud::Hcloud;
+use cloudd_hcloud::client::Token;
+use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+
+async fn steps(memory: &Memory, builder: &ImageBuilder) -> Vec<PreviewStep> {
+    let before = memory.resources();
+    let reading = Faulty::never(memory.clone()).observed(|_, call| {
+        let reads = ["check", "images", "find", "cost"];
+        assert!(reads.contains(&call), "{call} was called");
+    });
+    let preview = builder.preview(&reading).await.unwrap();
+    assert_eq!(memory.resources(), before);
+    preview.steps
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_names_what_would_be_created_in_order() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let check = BootCheck::new(SignOfLife::Tcp(22));
+    let builder = ImageBuilder::new("x", context.container()).boot_check(check);
+    let create = |kind, size| PreviewStep::Create { kind, size };
+    let (volume, root) = (Some(Size::gib(10)), Some(Size::gib(40)));
+    let expected = [
+        create(ResourceKind::Claim, None),
+        create(ResourceKind::Volume, volume),
+        create(ResourceKind::Vm, root),
+        create(ResourceKind::Image, root),
+        PreviewStep::BootCheck,
+        PreviewStep::TearDown,
+    ];
+    assert_eq!(steps(&memory, &builder).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_names_what_would_be_reused_or_replaced() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("x", context.container());
+    let image = builder.build(&memory).await.unwrap().id;
+    let reuse = PreviewStep::Reuse { image: image.to_string() };
+    assert_eq!(steps(&memory, &builder).await, [reuse]);
+    let replaced = steps(&memory, &builder.existing(Existing::Replace)).await;
+    assert_eq!(replaced.last(), Some(&PreviewStep::Delete { resource: image.into() }));
+    assert_eq!(replaced.len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_tells_a_build_that_is_under_way_from_a_dead_one() {
+    let context = Context::plausible();
+    let memory = Memory::new().pace(Duration::from_secs(1));
+    let builder = ImageBuilder::new("x", context.container());
+    let mut build = Box::pin(builder.build(&memory));
+    assert!(tokio::time::timeout(Duration::from_secs(5), &mut build).await.is_err());
+    let first = steps(&memory, &builder).await;
+    assert!(
+        matches!(&first[..], [PreviewStep::Wait { phase, .. }] if phase == "start"),
+        "{first:?}"
+    );
+    drop(build);
+    let first = steps(&memory, &builder).await;
+    assert!(matches!(&first[0], PreviewStep::Adopt { phase, .. } if phase == "start"), "{first:?}");
+}
+
+#[tokio::test]
+async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
+    let read_only = "r".repeat(64);
+    let sim = HcloudSim::builder().speed(100.0).read_only_token(&read_only).start().unwrap();
+    let hcloud = Hcloud::builder(Token::new(&read_only).unwrap())
+        .endpoint(sim.endpoint())
+        .location("fsn1")
+        .server_type("cx23")
+        .build()
+        .unwrap();
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("x", context.container());
+    let preview = builder.preview(&hcloud).await.unwrap();
+    assert_eq!(sim.inventory(), Inventory::default());
+    assert_eq!(sim.stats().requests_to("POST"), 0);
+    // One hour of a cx23 (0.005193) with IPv4 (0.000744) and 10 GB of volume (0.044 a GB and month
+    // of 720 hours); 10 GiB of image (0.0119 a GB and month).
+    let cost = preview.cost.unwrap();
+    assert_eq!((cost.currency.as_str(), cost.build.as_str()), ("EUR", "0.006548"));
+    assert_eq!(cost.image_month, "0.127775");
+    assert_eq!(preview.time, Some(Duration::from_secs(220)));
+    let json = serde_json::to_value(builder.preview(&hcloud).await.unwrap()).unwrap();
+    assert_eq!(
+        json["steps"][0],
+        serde_json::json!({"step": "create", "kind": "claim", "size": null})
+    );
+    assert_eq!(json["cost"]["build"], "0.006548");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_input_shows_in_a_preview_already() {
+    let context = Context::plausible();
+    let error = ImageBuilder::new("a b", context.container()).preview(&Memory::new()).await;
+    assert!(matches!(error.unwrap_err().cause(), Cause::Input(_)));
+}
