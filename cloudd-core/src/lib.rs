@@ -1,5 +1,9 @@
 // The first definition of a link counts: here the item, in README.md its source file.
 //! [`ImageBuilder`]: image::ImageBuilder
+//! [`ImageBuilder::existing`]: image::ImageBuilder::existing
+//! [`Deadlines::lease`]: image::Deadlines::lease
+//! [`sweep`]: crate::sweep
+//! [`retention`]: crate::retention
 //! [`Provider`]: provider::Provider
 //! [`image`]: crate::image
 //! [`install`]: crate::install

@@ -1,22 +1,26 @@
 //! Building an image: [`ImageBuilder`] and the phases that a build goes through.
 //!
 //! ```text
-//!  ImageBuilder ──▶ Planned ──▶ Provisioned ──▶ PoweredOff ──▶ Image
-//!                   (plan)      (provision)     (follow)       (capture)
-//!                      │             │              │             │
-//!                      │             ╰──────┬───────┴─────────────╯
-//!              every input error     any failure, cancel, deadline
-//!              ends here, before            │        success
-//!              anything is created          ▼           ▼
-//!                                     teardown: everything of this build
-//!                                     (the image stays on success), with
-//!                                     a deadline of its own
-//!                                           │
-//!                                           ▼
-//!                              BuildError { phase, cause, log, left }
+//!  ImageBuilder ──▶ Planned ──▶ claim ──▶ Provisioned ──▶ PoweredOff ──▶ Image
+//!                   (plan)    (acquire)  (provision)     (follow)      (capture, boot_check)
+//!                      │          │ ╰──── a dead process left something: adopt ────▶ further on
+//!                      │          ├─ another process makes it ──▶ wait, then its image
+//!                      │          ╰─ an image is there ──▶ that image (reuse)
+//!              every input error
+//!              ends here, before     any failure, cancel, deadline ─╮      success
+//!              anything is created                                  ▼         ▼
+//!                                          teardown: everything of this build but the image, then
+//!                                          the claim, with a deadline of its own
+//!                                                                   │
+//!                                                                   ▼
+//!                                              BuildError { phase, cause, log, left }
 //! ```
 //! Each phase is a type that the next one consumes, in a file of its own. What they share (the
-//! provider, events, cancelling, deadlines) is the `Run`.
+//! provider, events, cancelling, deadlines, the claim) is the `Run`.
+//!
+//! The cloud is the only state. A claim, a resource with nothing but a name and labels, says which
+//! process makes which image and how far it is; everything else is found by the labels of its
+//! build. So a process can die at any instant, and the next one finds out what is to be done.
 
 mod acquire;
 mod adopt;
