@@ -71,8 +71,8 @@ pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired
             // Its maker is about to delete what it needed for it.
             (Verdict::Alive, Some(image)) => return Ok(reused(run, image)),
             (Verdict::Alive, None) => watch.wait(run, planned, claims).await?,
-            (Verdict::Dead, _) => {
-                if let Some(standing) = take_over(run, planned, &claims).await? {
+            (Verdict::Dead, image) => {
+                if let Some(standing) = take_over(run, planned, &claims, image).await? {
                     return Ok(Acquired::Claim(Box::new(standing)));
                 }
             }
@@ -101,11 +101,13 @@ async fn begin(run: &Run<'_>, planned: &Planned) -> Result<Option<Acquired>, Cau
     Ok(Some(Acquired::Claim(Box::new(standing))))
 }
 
-/// Creates the claim after those of dead processes, if nothing has changed meanwhile.
+/// Creates the claim after those of dead processes, if nothing has changed meanwhile. With an `image`
+/// that will do, nothing is gone on with: what they left is removed in the end.
 async fn take_over(
     run: &Run<'_>,
     planned: &Planned,
     dead: &[Resource],
+    image: Option<Image>,
 ) -> Result<Option<Standing>, Cause> {
     let last = dead.last().map_or(1, |claim| generation(&claim.labels));
     let next = last.max(dead.len() as u64) + 1;
@@ -129,6 +131,10 @@ async fn take_over(
         return Ok(None);
     }
     run.sink.send(Update::Adopted { build });
+    if let Some(image) = image {
+        run.sink.send(Update::Reused { image: image.id.clone() });
+        return Ok(Some(Standing::Image(image)));
+    }
     standing(run, planned, &newest).await.map(Some)
 }
 

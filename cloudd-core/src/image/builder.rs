@@ -67,6 +67,7 @@ pub struct ImageBuilder {
     pub(super) existing: Existing,
     pub(super) keep_newest: Option<NonZeroUsize>,
     pub(super) boot_check: Option<BootCheck>,
+    pub(super) sweep_first: bool,
     pub(super) deadlines: Deadlines,
 }
 
@@ -88,6 +89,7 @@ impl ImageBuilder {
             existing: Existing::default(),
             keep_newest: None,
             boot_check: None,
+            sweep_first: false,
             deadlines: Deadlines::default(),
         }
     }
@@ -160,6 +162,13 @@ impl ImageBuilder {
     /// is handed out as it is. An image that exists already is reused only if it has passed one.
     pub fn boot_check(mut self, check: BootCheck) -> Self {
         self.boot_check = Some(check);
+        self
+    }
+
+    /// Begins with a [sweep](crate::sweep) of what dead builds have left, of whatever image. Default:
+    /// only what they left of this image is gone on with or removed.
+    pub fn sweep_first(mut self) -> Self {
+        self.sweep_first = true;
         self
     }
 

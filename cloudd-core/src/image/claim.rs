@@ -1,6 +1,6 @@
 //! The claim of a build: what makes one build of several that want the same image.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -42,6 +42,19 @@ pub(super) struct Claim {
 struct Written {
     times: u64,
     at: Instant,
+    /// The same by the clock of the day, which also counts while the machine sleeps.
+    day: SystemTime,
+}
+
+impl Written {
+    fn now(times: u64) -> Self {
+        Self { times, at: Instant::now(), day: SystemTime::now() }
+    }
+
+    /// How long ago that was, by the clock that says more.
+    fn age(&self) -> Duration {
+        self.at.elapsed().max(self.day.elapsed().unwrap_or_default())
+    }
 }
 
 impl Claim {
@@ -52,7 +65,7 @@ impl Claim {
         superseded: Vec<ClaimId>,
         lease: Duration,
     ) -> Self {
-        let written = Mutex::new(Written { times: 0, at: Instant::now() });
+        let written = Mutex::new(Written::now(0));
         Self { id, owner, superseded, lease, written, lost: CancellationToken::new() }
     }
 
@@ -75,6 +88,16 @@ impl Claim {
     /// Writes the phase that is about to begin.
     pub(super) async fn mark(&self, provider: &dyn Provider, phase: &str) -> Result<()> {
         self.write(provider, [(keys::PHASE.to_owned(), phase.to_owned())]).await
+    }
+
+    /// Makes sure that the claim still holds before something is done under its protection. It is
+    /// renewed in time; only a process that was stopped, or whose machine slept, finds it old, and
+    /// then perhaps somebody else's.
+    pub(super) async fn ensure(&self, provider: &dyn Provider) -> Result<()> {
+        if self.written.lock().await.age() < self.lease * 3 / 4 {
+            return Ok(());
+        }
+        self.write(provider, []).await
     }
 
     /// Keeps the claim from running out. Ends only when it is lost.
@@ -117,7 +140,7 @@ impl Claim {
         let labels = Labels::from_provider(labels.into_iter().chain([lease]));
         let result = provider.set_labels(&ResourceId::from(self.id.clone()), &labels).await;
         match &result {
-            Ok(()) => *written = Written { times, at: Instant::now() },
+            Ok(()) => *written = Written::now(times),
             Err(error) if error.kind() == ErrorKind::NotFound => self.lost.cancel(),
             Err(_) => {}
         }

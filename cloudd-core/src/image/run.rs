@@ -16,6 +16,7 @@ use super::plan::Planned;
 use super::provision::Provisioned;
 use super::{ImageBuilder, OnFailure, Phase, Update, boot_check, reuse, teardown};
 use crate::provider::{BuildId, Error, Image, Provider, ResourceId, Result};
+use crate::sweep::Sweep;
 use crate::wait;
 
 /// What the phases of one build share.
@@ -63,6 +64,9 @@ pub(super) async fn build(
 /// was silent for too long.
 async fn phases(run: &Run<'_>) -> std::result::Result<Image, Cause> {
     let planned = Planned::of(run).await?;
+    if run.builder.sweep_first {
+        sweep(run).await;
+    }
     loop {
         let standing = match acquire(run, &planned).await? {
             Acquired::Image(image) => return Ok(image),
@@ -75,6 +79,20 @@ async fn phases(run: &Run<'_>) -> std::result::Result<Image, Cause> {
             }
             result => return result,
         }
+    }
+}
+
+/// Removes what other builds have left. A failure is told and does not fail the build.
+async fn sweep(run: &Run<'_>) {
+    let swept = match Sweep::find(run.provider).await {
+        Ok(sweep) => sweep.run(run.provider).await,
+        Err(error) => return run.sink.note(format!("nothing is swept: {error}")),
+    };
+    for id in &swept.deleted {
+        run.deleted(id);
+    }
+    for (id, error) in swept.failed {
+        run.sink.note(format!("what a dead build left stays: {id}: {error}"));
     }
 }
 
@@ -148,6 +166,17 @@ impl<'a> Run<'a> {
         self.state().uncertain = false;
     }
 
+    /// Makes sure that what this process changes is still its own.
+    pub(super) async fn ensure_claim(&self) -> Result<()> {
+        match self.claim() {
+            Some(claim) => {
+                let ensure = claim.ensure(self.provider);
+                wait::within("renew claim", &claim.id, self.builder.deadlines.call, ensure).await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Gives the claim up.
     pub(super) async fn release(&self) -> std::result::Result<(), Cause> {
         if let Some(claim) = self.claim() {
@@ -161,7 +190,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.claim().is_some_and(|claim| claim.lost.is_cancelled())
     }
 
@@ -260,6 +289,7 @@ impl<'a> Run<'a> {
         if self.sink.cancelled.is_cancelled() || self.is_lost() {
             return Err(Cause::Cancelled);
         }
+        self.ensure_claim().await.map_err(Cause::Provider)?;
         let result = wait::within(operation, resource, deadline, call).await;
         result.map_err(|error| {
             self.state().uncertain = true;

@@ -111,6 +111,13 @@ struct Work {
 impl Work {
     /// Tries everything once; the error is that of the last failure.
     async fn pass(&mut self, run: &Run<'_>, kept: Option<&ResourceId>) -> Result<()> {
+        let ensured = run.ensure_claim().await;
+        if run.is_lost() {
+            // All of it is another process's now.
+            self.left.clear();
+            return Ok(());
+        }
+        ensured?;
         let mut result = Ok(());
         if !self.searched {
             match run.provider.find(&Selector::build(&run.build())).await {
