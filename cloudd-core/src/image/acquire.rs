@@ -27,8 +27,8 @@ use super::plan::Planned;
 use super::run::Run;
 use super::{Update, reuse};
 use crate::provider::{
-    BuildId, ClaimId, ClaimSpec, ErrorKind, Image, Labels, Resource, ResourceId, ResourceKind,
-    Selector, keys,
+    BuildId, ClaimId, ClaimSpec, Error, ErrorKind, Image, Labels, Resource, ResourceId,
+    ResourceKind, Selector, keys,
 };
 use crate::wait::Pace;
 
@@ -47,6 +47,9 @@ const LOOKS: Pace = Pace::new(Duration::from_secs(5), Duration::from_secs(30), 1
 /// Pauses of those who got into each other's way.
 const AGAIN: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(10), 2.0, 0.5);
 
+/// How often a claim may be there and not be found: no claim is given up so often in a row.
+const UNSEEN: u32 = 12;
+
 /// Expiry is written by one clock and read by another; this much they may differ.
 pub(crate) const SKEW: Duration = Duration::from_secs(2 * 3600);
 
@@ -54,6 +57,7 @@ pub(crate) const SKEW: Duration = Duration::from_secs(2 * 3600);
 pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired, Cause> {
     let mut watch = Watch::default();
     let mut pauses = AGAIN.pauses();
+    let mut unseen = 0;
     loop {
         let image = reuse::image(run, planned).await?;
         if image.is_none()
@@ -63,7 +67,13 @@ pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired
         }
         let claims = claims(run, planned).await?;
         match (watch.judge(&claims), image) {
-            (Verdict::Nobody, None) => {}
+            // Given up in this moment, or one that cannot be found by its labels.
+            (Verdict::Nobody, None) => {
+                unseen += 1;
+                if unseen > UNSEEN {
+                    return Err(Cause::Provider(unseen_claim(planned)));
+                }
+            }
             (Verdict::Nobody, Some(image)) => {
                 watch.remove(run, &claims).await?;
                 return Ok(reused(run, image));
@@ -79,6 +89,17 @@ pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired
         }
         run.pause("turn", pauses.next().unwrap_or(AGAIN.longest)).await?;
     }
+}
+
+fn unseen_claim(planned: &Planned) -> Error {
+    Error::new(ErrorKind::AlreadyExists, "claim image")
+        .on(claim_name(planned, 1))
+        .message("something has this name and not the labels of a claim; somebody has changed them")
+        .hint("delete it if no build is under way")
+}
+
+fn claim_name(planned: &Planned, generation: u64) -> String {
+    format!("cloudd-{}-{generation}", planned.fingerprint)
 }
 
 fn reused(run: &Run<'_>, image: Image) -> Acquired {
@@ -155,7 +176,7 @@ async fn create(
     ];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let labels = planned.labels(run, build).merged(&Labels::from_provider(own));
-    let name = format!("cloudd-{}-{generation}", planned.fingerprint);
+    let name = claim_name(planned, generation);
     let spec = ClaimSpec::new(&name, labels);
     // Until it is known what came of it: an answer can be lost.
     run.may_have_claimed(Some(owner.label()));
