@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use cloudd_core::guest::Step;
-use cloudd_core::image::{ImageBuilder, Update};
+use cloudd_core::image::{Deadlines, ImageBuilder, Update};
 use cloudd_core::memory::{GuestScript, Memory};
-use cloudd_core::provider::{Image, ResourceId, keys};
+use cloudd_core::provider::{Image, Labels, ResourceId, ResourceKind, keys};
+use cloudd_core::testing::Faulty;
 use cloudd_tests::containers::Context;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -55,7 +56,7 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
     let builder = ImageBuilder::new("x", context.container());
     let memory = Memory::new().pace(SECOND);
     timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
-    tokio::time::sleep(SECOND * 100).await;
+    sleep(SECOND * 100).await;
     let (_, updates) = goes_on(&memory, &builder).await;
     assert!(adopted(&updates));
     let heard = updates.iter().filter(|update| matches!(update, Update::Step { .. })).count();
@@ -64,7 +65,7 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
 
     let memory = Memory::new().pace(SECOND).guests(GuestScript::PoweredOffIn(Step::Run));
     timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
-    tokio::time::sleep(SECOND * 100).await;
+    sleep(SECOND * 100).await;
     let error = builder.build(&memory).await.unwrap_err();
     assert!(error.to_string().contains("went off before its work was done"), "{error}");
     assert_eq!(memory.resources(), []);
@@ -93,6 +94,57 @@ async fn off_before_the_first_start_is_not_taken_for_success() {
         assert_eq!(image.labels.value(keys::NAME), Some("x"));
         assert_eq!(memory.images_ever_made(), 1);
     }
+}
+
+/// Makes every claim look as if a process of another machine held it.
+fn disguise(memory: &Memory) {
+    for id in memory.resources() {
+        if id.kind() == ResourceKind::Claim {
+            memory.relabel(&id, |labels| {
+                let owner = (keys::OWNER.to_owned(), "feedfeedfeedfeed.1.1.nonce".to_owned());
+                *labels = std::mem::take(labels).merged(&Labels::from_provider([owner]));
+            });
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() {
+    let context = Context::plausible();
+    let memory = Memory::new().pace(SECOND);
+    let builder = ImageBuilder::new("x", context.container());
+    timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    disguise(&memory);
+    let begun = Instant::now();
+    let (_, updates) = goes_on(&memory, &builder).await;
+    let lease = Deadlines::default().lease;
+    assert!(begun.elapsed() >= lease, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < lease + SECOND * 60, "{:?}", begun.elapsed());
+    assert_eq!(memory.vms_ever_created(), 1);
+    let waits = updates.iter().position(|it| matches!(it, Update::Waiting { .. }));
+    let adopts = updates.iter().position(|it| matches!(it, Update::Adopted { .. }));
+    assert!(waits.is_some() && waits < adopts, "{updates:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_living_process_of_another_machine_is_never_taken_for_dead() {
+    let context = Context::plausible();
+    // A hundred seconds a step: it lives for many leases.
+    let memory = Memory::new().pace(SECOND * 100);
+    let builder = ImageBuilder::new("x", context.container());
+    let disguised = memory.clone();
+    let provider = Faulty::never(memory.clone()).observed(move |_, call| {
+        if call == "create_volume" {
+            disguise(&disguised);
+        }
+    });
+    let other = async {
+        sleep(SECOND * 30).await;
+        builder.build(&memory).await
+    };
+    let (first, second) = tokio::join!(builder.build(&provider), other);
+    assert_eq!(first.unwrap().id, second.unwrap().id);
+    assert_eq!((memory.vms_ever_created(), memory.images_ever_made()), (1, 1));
 }
 
 /// Polls once.

@@ -112,7 +112,7 @@ pub(crate) struct Build {
     /// Keep so many images of this name
     #[arg(long, value_name = "IMAGES")]
     pub(crate) keep_newest: Option<NonZeroUsize>,
-    /// Boot it first: tcp:22 ssh:22 http:80/ console:TEXT
+    /// Boot it first: tcp:22 ssh:22 http:80/ console:X
     #[arg(long, value_name = "SIGN", value_parser = sign)]
     pub(crate) boot_check: Option<SignOfLife>,
     /// Keep builder VM and volume when it fails
