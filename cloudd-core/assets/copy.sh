@@ -57,6 +57,7 @@ zero_target() {
 
 copy_extents() {
     window=
+    stale=0 # how much of the file an earlier window has filled
     copied=0
     : >"$work/windows"
     while read -r offset length; do
@@ -65,9 +66,11 @@ copy_extents() {
                 [ "$offset" -ge $((window + window_bytes)) ]; then
                 close_window
                 window=$offset
+                window_end=$offset
             fi
+            [ "$offset" = "$window_end" ] || clean_window
             least $((window + window_bytes - offset)) "$length"
-            try copy_failed dd if="$source" of="$work/window" bs=4M skip="$offset" count="$least" \
+            try copy_failed dd if="$source" of="$work/window" bs=1M skip="$offset" count="$least" \
                 iflag=skip_bytes,count_bytes,fullblock,direct oflag=seek_bytes seek=$((offset - window)) \
                 conv=notrunc status=none
             copied=$((copied + least))
@@ -81,22 +84,32 @@ copy_extents() {
     try copy_failed dd if=/dev/null of="$target" conv=notrunc,fsync status=none
 }
 
-# Writes the window's blocks that are not zeroes: the rest of the target is zero already.
+# Before the first gap in a window: zeroes over what the last one left behind its end.
+clean_window() {
+    used=$((window_end - window))
+    [ "$used" -ge "$stale" ] || try copy_failed dd if=/dev/zero of="$work/window" bs=1M iflag=count_bytes \
+        count=$((stale - used)) oflag=seek_bytes seek="$used" conv=notrunc status=none
+    stale=0
+}
+
+# Writes the window's blocks that are not zeroes: the rest of the target is zero already. The file stays for the next
+# window: the same memory for all of them (see arm_exitrd).
 close_window() {
     [ -n "$window" ] || return 0
-    b2sum <"$work/window" >"$work/sum" &
-    try copy_failed dd if="$work/window" of="$target" bs=256K oflag=seek_bytes,direct seek="$window" \
-        conv=notrunc,sparse status=none
+    used=$((window_end - window))
+    dd if="$work/window" bs=1M iflag=count_bytes count="$used" status=none | b2sum >"$work/sum" &
+    try copy_failed dd if="$work/window" of="$target" bs=256K iflag=count_bytes count="$used" \
+        oflag=seek_bytes,direct seek="$window" conv=notrunc,sparse status=none
     wait $! || broken copy_failed "b2sum failed"
     read -r sum _ <"$work/sum"
-    echo "$window $((window_end - window)) $sum" >>"$work/windows"
-    rm "$work/window"
+    echo "$window $used $sum" >>"$work/windows"
+    [ "$used" -le "$stale" ] || stale=$used
     progress copy "$copied" "$total"
 }
 
 # Fails unless the target's bytes there have this sum. A read that fails gives other bytes, so another sum.
 expect() { # OFFSET LENGTH SUM WHAT
-    found=$(dd if="$target" bs=4M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
+    found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
         b2sum)
     [ "${found%% *}" = "$3" ] || broken verify_failed "the target does not hold the $4 it should at $1"
 }

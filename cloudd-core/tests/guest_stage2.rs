@@ -181,6 +181,30 @@ fn scattered_extents_share_a_window_and_distant_ones_do_not() {
 }
 
 #[test]
+fn what_one_window_held_does_not_show_in_the_gaps_of_the_next() {
+    each(|mut stage2| {
+        stage2.volume.fill(0);
+        let mut extents = String::new();
+        // A window without gaps, one with two, a long one without, one with a gap at its end.
+        for (offset, length) in [
+            (0, 65536),
+            (3 * MIB, 4096),
+            (3 * MIB + 8192, 4096),
+            (3 * MIB + 20480, 4096),
+            (6 * MIB, 131_072),
+            (9 * MIB, 4096),
+            (9 * MIB + 122_880, 4096),
+        ] {
+            stage2.volume[offset..offset + length].fill(b'x');
+            extents += &format!("{offset} {length}\n");
+        }
+        stage2.guest.write("dev/vdb", &stage2.volume);
+        stage2.guest.write("tree/cloudd/extents", extents);
+        stage2.enter("hook", "").expect_done(&stage2.volume);
+    });
+}
+
+#[test]
 fn one_flipped_bit_on_the_root_disk_is_found() {
     each(|stage2| {
         // The first two lie in extents, the third in the gap that a window spans, the last two at
