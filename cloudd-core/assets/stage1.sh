@@ -176,28 +176,46 @@ fetch_context() {
     archive=$lib/context.tar.gz
     case $CLOUDD_CONTEXT in
     media)
-        [ -b "$CLOUDD_CONTEXT_DEVICE" ] || fail context_missing 1 "no $CLOUDD_CONTEXT_DEVICE"
-        dd if="$CLOUDD_CONTEXT_DEVICE" of="$archive" bs=1M iflag=count_bytes,fullblock \
-            count="$CLOUDD_CONTEXT_BYTES" status=none || fail context_missing 1 "cannot read $CLOUDD_CONTEXT_DEVICE"
+        archive=$CLOUDD_CONTEXT_DEVICE
+        [ -b "$archive" ] || fail context_missing 1 "no $archive"
         ;;
     upload)
+        archive=$run/context.tar.gz
         left=${CLOUDD_UPLOAD_WAIT:-600}
-        until [ -f "$run/context.tar.gz" ]; do
+        until [ -f "$archive" ]; do
             [ "$left" -gt 0 ] || fail context_missing 1 "the context was not uploaded"
             left=$((left - 1))
             sleep 1
         done
-        archive=$run/context.tar.gz
         ;;
     esac
-    [ -f "$archive" ] || fail context_missing 1 "no $archive"
-    bytes=$(stat -c %s "$archive")
-    [ "$bytes" = "$CLOUDD_CONTEXT_BYTES" ] ||
-        fail context_corrupt 1 "the context has $bytes bytes, not $CLOUDD_CONTEXT_BYTES"
-    sum=$(sha256sum "$archive")
-    [ "${sum%% *}" = "$CLOUDD_CONTEXT_SHA256" ] || fail context_corrupt 1 "the context's SHA-256 is ${sum%% *}"
+    if [ "$CLOUDD_CONTEXT" != media ]; then
+        [ -f "$archive" ] || fail context_missing 1 "no $archive"
+        bytes=$(stat -c %s "$archive")
+        [ "$bytes" = "$CLOUDD_CONTEXT_BYTES" ] ||
+            fail context_corrupt 1 "the context has $bytes bytes, not $CLOUDD_CONTEXT_BYTES"
+    fi
     mkdir -p "$lib/context"
-    logged tar -xzpf "$archive" -C "$lib/context" || fail context_corrupt "$code" "tar cannot unpack the context"
+    mkfifo "$run/copy"
+    unpacked=0
+    logged unpack || unpacked=$code
+    [ ! -e "$run/unread" ] || fail context_missing 1 "cannot read $archive"
+    read -r sum _ <"$run/sum"
+    [ "$sum" = "$CLOUDD_CONTEXT_SHA256" ] || fail context_corrupt 1 "the context's SHA-256 is $sum"
+    [ "$unpacked" = 0 ] || fail context_corrupt "$unpacked" "tar cannot unpack the context"
+}
+
+# Reads the archive once, hashing and unpacking it at the same time. Nothing uses what was unpacked before the hash is
+# known to be right. tee goes on when tar has had enough (-p): the hash is of the whole archive.
+unpack() {
+    sha256sum <"$run/copy" >"$run/sum" &
+    { dd if="$archive" bs=1M iflag=count_bytes,fullblock count="$CLOUDD_CONTEXT_BYTES" status=none ||
+        : >"$run/unread"; } |
+        tee -p "$run/copy" |
+        tar -xzpf - -C "$lib/context"
+    set -- $?
+    wait $!
+    return "$1"
 }
 
 build() {
@@ -219,21 +237,27 @@ build() {
     end
 }
 
+# Without layers: a cache of every line of a Containerfile serves only who builds it again, and costs a copy of each.
 podman_build() {
     image=localhost/cloudd
-    logged podman build -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
+    logged podman build --layers=false -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
 }
 
 # podman compares the label's name without regard to case.
+has_run_label() {
+    podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" |
+        grep -qix run
+}
+
 run_container() {
     begin run
-    podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" |
-        grep -qix run || fail run_label_missing 1 "the image has no RUN label"
     untraced=${unzeroed:-}
     trace_start "$volume"
     rm -f "$run/status"
     # The node's name of this boot: a container sees /dev, but not always udev's links in it.
     if ! logged podman container runlabel run "$image" "$device"; then
+        # Looked for only now: podman has run nothing without one, and starting it takes a second.
+        has_run_label || fail run_label_missing 1 "the image has no RUN label"
         # podman's own code is 125 whatever happened; the container's stands in its last words.
         while read -r line; do code=${line##* }; done <"$run/status"
         fail container_failed "$code" "the install container ended with $code"
@@ -310,6 +334,8 @@ main() {
     [ "$from" = stage1 ] || report_return
     echo started >"$state"
     ln -sf /etc/systemd/system/cloudd.service /etc/systemd/system/multi-user.target.wants/
+    # Its first start reads 40 MB from the disk and tries out the storage. Nothing waits for this one.
+    podman info >/dev/null 2>&1 3>&- &
     prepare
     fetch
     build

@@ -5,6 +5,7 @@ mod guest_support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use guest_support::{Guest, events, failure, shells};
@@ -139,11 +140,11 @@ fn the_run_label_is_found_by_its_name_in_any_case() {
             assert_eq!(lines(&agent(guest, RUN)), ["installing"], "{label}");
         }
         for label in ["", r"INSTALL\n", r"run2\nrerun\n"] {
-            podman(guest, label, "echo installing");
+            podman(guest, label, "echo cannot find the value of label; exit 125");
             let events = agent(guest, RUN);
             let expected = ("run_label_missing", "the image has no RUN label");
             assert_eq!(failure(&events), expected, "{label}");
-            assert_eq!(lines(&events), [""; 0]);
+            assert_eq!(lines(&events), ["cannot find the value of label"]);
         }
     });
 }
@@ -182,10 +183,13 @@ fn the_image_is_built_as_the_host_wants_it() {
             lines(&agent(guest, script)),
             [
                 format!(
-                    "podman build -t localhost/cloudd -f {lib}/context/os/My Containerfile \
+                    "podman build --layers=false -t localhost/cloudd -f {lib}/context/os/My Containerfile \
                      --build-arg VERSION=15.6 --build-arg GREETING=say \"$HOME\"  \\o/ {lib}/context"
                 ),
-                format!("podman build -t localhost/cloudd -f {lib}/env.Containerfile {run}/empty"),
+                format!(
+                    "podman build --layers=false -t localhost/cloudd \
+                     -f {lib}/env.Containerfile {run}/empty"
+                ),
             ]
         );
     });
@@ -214,9 +218,12 @@ fn context(guest: &Guest) -> (u64, String) {
     let mut tar = Command::new("tar");
     tar.arg("-czf").arg(&archive).arg("-C").arg(guest.path("context")).arg(".");
     assert!(tar.status().unwrap().success());
-    let sum = Command::new("sha256sum").arg(&archive).output().unwrap().stdout;
-    let sum = String::from_utf8(sum).unwrap();
-    (fs::metadata(archive).unwrap().len(), sum.split(' ').next().unwrap().to_owned())
+    (fs::metadata(&archive).unwrap().len(), sha256(&archive))
+}
+
+fn sha256(file: &Path) -> String {
+    let sum = Command::new("sha256sum").arg(file).output().unwrap().stdout;
+    String::from_utf8(sum).unwrap().split(' ').next().unwrap().to_owned()
 }
 
 fn fetch(how: &str, bytes: u64, sum: &str) -> String {
@@ -235,6 +242,20 @@ fn a_context_that_is_whole_is_unpacked_with_its_modes() {
         let mode =
             fs::metadata(guest.path("lib/context/bin/install")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
+    });
+}
+
+#[test]
+fn an_archive_is_read_to_its_end_even_where_tar_stops() {
+    each(|guest| {
+        let length = 8 << 20;
+        guest.write("lib/context.tar.gz", vec![7; length as usize]);
+        let sum = sha256(&guest.path("lib/context.tar.gz"));
+        let events = agent(guest, &fetch("file", length, &sum));
+        assert_eq!(failure(&events), ("context_corrupt", "tar cannot unpack the context"));
+        let other = format!("the context's SHA-256 is {sum}");
+        let events = agent(guest, &fetch("file", length, "0000"));
+        assert_eq!(failure(&events), ("context_corrupt", other.as_str()));
     });
 }
 

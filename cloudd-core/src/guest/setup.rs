@@ -22,6 +22,10 @@ const BUILT_IMAGE: &str = "localhost/cloudd";
 const UNIT: (&str, &str) =
     ("/etc/systemd/system/cloudd.service", include_str!("../../assets/cloudd.service"));
 
+/// When cloud-init has written them: the unit has one name up to cloud-init 24.2, another since.
+const AFTER_THE_FILES: &str =
+    "--property=After=network-online.target cloud-init.service cloud-init-network.service";
+
 /// The other files of the guest side, with their modes.
 const FILES: [(&str, u32, &str); 10] = [
     ("stage1", 0o755, include_str!("../../assets/stage1.sh")),
@@ -72,8 +76,12 @@ impl GuestSetup<'_> {
         if let Some(access) = self.access {
             config = access.admit(config);
         }
-        // A unit, so that nothing of cloud-init waits for the agent or ends it.
-        config.runcmd(["systemctl", "start", "--no-block", "cloudd.service"]).render()
+        // A unit, so that nothing of cloud-init waits for the agent or ends it. Asked for before the
+        // files are there, to be started as soon as they are; what runcmd has to say comes a whole
+        // process of cloud-init later, and counts only where the first did not work.
+        let start = ["systemctl", "start", "--no-block", "cloudd.service"];
+        let soon = ["systemd-run", "--no-block", "--unit=cloudd-start", AFTER_THE_FILES];
+        config.bootcmd([&soon[..], &start].concat()).runcmd(start).render()
     }
 }
 
