@@ -5,7 +5,9 @@ mod install_support;
 use std::fs;
 use std::path::Path;
 
-use cloudd_core::install::containers::{Checksum, NAMES, RawImage, by_name};
+use cloudd_core::install::containers::{
+    Checksum, Debian, FedoraCoreos, Flatcar, K3os, RawImage, Talos, Ubuntu, by_name, names,
+};
 use cloudd_core::install::{InstallContainer, InstallError};
 use install_support::{listing, unpacked};
 
@@ -17,12 +19,13 @@ fn sum() -> Checksum {
 
 /// One of each, with all that it needs.
 fn each() -> impl Iterator<Item = (&'static str, InstallContainer)> {
-    NAMES.iter().map(|name| {
-        let container = match *name {
+    names().map(|name| {
+        let container = match name {
             "raw_image" => RawImage::new("https://mirror.example/x", sum()).into(),
+            "talos" => Talos::new("v1.11.0").into(),
             name => by_name(name).expect("it is one of the names"),
         };
-        (*name, container)
+        (name, container)
     })
 }
 
@@ -30,11 +33,11 @@ fn each() -> impl Iterator<Item = (&'static str, InstallContainer)> {
 fn every_folder_is_a_container_with_a_name_and_a_readme() {
     let entries = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap());
     let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
-    let names = folders.map(|entry| entry.file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name != "common").collect();
-    names.sort();
-    assert_eq!(names, NAMES);
-    for name in NAMES {
+    let folders = folders.map(|entry| entry.file_name().into_string().unwrap());
+    let mut folders: Vec<String> = folders.filter(|name| name != "common").collect();
+    folders.sort();
+    assert_eq!(folders, names().collect::<Vec<_>>());
+    for name in names() {
         assert!(by_name(name).is_some(), "{name}");
         assert!(
             Path::new(FOLDER).join(name).join("README.md").is_file(),
@@ -77,7 +80,7 @@ fn all_have_one_base_image_and_one_way_to_run() {
         line.unwrap_or_else(|| panic!("{name}: no {start}"))
     };
     for start in ["ARG BASE=", "FROM $BASE", "LABEL RUN="] {
-        for name in NAMES {
+        for name in names() {
             assert_eq!(lines(name, start), lines("raw_image", start), "{name}");
         }
     }
@@ -103,6 +106,36 @@ fn bad_parameters_are_found_before_anything_is_created() {
     let tool = || by_name("raw_image").unwrap();
     assert_eq!(parameter(tool()), "IMAGE_URL");
     assert_eq!(parameter(tool().env("IMAGE_URL", "https://x.example")), "IMAGE_CHECKSUM");
+    assert_eq!(parameter(Debian::new().suite("trixie; reboot")), "DEBIAN_SUITE");
+    assert_eq!(parameter(Debian::new().package("vim").package("-o")), "DEBIAN_PACKAGES");
+    assert_eq!(parameter(Debian::new().kernel_arg("x=\"y\"")), "KERNEL_ARGS");
+    assert_eq!(parameter(Ubuntu::new().version("../24.04")), "UBUNTU_VERSION");
+    assert_eq!(parameter(by_name("talos").unwrap()), "TALOS_VERSION");
+    assert_eq!(parameter(Talos::new("v1.11.0").schematic("0a")), "TALOS_SCHEMATIC");
+    assert_eq!(parameter(Talos::new("v1.11.0").schematic_yaml(" ")), "schematic.yaml");
+    assert_eq!(parameter(FedoraCoreos::new().ignition("variant: fcos\n")), "config.ign");
+    assert_eq!(parameter(K3os::new().device("sda")), "K3OS_DEVICE");
+}
+
+#[test]
+fn a_file_that_is_wrong_is_not_shown() {
+    let error = InstallContainer::from(Flatcar::new().ignition("secret")).load().unwrap_err();
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn a_file_travels_with_the_context_and_counts_for_the_fingerprint() {
+    let config = |version: &str| format!(r#"{{"ignition": {{"version": "{version}"}}}}"#);
+    let with = |config: &str| {
+        let flatcar =
+            Flatcar::new().ignition("{}").ignition(config).kernel_arg("a").kernel_arg("b");
+        InstallContainer::from(flatcar).load().unwrap()
+    };
+    let (one, two) = (with(&config("3.3.0")), with(&config("3.4.0")));
+    assert_ne!(one.fingerprint(), two.fingerprint());
+    let tree = unpacked(one.context().unwrap().archive());
+    assert_eq!(fs::read_to_string(tree.at("flatcar/config.ign")).unwrap(), config("3.3.0"));
+    assert!(one.env_containerfile("x").unwrap().contains("KERNEL_ARGS=\"a b\""));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use cloudd_core::cloud_init::User;
 use cloudd_core::image::{
     BootCheck, BuildError, Builds, Events, Existing, ImageBuilder, OnFailure,
 };
-use cloudd_core::install::InstallContainer;
+use cloudd_core::install::{InstallContainer, containers};
 use cloudd_core::provider::Image;
 use cloudd_examples::{cancel_on_interrupt, narrate};
 use serde_json::json;
@@ -69,10 +69,14 @@ pub(crate) fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
 }
 
 fn container(build: &Build) -> Result<InstallContainer, Trouble> {
-    let mut container = match (&build.context, &build.reference) {
-        (Some(context), _) => InstallContainer::directory(context),
-        (None, Some(reference)) => InstallContainer::reference(reference),
-        (None, None) => return Err(Trouble::input("a context or --reference is needed")),
+    let built_in = build.builtin.as_deref().and_then(containers::by_name);
+    let mut container = match (&build.context, &build.reference, built_in) {
+        (Some(context), _, _) => InstallContainer::directory(context),
+        (None, Some(reference), _) => InstallContainer::reference(reference),
+        (None, None, Some(built_in)) => built_in,
+        (None, None, None) => {
+            return Err(Trouble::input("a context, --builtin or --reference is needed"));
+        }
     };
     for (name, value) in &build.build_arg {
         container = container.build_arg(name, value);

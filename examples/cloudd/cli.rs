@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cloudd_core::image::SignOfLife;
+use cloudd_core::install::containers::names;
 use cloudd_core::provider::{Architecture, Size};
 
 /// Build operating-system images on clouds that only snapshot your own servers
@@ -84,9 +86,13 @@ pub(crate) enum Task {
 pub(crate) struct Build {
     /// The name of the image
     pub(crate) name: String,
-    /// Directory with a Containerfile [or --reference]
-    #[arg(required_unless_present = "reference")]
+    /// Directory with a Containerfile [or --builtin, --reference]
+    #[arg(required_unless_present_any = ["builtin", "reference"])]
     pub(crate) context: Option<PathBuf>,
+    /// Container that comes with cloudd, as debian
+    #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["context", "reference"])]
+    #[arg(value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
+    pub(crate) builtin: Option<String>,
     /// Image of an install container, to be pulled
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["context", "build_arg"])]
     pub(crate) reference: Option<String>,

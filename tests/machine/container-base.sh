@@ -6,6 +6,7 @@
 #   storage.conf     for CONTAINERS_STORAGE_CONF
 #   containers.conf  for CONTAINERS_CONF
 #   base.tar         the root file system of the base image
+#   name             its name
 #
 #   FRESH=1 tests/machine/container-base.sh    make it again, with the packages of today
 #
@@ -63,6 +64,7 @@ make() {
         --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         "$release" "$folder/base.tar" >&2
+    echo "$base" | as_root tee "$folder/name" >/dev/null
     configuration "$folder"
     as_root env CONTAINERS_STORAGE_CONF="$folder/storage.conf" CONTAINERS_CONF="$folder/containers.conf" \
         podman import --quiet "$folder/base.tar" "$base" >&2

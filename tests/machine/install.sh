@@ -35,6 +35,7 @@ crun                   runs them for podman
 bzip2                  packs the images that the install containers under test unpack
 xz-utils               the same
 zstd                   the same
+libarchive-tools       bsdtar writes an ISO image for one of them
 cloud-init             its schema command judges every cloud-config that is rendered
 openssh-server         sshd, run by tests on a loopback port, is the far end of the SSH channel
 openssh-client         ssh-keygen, and ssh for qemu+ssh:// connections

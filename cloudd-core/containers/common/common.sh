@@ -38,7 +38,14 @@ begin() { # "$@"
     device=$1
     device_bytes=$(blockdev --getsize64 "$device")
     scratch=$(mktemp -d)
-    trap 'rm -rf "$scratch"' EXIT
+    trap clean_up EXIT
+}
+
+clean_up() {
+    # A part of the script that runs beside it may be ended before it has forgotten this trap.
+    [[ $BASHPID = "$$" ]] || return 0
+    umount "$scratch/mounted" 2>/dev/null || true
+    rm -rf --one-file-system "$scratch"
 }
 
 # Ends unless the variable $1 is set and matches the regular expression $2, which $3 describes.
@@ -46,6 +53,10 @@ check() { # VARIABLE REGEX DESCRIPTION
     local whole="^($2)\$"
     [[ ${!1-} =~ $whole ]] || fail bad_parameter "$1 is '${!1-}', expected $3"
 }
+
+# Stand in configuration files of boot loaders: no quotes, nothing that would be expanded.
+# shellcheck disable=SC2034 # for those who source this
+kernel_args='[A-Za-z0-9_.,:=/@%+~ -]*' kernel_args_wanted='kernel arguments without quotes'
 
 # Zeroes the device where it can do that by itself, in no time. Zeros need not be written then.
 # Sets $zeroed to yes or nothing.

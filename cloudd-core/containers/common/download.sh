@@ -3,13 +3,13 @@
 
 # The body of a URL to stdout. Run it in a pipe: how it ended is in $scratch/download, as REASON MESSAGE, which is
 # `ok` and nothing, or `unread` where the reader went away.
-download() { # URL
+download() { # URL [ARGUMENT OF CURL…]
     local url=$1 offset=0 tries=0 code got status words reason
     while :; do
         code=0
         curl --fail --silent --show-error --location --proto =http,https --proto-redir =http,https \
             --connect-timeout 30 --speed-limit 1024 --speed-time 60 --continue-at "$offset" \
-            --write-out '%{stderr}\nresult %{size_download} %{http_code}\n' "$url" 2>"$scratch/curl" || code=$?
+            --write-out '%{stderr}\nresult %{size_download} %{http_code}\n' "${@:2}" "$url" 2>"$scratch/curl" || code=$?
         read -r _ got status < <(grep '^result ' "$scratch/curl" || echo result 0 000)
         words=$(sed -n 's/^curl: //p' "$scratch/curl" | tail -n 1)
         offset=$((offset + got))
@@ -43,10 +43,10 @@ download() { # URL
     done
 }
 
-# A small file. A third argument names the reason where the server does not have it, a fourth says what that means.
-fetch() { # URL FILE [REASON MESSAGE]
+# A small file. Where the server does not have it, that is a REASON of its own, if there is one.
+fetch() { # URL FILE [REASON MESSAGE [ARGUMENT OF CURL…]]
     local reason words
-    download "$1" >"$2" || true
+    download "$1" "${@:5}" >"$2" || true
     read -r reason words <"$scratch/download"
     case $reason in
     ok) ;;
@@ -55,12 +55,13 @@ fetch() { # URL FILE [REASON MESSAGE]
     esac
 }
 
-# The sum of the file $2 in the list of sums $1: lines as sha256sum prints them or in BSD's form, or a sum alone.
+# The sum of the file NAME, of so many digits: lines as sha256sum prints them or in BSD's form, or a sum alone.
 # Prints nothing where there is none.
-listed_sum() { # LIST NAME
-    awk -v name="$2" '
-        $2 == name || $2 == "*" name { print $1; exit }
-        $2 == "(" name ")" { print $NF; exit }
-        NF == 1 && $1 ~ /^[0-9a-fA-F]+$/ && length($1) >= 64 { print $1; exit }
+listed_sum() { # LIST NAME DIGITS
+    awk -v name="$2" -v digits="$3" '
+        { sum = ""; listed = $2; sub(/^\*/, "", listed); sub(/.*\//, "", listed) }
+        listed == name || NF == 1 { sum = $1 }
+        $2 == "(" name ")" { sum = $NF }
+        length(sum) == digits && sum ~ /^[0-9a-fA-F]+$/ { print sum; exit }
     ' "$1"
 }

@@ -9,10 +9,12 @@
 # Nothing in the pipe ends the script. Each part leaves how it ended in a file, and the first cause is looked for when
 # all of them have ended: that of a part further down shows as a broken pipe further up.
 
-write_image() { # URL ALGORITHM:SUM
+# Without a sum the image is as its server sent it. REASON and MESSAGE are for an image that the server does not have.
+write_image() { # URL ALGORITHM:SUM [REASON MESSAGE]
     local url=$1 algorithm=${2%%:*} sum=${2#*:} reason words is progress
     case $algorithm:${#sum} in
     sha256:64 | sha512:128) ;;
+    :0) algorithm=sha256 ;;
     *) fail bad_parameter "'$2' is no checksum: expected sha256:… or sha512:…" ;;
     esac
     zero_device
@@ -37,14 +39,31 @@ write_image() { # URL ALGORITHM:SUM
         esac
     fi
     read -r reason words <"$scratch/download"
+    [[ $reason != not_found || -z ${3-} ]] || fail "$3" "$4"
     [[ $reason = ok ]] || fail "$reason" "$words"
     is=$(cut -d ' ' -f 1 "$scratch/sum")
-    [[ $is = "${sum,,}" ]] || fail checksum_mismatch "$url has $algorithm $is, expected ${sum,,}"
-    say "$algorithm is right"
+    [[ $is = "${sum:-$is}" || $is = "${sum,,}" ]] ||
+        fail checksum_mismatch "$url has $algorithm $is, expected ${sum,,}"
+    say "$algorithm $is${sum:+, as expected}"
     [[ ! -s $scratch/unpack ]] || fail image_invalid "$url: $(tail -n 1 "$scratch/unpack")"
     [[ $(<"$scratch/kind") != qcow2 ]] || convert "$url"
     sync "$device"
     say "written"
+}
+
+# Writes an image whose sum stands in a list beside it, unless IMAGE_CHECKSUM says what it must be.
+write_published() { # URL LIST ALGORITHM WHAT
+    local sum digits=64
+    local missing="no $4: $1 is not there"
+    if [[ -n ${IMAGE_CHECKSUM-} ]]; then
+        write_image "$1" "$IMAGE_CHECKSUM" unknown_version "$missing"
+        return
+    fi
+    [[ $3 != sha512 ]] || digits=128
+    fetch "$2" "$scratch/list" unknown_version "no $4: $2 is not there"
+    sum=$(listed_sum "$scratch/list" "${1##*/}" "$digits")
+    [[ -n $sum ]] || fail metadata_invalid "$2 has no $3 sum of ${1##*/}"
+    write_image "$1" "$3:$sum" unknown_version "$missing"
 }
 
 # From stdin to the device, or for qcow2 to a file.

@@ -8,6 +8,7 @@
 /// How to write an install container: the contract, and what is checked.
 ///
 /// [security]: crate::guide::security
+/// [`install::containers`]: crate::install::containers
 /// [`InstallContainer::env`]: crate::install::InstallContainer::env
 /// [`InstallContainer::build_arg`]: crate::install::InstallContainer::build_arg
 /// [`InstallContainer::run_label_inherited`]: crate::install::InstallContainer::run_label_inherited

@@ -74,10 +74,10 @@ pub struct ImageBuilder {
 impl ImageBuilder {
     /// An image of this name, which becomes a label: 1 to 63 characters, letters and digits at
     /// both ends, also `-`, `_` and `.` inside.
-    pub fn new(name: impl Into<String>, container: InstallContainer) -> Self {
+    pub fn new(name: impl Into<String>, container: impl Into<InstallContainer>) -> Self {
         Self {
             name: name.into(),
-            container,
+            container: container.into(),
             architecture: Architecture::X86_64,
             volume_size: Size::gib(10),
             root_size: None,

@@ -89,4 +89,12 @@ impl InstallContainer {
         self.env.set(name.into(), value.into());
         self
     }
+
+    /// One more word in a variable of the environment.
+    pub(super) fn env_word(mut self, name: &str, word: &str) -> Self {
+        let before = self.env.iter().find(|(set, _)| *set == name).map(|(_, value)| value);
+        let value = before.map_or(word.to_owned(), |before| format!("{before} {word}"));
+        self.env.set(name.to_owned(), value);
+        self
+    }
 }

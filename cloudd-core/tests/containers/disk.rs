@@ -33,10 +33,14 @@ impl Disk {
         &self.device
     }
 
+    /// The file behind it. What was written to the device is in it, as the container has synced.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// All that stands on it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        // What was written to the device has been synced by the container; this is the file.
-        fs::read(self.file.path()).unwrap()
+        fs::read(self.path()).unwrap()
     }
 }
 

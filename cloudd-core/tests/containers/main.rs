@@ -3,7 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod debian;
 mod disk;
+mod fixtures;
+mod k3os;
 mod podman;
+mod published;
 mod raw_image;
 mod server;

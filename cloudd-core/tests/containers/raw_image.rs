@@ -1,69 +1,21 @@
 //! `raw_image`, and by it what all containers share that write an image: `containers/common`.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use cloudd_core::install::InstallContainer;
 use cloudd_core::install::Sha256Digest;
 use cloudd_core::install::containers::{Checksum, RawImage};
 
 use crate::disk::Disk;
+use crate::fixtures::{MIB, assert_holds, image, qcow2, sum, through};
 use crate::podman::{Ended, by_hand, install, run};
 use crate::server::{Answer, Server};
-
-const MIB: usize = 1 << 20;
-
-/// An image of data, zeros and data, not a whole number of any block but the sector.
-fn image() -> Vec<u8> {
-    let mut image = vec![0; 5 * MIB + 512];
-    for (at, byte) in image[..MIB].iter_mut().enumerate() {
-        *byte = (at / 7 % 251) as u8;
-    }
-    image[4 * MIB + 100..].fill(0xa5);
-    image[0] = 0xeb;
-    image
-}
-
-fn sum(bytes: &[u8]) -> Checksum {
-    Checksum::sha256(Sha256Digest::of(bytes).to_string())
-}
-
-/// What a program makes of its standard input.
-fn through(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_owned();
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success());
-    output.stdout
-}
-
-fn qcow2(image: &[u8]) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
-    let (raw, qcow2) = (directory.path().join("raw"), directory.path().join("qcow2"));
-    std::fs::write(&raw, image).unwrap();
-    let arguments = ["convert", "-f", "raw", "-O", "qcow2", "-c"];
-    run(Command::new("qemu-img").args(arguments).args([&raw, &qcow2]));
-    std::fs::read(qcow2).unwrap()
-}
 
 /// Serves the file and installs it on a disk of 8 MiB.
 fn installed(file: &[u8]) -> (Ended, Disk) {
     let url = Server::new().put("/image", file);
     let disk = Disk::new(8 * MIB as u64);
     (install(RawImage::new(url, sum(file)), &disk), disk)
-}
-
-/// Holds the disk against the image: its bytes, and zeros after it.
-#[track_caller]
-fn assert_holds(disk: &Disk, image: &[u8]) {
-    let bytes = disk.bytes();
-    assert!(bytes[..image.len()] == *image, "the image was not written as it is");
-    assert!(bytes[image.len()..].iter().all(|byte| *byte == 0), "something stands after the image");
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub mod cost {}
 /// [`ImageBuilder::volume_size`]: cloudd_core::image::ImageBuilder::volume_size
 /// [`ImageBuilder::root_size`]: cloudd_core::image::ImageBuilder::root_size
 /// [`InstallContainer::directory`]: cloudd_core::install::InstallContainer::directory
+/// [`FedoraCoreos`]: cloudd_core::install::containers::FedoraCoreos
+/// [`K3os`]: cloudd_core::install::containers::K3os
+/// [`OpenSuseLeap`]: cloudd_core::install::containers::OpenSuseLeap
 /// [`Image::id`]: cloudd_core::provider::Image#structfield.id
 /// [`User`]: cloudd_core::cloud_init::User
 /// [`User::hashed_password`]: cloudd_core::cloud_init::User::hashed_password

@@ -88,6 +88,21 @@ fn the_same_again_is_free_unless_forced() {
 }
 
 #[test]
+fn a_container_that_comes_with_cloudd_is_taken_by_its_name() {
+    let tool = Tool::new();
+    let built =
+        tool.run(&["build", "debian-13", "--builtin", "debian", "--env", "KERNEL_ARGS=quiet"]);
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    assert_eq!(tool.sim.inventory().images.len(), 1);
+    let wrong = tool.run(&["build", "x", "--builtin", "raw_image", "--env", "IMAGE_URL=ftp://x"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.err);
+    assert!(wrong.err.contains("IMAGE_URL"), "{}", wrong.err);
+    let unknown = tool.run(&["build", "x", "--builtin", "plan9"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
+    assert!(unknown.err.contains("debian"), "{}", unknown.err);
+}
+
+#[test]
 fn bad_input_is_exit_code_2_before_anything_is_created() {
     let tool = Tool::new();
     let cases: [(&[&str], &str); 5] = [

@@ -53,9 +53,14 @@ pub(super) const fn required(variable: &'static str, rule: Rule) -> Parameter {
     Parameter { variable, rule, required: true }
 }
 
+/// A parameter for which the container has a value by itself.
+pub(super) const fn optional(variable: &'static str, rule: Rule) -> Parameter {
+    Parameter { variable, rule, required: false }
+}
+
 impl Definition {
     pub(super) fn container(&'static self) -> InstallContainer {
-        InstallContainer::new(Source::BuiltIn(BuiltIn { definition: self }))
+        InstallContainer::new(Source::BuiltIn(BuiltIn { definition: self, files: Vec::new() }))
     }
 }
 
@@ -63,6 +68,31 @@ impl Definition {
 #[derive(Clone, Debug)]
 pub(in crate::install) struct BuiltIn {
     definition: &'static Definition,
+    files: Vec<OwnFile>,
+}
+
+/// A parameter that is a file beside the container's script.
+#[derive(Clone, Debug)]
+struct OwnFile {
+    name: &'static str,
+    rule: &'static Rule,
+    content: String,
+}
+
+impl InstallContainer {
+    /// A file for a built-in container; given again, the later content counts.
+    pub(super) fn built_in_file(
+        mut self,
+        name: &'static str,
+        rule: &'static Rule,
+        content: String,
+    ) -> Self {
+        if let Source::BuiltIn(built_in) = &mut self.source {
+            built_in.files.retain(|file| file.name != name);
+            built_in.files.push(OwnFile { name, rule, content });
+        }
+        self
+    }
 }
 
 impl BuiltIn {
@@ -79,15 +109,23 @@ impl BuiltIn {
 
     /// Checks the parameters, as far as they can be known to be wrong.
     pub(in crate::install) fn check(&self, env: &Variables) -> Result<(), InstallError> {
+        let wrong = |parameter, value, rule: &Rule| InstallError::Parameter {
+            container: self.name(),
+            parameter,
+            value,
+            wanted: rule.wanted,
+        };
         for Parameter { variable, rule, required } in self.definition.parameters {
             let value = env.iter().find(|(name, _)| name == variable).map(|(_, value)| value);
             if value.map_or(*required, |value| !(rule.holds)(value)) {
-                return Err(InstallError::Parameter {
-                    container: self.name(),
-                    parameter: variable,
-                    value: value.map(str::to_owned),
-                    wanted: rule.wanted,
-                });
+                return Err(wrong(variable, value.map(str::to_owned), rule));
+            }
+        }
+        for OwnFile { name, rule, content } in &self.files {
+            if !(rule.holds)(content) {
+                // Its content may be secret.
+                let value = format!("a text of {} bytes", content.len());
+                return Err(wrong(name, Some(value), rule));
             }
         }
         Ok(())
@@ -104,6 +142,10 @@ impl BuiltIn {
             // Every file is in a folder: its container's, or the common one.
             let folder = path.split('/').next().unwrap_or_default();
             add(folder, 0o755, EntryKind::Directory);
+        }
+        for OwnFile { name, content, .. } in &self.files {
+            let content = Cow::Owned(content.clone().into_bytes());
+            add(&format!("{}/{name}", self.name()), 0o600, EntryKind::Held(content));
         }
         entries
     }

@@ -25,26 +25,57 @@
 //! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
 //! ```
 
+mod alpine;
+mod arch;
 mod built_in;
 mod checksum;
+mod debian;
+mod fedora_coreos;
+mod flatcar;
+mod k3os;
+mod open_suse_leap;
 mod raw_image;
 mod rule;
+mod talos;
+mod ubuntu;
 
+pub use alpine::Alpine;
+pub use arch::Arch;
 pub(super) use built_in::BuiltIn;
 pub use checksum::Checksum;
+pub use debian::Debian;
+pub use fedora_coreos::FedoraCoreos;
+pub use flatcar::Flatcar;
+pub use k3os::K3os;
+pub use open_suse_leap::OpenSuseLeap;
 pub use raw_image::RawImage;
+pub use talos::Talos;
+pub use ubuntu::Ubuntu;
 
 use super::InstallContainer;
+use built_in::Definition;
+
+static ALL: &[&Definition] = &[
+    &alpine::DEFINITION,
+    &arch::DEFINITION,
+    &debian::DEFINITION,
+    &fedora_coreos::DEFINITION,
+    &flatcar::DEFINITION,
+    &k3os::DEFINITION,
+    &open_suse_leap::DEFINITION,
+    &raw_image::DEFINITION,
+    &talos::DEFINITION,
+    &ubuntu::DEFINITION,
+];
 
 /// The names of all of them, as [`by_name`] takes them.
-pub const NAMES: &[&str] = &["raw_image"];
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|definition| definition.name)
+}
 
 /// The container of this name with the parameters that it has by itself; others can be set by
 /// [`InstallContainer::env`]. `None` where there is no such container.
 #[must_use]
 pub fn by_name(name: &str) -> Option<InstallContainer> {
-    match name {
-        "raw_image" => Some(raw_image::DEFINITION.container()),
-        _ => None,
-    }
+    ALL.iter().find(|definition| definition.name == name).map(|definition| definition.container())
 }

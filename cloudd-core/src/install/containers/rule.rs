@@ -34,6 +34,74 @@ pub(super) const CHECKSUM: Rule = Rule {
     },
 };
 
+/// The name of a release, as Debian gives them.
+pub(super) const CODENAME: Rule = Rule {
+    wanted: "lower-case letters and -",
+    holds: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b == b'-'),
+};
+
+/// Names of Debian packages, with spaces between.
+pub(super) const PACKAGES: Rule = Rule {
+    wanted: "names of packages",
+    holds: |text| {
+        let in_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b);
+        text.split(' ').all(|name| is_made_of(name, in_name))
+    },
+};
+
+/// Arguments for a kernel, with spaces between. They stand in configuration files of boot loaders, so
+/// there are no quotes and nothing that would be expanded.
+pub(super) const KERNEL_ARGS: Rule = Rule {
+    wanted: "letters, digits and any of _.,:=/@%+~-, spaces between arguments",
+    holds: |text| {
+        let in_argument = |b: u8| b.is_ascii_alphanumeric() || b"_.,:=/@%+~-".contains(&b);
+        text.split(' ').all(|argument| is_made_of(argument, in_argument))
+    },
+};
+
+/// One or more of these, and the first is a letter or digit.
+fn is_made_of(text: &str, of: fn(u8) -> bool) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(of)
+}
+
+/// A version, or part of one.
+pub(super) const VERSION: Rule = Rule {
+    wanted: "letters, digits and any of .+-",
+    holds: |text| is_made_of(text, |b| b.is_ascii_alphanumeric() || b".+-".contains(&b)),
+};
+
+/// One word of an address.
+pub(super) const WORD: Rule = Rule {
+    wanted: "lower-case letters, digits and _",
+    holds: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+};
+
+/// The id of a schematic of Talos' Image Factory.
+pub(super) const SCHEMATIC: Rule =
+    Rule { wanted: "64 hexadecimal digits", holds: |text| is_hex(text, 64) };
+
+/// A disk of a server.
+pub(super) const DEVICE: Rule = Rule {
+    wanted: "a path in /dev",
+    holds: |text| {
+        let name = text.strip_prefix("/dev/");
+        name.is_some_and(|name| is_made_of(name, |b| b.is_ascii_alphanumeric()))
+    },
+};
+
+/// A config for Ignition.
+pub(super) const IGNITION: &Rule = &Rule {
+    wanted: "an Ignition config: a JSON object with ignition.version",
+    holds: |text| {
+        let config: Option<serde_json::Value> = serde_json::from_str(text).ok();
+        config.is_some_and(|config| config["ignition"]["version"].is_string())
+    },
+};
+
+/// A text that another program reads.
+pub(super) const TEXT: &Rule =
+    &Rule { wanted: "a text that is not empty", holds: |text| !text.trim().is_empty() };
+
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -92,5 +160,36 @@ mod tests {
             format!("sha256: {}", &short[1..]),
         ];
         judge(&CHECKSUM, &[&sha256, &sha512], &bad.each_ref().map(String::as_str));
+    }
+
+    #[test]
+    fn names_and_arguments_have_no_quotes_and_no_options() {
+        judge(&CODENAME, &["trixie", "old-stable"], &["", "-x", "Trixie", "a b", "trixie;"]);
+        judge(&PACKAGES, &["vim", "g++ libx11-6"], &["", "vim ", "-o x", "a,b", "a$(b)", "A"]);
+        judge(
+            &KERNEL_ARGS,
+            &["quiet", "console=ttyS0,115200n8 net.ifnames=0", "root=UUID=a-b"],
+            &["", " quiet", "a  b", "x=\"y\"", "x=$y", "a;b", "a\tb"],
+        );
+    }
+
+    #[test]
+    fn versions_words_and_devices_are_parts_of_one_path() {
+        judge(&VERSION, &["24.04", "v1.11.0-beta.1", "current"], &["", "../x", "1/2", "-1", "1 2"]);
+        judge(&WORD, &["hetzner", "k3s_1"], &["", "_x", "a-b", "A", "a/b"]);
+        judge(
+            &DEVICE,
+            &["/dev/sda", "/dev/nvme0n1"],
+            &["", "sda", "/dev/", "/dev/../x", "/dev/a b"],
+        );
+        judge(&SCHEMATIC, &[&"0a".repeat(32)], &["", "0a", &"0x".repeat(32)]);
+    }
+
+    #[test]
+    fn an_ignition_config_is_json_with_a_version() {
+        let good = r#"{"ignition": {"version": "3.4.0"}, "passwd": {}}"#;
+        let bad = ["", "{", "[]", "{}", r#"{"ignition": {}}"#, "variant: fcos\nversion: 1.5.0\n"];
+        judge(IGNITION, &[good], &bad);
+        judge(TEXT, &["a: b"], &["", " \n"]);
     }
 }
