@@ -1,16 +1,11 @@
 //! A pool that fills up: a named error, not a hang.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, Size, Volume, VolumeSpec};
 use cloudd_libvirt::BaseImage;
 
-use crate::support::{Bench, Guest, builder, soon, unique, virsh, with_provider};
-
-/// Writes 48 MiB to its disk.
-const FILLS: Guest = Guest(&["FILL=1"]);
+use crate::support::{Bench, FILLS, as_root, builder, soon, unique, virsh, with_provider};
 
 /// A pool of its own on a file system of 24 MiB, gone when it is dropped.
 struct SmallPool {
@@ -24,7 +19,7 @@ impl SmallPool {
         let dir = Path::new("/var/tmp").join(&name);
         std::fs::create_dir(&dir).unwrap();
         let pool = Self { name, dir };
-        run("mount", &["-t", "tmpfs", "-o", "size=24m,mode=0711", "tmpfs", pool.path()]);
+        as_root("mount", &["-t", "tmpfs", "-o", "size=24m,mode=0711", "tmpfs", pool.path()]);
         virsh(&["pool-define-as", &pool.name, "dir", "--target", pool.path()]);
         virsh(&["pool-start", &pool.name]);
         pool
@@ -40,23 +35,9 @@ impl Drop for SmallPool {
         for action in ["pool-destroy", "pool-undefine"] {
             virsh(&[action, &self.name]);
         }
-        run("umount", &[self.path()]);
+        as_root("umount", &[self.path()]);
         std::fs::remove_dir(&self.dir).unwrap();
     }
-}
-
-/// Runs a program as root.
-fn run(program: &str, arguments: &[&str]) {
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    let mut command = if is_root {
-        Command::new(program)
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", program]);
-        sudo
-    };
-    let output = command.args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 async fn with_small_pool<F, Fut>(test: F)

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use cloudd_core::provider::{
-    BuildId, ErrorKind, ImageId, Labels, Provider, Reporter, ResourceId, Selector, Size, VmId,
-    VolumeSpec, keys,
+    BuildId, ErrorKind, Labels, Provider, Reporter, ResourceId, Selector, Size, VmId, VolumeSpec,
+    keys,
 };
 
 use crate::support::{POWERS_OFF, STAYS_ON, another, join_all, pool, soon, virsh, with_guest};
@@ -153,64 +153,6 @@ async fn a_record_whose_writer_died_is_found_by_its_build_and_deleted() {
         // And the same build, tried again, takes it up.
         virsh(&["vol-create-as", &pool(), &record, "0"]);
         bench.volume().await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn half_an_image_is_not_available_and_is_finished_by_its_own_build() {
-    with_guest(POWERS_OFF, |bench| async move {
-        let vm = bench.vm_that_ran().await;
-        let silent = Reporter::silent();
-        let image =
-            bench.provider.create_image(&vm.id, &bench.image_spec(), &silent).await.unwrap();
-        // What a process leaves that is killed while libvirt copies.
-        let file = bench.dir.path().join("record");
-        let record = format!("{}.cloudd-image.json", image.id);
-        virsh(&["vol-download", &record, file.to_str().unwrap(), "--pool", &pool()]);
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, text.replace("\"ready\"", "\"creating\"")).unwrap();
-        virsh(&["vol-upload", &record, file.to_str().unwrap(), "--pool", &pool()]);
-
-        let other = another(&bench).await;
-        let half = other.image(&image.id).await.unwrap().unwrap();
-        assert_eq!(half.status, cloudd_core::provider::ImageStatus::Creating);
-        let started = other.start_vm_from(&image.id, cloudd_libvirt::VmOptions::new()).await;
-        assert!(started.unwrap_err().to_string().contains("incomplete"));
-        let again = other.create_image(&vm.id, &bench.image_spec(), &silent).await.unwrap();
-        assert_eq!(again.id, image.id);
-        assert_eq!(again.status, cloudd_core::provider::ImageStatus::Available);
-        assert_eq!(other.image(&image.id).await.unwrap(), Some(again));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_image_deleted_while_it_is_made_is_gone_in_the_end() {
-    with_guest(POWERS_OFF, |bench| async move {
-        let other = another(&bench).await;
-        let vm = bench.vm_that_ran().await;
-        for _ in 0..4 {
-            let spec = bench.image_spec();
-            let image = ImageId::new(format!("{}-{}", spec.name, bench.build));
-            let silent = Reporter::silent();
-            let (made, deleted) =
-                tokio::join!(bench.provider.create_image(&vm.id, &spec, &silent), async {
-                    soon(async { while other.image(&image).await.unwrap().is_none() {} }).await;
-                    other.delete(&image.clone().into()).await
-                });
-            let left = other.image(&image).await.unwrap();
-            match (made, deleted) {
-                // It was complete before the other asked, or was given up because he did.
-                (Ok(_) | Err(_), Ok(())) => assert_eq!(left, None),
-                (made, Err(error)) => {
-                    assert_eq!(error.kind(), ErrorKind::Busy, "{made:?}");
-                    assert_eq!(made.is_ok(), left.is_some());
-                }
-            }
-            bench.provider.delete(&image.into()).await.unwrap();
-            assert!(!bench.volumes().iter().any(|name| name.starts_with("system-test")));
-        }
     })
     .await;
 }

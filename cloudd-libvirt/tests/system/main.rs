@@ -10,6 +10,7 @@ mod base_images;
 mod claims;
 mod contract;
 mod events;
+mod exports;
 mod full_pool;
 mod guards;
 mod http;

@@ -1,5 +1,6 @@
 //! A provider with a guest of our own, and the cleaning up after each test.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) struct Guest(pub(crate) &'static [&'static str]);
 
 pub(crate) const POWERS_OFF: Guest = Guest(&[]);
 pub(crate) const STAYS_ON: Guest = Guest(&["STAY=1"]);
+/// Writes 48 MiB to its disk.
+pub(crate) const FILLS: Guest = Guest(&["FILL=1"]);
 
 impl Guest {
     /// The boot sector, assembled.
@@ -187,6 +190,20 @@ pub(crate) fn virsh(arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "virsh {arguments:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a program as root.
+pub(crate) fn as_root(program: &str, arguments: &[&str]) {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let mut command = if is_root {
+        Command::new(program)
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", program]);
+        sudo
+    };
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What should take seconds, and gets two minutes on a busy machine.
