@@ -14,6 +14,17 @@ use tempfile::TempDir;
 
 use crate::disk::Disk;
 
+/// The base image without one of its packages, under this name.
+pub(crate) fn base_without(package: &str, name: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/raw_image/Containerfile");
+    let text = fs::read_to_string(file).unwrap();
+    let base = text.lines().find_map(|line| line.strip_prefix("ARG BASE=")).unwrap();
+    let context = TempDir::new().unwrap();
+    let text = format!("FROM {base}\nRUN dpkg --purge --force-depends {package}\n");
+    fs::write(context.path().join("Containerfile"), text).unwrap();
+    run(podman().args(["build", "-q", "--isolation=chroot", "-t", name]).arg(context.path()));
+}
+
 /// How a container ended.
 #[derive(Debug)]
 pub(crate) struct Ended {

@@ -8,7 +8,7 @@ use cloudd_core::install::containers::{Checksum, RawImage};
 
 use crate::disk::Disk;
 use crate::fixtures::{MIB, assert_holds, image, qcow2, sum, through};
-use crate::podman::{Ended, by_hand, install, run};
+use crate::podman::{Ended, base_without, by_hand, install, run};
 use crate::server::{Answer, Server};
 
 /// Serves the file and installs it on a disk of 8 MiB.
@@ -148,6 +148,17 @@ fn a_qcow2_image_that_refers_to_another_file_is_refused() {
     let (ended, disk) = installed(&std::fs::read(file).unwrap());
     ended.badly(72, "image_invalid: ");
     assert!(disk.bytes().iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_base_image_without_a_package_gets_it() {
+    // From the mirror of the base image, as from a registry's image.
+    base_without("zstd", "localhost/without-zstd");
+    let (image, server, disk) = (image(), Server::new(), Disk::new(8 * MIB as u64));
+    let file = through("zstd", &["-c", "-q"], &image);
+    let container = InstallContainer::from(RawImage::new(server.put("/image", &*file), sum(&file)));
+    install(container.build_arg("BASE", "localhost/without-zstd"), &disk).well();
+    assert_holds(&disk, &image);
 }
 
 #[test]

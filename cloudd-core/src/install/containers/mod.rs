@@ -16,6 +16,10 @@
 //! the same variables by name. All of them are checked by [`InstallContainer::load`], before
 //! anything is created, and all of them count for the fingerprint.
 //!
+//! What a server has today under a name such as `latest` does not count, nor do the versions of
+//! packages: equal parameters, equal fingerprint, and so an image that is there is reused. Say a
+//! version or a checksum where there is one, and [`Existing::Replace`] where there is none.
+//!
 //! The files are in `containers/` of the crate. Every one starts from the same base image, which
 //! the build argument `BASE` replaces, by one of a registry of your own for instance:
 //!
@@ -24,6 +28,8 @@
 //! # let container = by_name("raw_image").unwrap();
 //! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
 //! ```
+//!
+//! [`Existing::Replace`]: crate::image::Existing::Replace
 
 mod alpine;
 mod arch;
