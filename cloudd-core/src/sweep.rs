@@ -105,12 +105,27 @@ impl Sweep {
         &self.leftovers
     }
 
-    /// Deletes what was found. What cannot be deleted does not keep the rest; only the claim of its
-    /// build stays then, so that the next run of the build finds it.
+    /// Deletes what was found and, looked at again, is still dead: meanwhile somebody may have gone on
+    /// with a build. What cannot be deleted does not keep the rest; only the claim of its build stays
+    /// then, so that the next run of the build finds it.
     pub async fn run(&self, provider: &dyn Provider) -> Swept {
         let mut swept = Swept { deleted: Vec::new(), failed: Vec::new() };
+        if self.leftovers.is_empty() {
+            return swept;
+        }
+        let still_dead = match Self::find(provider).await {
+            Ok(found) => found.leftovers,
+            Err(error) => {
+                let failed = |leftover: &Leftover| {
+                    let error = Error::new(error.kind(), "sweep").message(&error);
+                    (leftover.id.clone(), error)
+                };
+                swept.failed = self.leftovers.iter().map(failed).collect();
+                return swept;
+            }
+        };
         let mut incomplete = BTreeSet::new();
-        for leftover in &self.leftovers {
+        for leftover in self.leftovers.iter().filter(|it| still_dead.contains(it)) {
             let is_claim = leftover.id.kind() == ResourceKind::Claim;
             if is_claim && incomplete.contains(&leftover.build) {
                 continue;

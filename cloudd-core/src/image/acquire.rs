@@ -6,29 +6,30 @@
 //! * Whoever finds nothing creates generation 1. Others fail to, and wait for it.
 //! * Whoever finds only claims of dead processes creates the generation after the last. Those that
 //!   it supersedes stay as long as it does: while generation 1 is there, nobody else begins.
-//! * Whoever took over looks once more: unless all is as it was, it has acted on old news, and
+//! * Whoever got a claim looks once more: unless all is as it was, it has acted on old news, and
 //!   withdraws.
 //! * Claims are given up oldest first, when nothing else is left. Those of an owner that dies in the
-//!   middle of that stand for nothing, and are removed by who finds them.
+//!   middle of that stand for nothing, and go with those of the next.
 //!
-//! Dead is a process that the same machine knows to have ended, and one on another machine whose
-//! claim was seen unchanged for as long as its lease says. No two clocks are compared for that.
+//! Dead is a process that the same machine knows to have ended, and any whose claim was seen
+//! unchanged for as long as its lease says: it may be stopped, or out of reach, and what it does when
+//! it comes back says [`Claim`]. No two clocks are compared for that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::adopt::{Standing, standing};
-use super::claim::{Claim, phase};
+use super::adopt::{Standing, abandon, standing};
+use super::claim::{Claim, Created, Moment, phase};
 use super::error::Cause;
 use super::owner::{Life, Owner, life};
 use super::plan::Planned;
 use super::run::Run;
 use super::{Update, reuse};
 use crate::provider::{
-    BuildId, ClaimId, ClaimSpec, Error, ErrorKind, Image, Labels, Resource, ResourceId,
-    ResourceKind, Selector, keys,
+    BuildId, ClaimId, ClaimSpec, Error, ErrorKind, Image, Labels, Resource, ResourceId, keys,
 };
 use crate::wait::Pace;
 
@@ -47,48 +48,62 @@ const LOOKS: Pace = Pace::new(Duration::from_secs(5), Duration::from_secs(30), 1
 /// Pauses of those who got into each other's way.
 const AGAIN: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(10), 2.0, 0.5);
 
-/// How often a claim may be there and not be found: no claim is given up so often in a row.
-const UNSEEN: u32 = 12;
-
 /// Expiry is written by one clock and read by another; this much they may differ.
 pub(crate) const SKEW: Duration = Duration::from_secs(2 * 3600);
 
 /// Waits until there is an image, or nobody else who makes it.
 pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired, Cause> {
+    // So often in a row nobody is seen to have what this process does not get: minutes.
+    const TURNS: u32 = 15;
     let mut watch = Watch::default();
-    let mut pauses = AGAIN.pauses();
-    let mut unseen = 0;
+    let (mut pauses, mut turns) = (AGAIN.pauses(), 0);
     loop {
         let image = reuse::image(run, planned).await?;
         if image.is_none()
-            && let Some(acquired) = begin(run, planned).await?
+            && let Some(acquired) = begin(run, planned, &mut watch).await?
         {
             return Ok(acquired);
         }
         let claims = claims(run, planned).await?;
+        turns += 1;
         match (watch.judge(&claims), image) {
-            // Given up in this moment, or one that cannot be found by its labels.
-            (Verdict::Nobody, None) => {
-                unseen += 1;
-                if unseen > UNSEEN {
-                    return Err(Cause::Provider(unseen_claim(planned)));
-                }
+            (Verdict::Nobody, None) => {}
+            // If there is a maker, it is about to delete what it needed for it.
+            (Verdict::Nobody | Verdict::Alive, Some(image)) => return Ok(reused(run, image)),
+            (Verdict::Alive, None) => {
+                watch.wait(run, planned, claims).await?;
+                turns = 0;
             }
-            (Verdict::Nobody, Some(image)) => {
-                watch.remove(run, &claims).await?;
-                return Ok(reused(run, image));
-            }
-            // Its maker is about to delete what it needed for it.
-            (Verdict::Alive, Some(image)) => return Ok(reused(run, image)),
-            (Verdict::Alive, None) => watch.wait(run, planned, claims).await?,
             (Verdict::Dead, image) => {
                 if let Some(standing) = take_over(run, planned, &claims, image).await? {
                     return Ok(Acquired::Claim(Box::new(standing)));
                 }
             }
         }
+        if turns == TURNS {
+            return Err(Cause::Provider(unseen_claim(planned)));
+        }
         run.pause("turn", pauses.next().unwrap_or(AGAIN.longest)).await?;
     }
+}
+
+/// Leaves a build to the process that has taken it over. Where nobody has, because somebody deleted
+/// the claim by hand, what the build made goes.
+pub(super) async fn yielded(run: &Run<'_>, planned: &Planned) -> Result<(), Cause> {
+    let build = run.build();
+    let own = run.claim().map(|claim| ResourceId::from(claim.id.clone()));
+    run.forget();
+    run.drop_claim();
+    let claims = claims(run, planned).await?;
+    let goes_on = claims.iter().any(|claim| {
+        claim.labels.value(keys::BUILD) == Some(build.as_str()) && Some(&claim.id) != own.as_ref()
+    });
+    if goes_on {
+        run.sink.note("another process has taken the build over: this one was silent for too long");
+        return Ok(());
+    }
+    run.sink.note("the claim of this build was deleted: it begins anew");
+    abandon(run).await
 }
 
 fn unseen_claim(planned: &Planned) -> Error {
@@ -98,22 +113,27 @@ fn unseen_claim(planned: &Planned) -> Error {
         .hint("delete it if no build is under way")
 }
 
-fn claim_name(planned: &Planned, generation: u64) -> String {
-    format!("cloudd-{}-{generation}", planned.fingerprint)
-}
-
 fn reused(run: &Run<'_>, image: Image) -> Acquired {
     run.sink.send(Update::Reused { image: image.id.clone() });
     Acquired::Image(image)
 }
 
-/// Creates the first claim, unless there is one.
-async fn begin(run: &Run<'_>, planned: &Planned) -> Result<Option<Acquired>, Cause> {
-    let build = BuildId::random();
-    let Some((id, owner)) = create(run, planned, &build, 1).await? else { return Ok(None) };
-    run.hold(build, Claim::new(id, owner, Vec::new(), run.builder.deadlines.lease));
-    // Made by somebody who had the claim until just now.
-    if let Some(image) = reuse::image(run, planned).await? {
+/// Creates the first claim, unless there is one, or somebody who has a later one.
+async fn begin(
+    run: &Run<'_>,
+    planned: &Planned,
+    watch: &mut Watch,
+) -> Result<Option<Acquired>, Cause> {
+    let Some(claim) = create(run, planned, BuildId::random(), 1).await? else { return Ok(None) };
+    // There may be an image, made by somebody who had the claim until just now.
+    let (image, mut others) = tokio::try_join!(reuse::image(run, planned), claims(run, planned))?;
+    others.retain(|other| other.id != ResourceId::from(claim.id.clone()));
+    if others.iter().any(|other| watch.is_alive(other)) {
+        run.release().await?;
+        return Ok(None);
+    }
+    claim.supersede(others.iter().filter_map(claim_id));
+    if let Some(image) = image {
         run.release().await?;
         return Ok(Some(reused(run, image)));
     }
@@ -130,27 +150,25 @@ async fn take_over(
     dead: &[Resource],
     image: Option<Image>,
 ) -> Result<Option<Standing>, Cause> {
-    let last = dead.last().map_or(1, |claim| generation(&claim.labels));
+    let last = dead.iter().map(|claim| Claim::generation(&claim.labels)).max().unwrap_or(1);
     let next = last.max(dead.len() as u64) + 1;
-    let newest = dead.last().map(|claim| claim.labels.clone()).unwrap_or_default();
-    // Of labels that somebody has spoilt: another build, which finds nothing of its own.
-    let build = newest.value(keys::BUILD).map(ToOwned::to_owned);
+    // Later ones of another build are what is left of somebody who gave them up. Of labels that
+    // somebody has spoilt: another build, which finds nothing of its own.
+    let of_build = |claim: &Resource| claim.labels.value(keys::BUILD).map(ToOwned::to_owned);
+    let build = dead.first().and_then(&of_build);
+    let newest = dead.iter().rfind(|claim| of_build(claim) == build);
+    let newest = newest.map(|claim| claim.labels.clone()).unwrap_or_default();
     let build = build.and_then(|id| BuildId::try_from(id).ok()).unwrap_or_else(BuildId::random);
-    let Some((id, owner)) = create(run, planned, &build, next).await? else { return Ok(None) };
+    let Some(claim) = create(run, planned, build.clone(), next).await? else { return Ok(None) };
 
-    let superseded: Vec<_> = dead.iter().filter_map(claim_id).collect();
-    let lease = run.builder.deadlines.lease;
-    run.hold(build.clone(), Claim::new(id.clone(), owner, superseded.clone(), lease));
-    let mut expected: Vec<_> = superseded.into_iter().chain([id.clone()]).collect();
-    let mut found: Vec<_> = claims(run, planned).await?.iter().filter_map(claim_id).collect();
-    expected.sort();
-    found.sort();
-    if expected != found {
-        run.drop_claim();
-        let id = ResourceId::from(id);
-        run.call("withdraw", &id, run.provider.delete(&id)).await?;
+    let mut found = claims(run, planned).await?;
+    found.retain(|other| other.id != ResourceId::from(claim.id.clone()));
+    if found != dead {
+        run.release().await?;
         return Ok(None);
     }
+    claim.supersede(dead.iter().filter_map(claim_id));
+    run.took_over();
     run.sink.send(Update::Adopted { build });
     if let Some(image) = image {
         run.sink.send(Update::Reused { image: image.id.clone() });
@@ -159,14 +177,14 @@ async fn take_over(
     standing(run, planned, &newest).await.map(Some)
 }
 
-/// A claim of this generation; `None` when there is one.
+/// A claim of this generation, which this process holds then; `None` when there is one.
 async fn create(
     run: &Run<'_>,
     planned: &Planned,
-    build: &BuildId,
+    build: BuildId,
     generation: u64,
-) -> Result<Option<(ClaimId, Owner)>, Cause> {
-    let owner = Owner::new();
+) -> Result<Option<Arc<Claim>>, Cause> {
+    let (owner, at) = (Owner::new(), Moment::now());
     let lease = Claim::lease_label(run.builder.deadlines.lease, 0);
     let own = [
         (keys::OWNER, owner.label()),
@@ -175,28 +193,34 @@ async fn create(
         (keys::GENERATION, &generation.to_string()),
     ];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let labels = planned.labels(run, build).merged(&Labels::from_provider(own));
+    let labels = planned.labels(run, &build).merged(&Labels::from_provider(own));
     let name = claim_name(planned, generation);
     let spec = ClaimSpec::new(&name, labels);
     // Until it is known what came of it: an answer can be lost.
     run.may_have_claimed(Some(owner.label()));
     let created = run.call("create claim", &name, run.provider.create_claim(&spec)).await;
-    let created = match created {
-        Ok(id) => Some((id, owner)),
+    let claim = match created {
+        Ok(id) => {
+            let fingerprint = planned.fingerprint.clone();
+            let lease = run.builder.deadlines.lease;
+            let created = Created { id, fingerprint, generation, owner, lease, at };
+            Some(run.hold(build, Claim::new(created)))
+        }
         Err(Cause::Provider(error)) if error.kind() == ErrorKind::AlreadyExists => None,
         Err(cause) => return Err(cause),
     };
     run.may_have_claimed(None);
-    Ok(created)
+    Ok(claim)
 }
 
-/// All claims to the image, the newest last.
+fn claim_name(planned: &Planned, generation: u64) -> String {
+    format!("cloudd-{}-{generation}", planned.fingerprint)
+}
+
+/// All claims to the image, oldest first.
 pub(super) async fn claims(run: &Run<'_>, planned: &Planned) -> Result<Vec<Resource>, Cause> {
-    let selector = Selector::fingerprint(&planned.fingerprint).of_kind(ResourceKind::Claim);
-    let find = run.provider.find(&selector);
-    let mut claims = run.wait("answer of the provider", run.builder.deadlines.call, find).await?;
-    claims.sort_by_key(|claim| generation(&claim.labels));
-    Ok(claims)
+    let all = Claim::all(run.provider, &planned.fingerprint);
+    run.wait("answer of the provider", run.builder.deadlines.call, all).await
 }
 
 fn claim_id(claim: &Resource) -> Option<ClaimId> {
@@ -206,15 +230,13 @@ fn claim_id(claim: &Resource) -> Option<ClaimId> {
     }
 }
 
-fn generation(labels: &Labels) -> u64 {
-    labels.value(keys::GENERATION).and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nobody makes the image, and nothing is left of who did.
+    /// Nobody makes the image.
     Nobody,
+    /// Somebody does.
     Alive,
+    /// Somebody did.
     Dead,
 }
 
@@ -228,26 +250,25 @@ pub(super) struct Watch {
 impl Watch {
     /// Whether somebody makes the image, as far as it can be known by now.
     pub(super) fn judge(&mut self, claims: &[Resource]) -> Verdict {
-        if !claims.iter().any(|claim| generation(&claim.labels) == 1) {
-            return Verdict::Nobody;
-        }
+        // All of them are looked at: each must have been seen for long.
         let alive = claims.iter().filter(|claim| self.is_alive(claim)).count();
-        if alive > 0 { Verdict::Alive } else { Verdict::Dead }
+        if alive > 0 {
+            Verdict::Alive
+        } else if claims.is_empty() {
+            Verdict::Nobody
+        } else {
+            Verdict::Dead
+        }
     }
 
     fn is_alive(&mut self, claim: &Resource) -> bool {
         const PATIENCE: Duration = Duration::from_secs(300);
-        match claim.labels.value(keys::OWNER).map_or(Life::Unknown, life) {
-            Life::Alive => return true,
-            Life::Dead => return false,
-            Life::Unknown => {}
-        }
-        if expired(&claim.labels, SKEW) {
-            return false;
-        }
-        let Some(id) = claim_id(claim) else { return false };
+        let life = claim.labels.value(keys::OWNER).map_or(Life::Unknown, life);
+        let Some(id) = claim_id(claim).filter(|_| life != Life::Dead) else { return false };
         let now = Instant::now();
         let lease = claim.labels.value(keys::LEASE).and_then(Claim::lease_of).unwrap_or(PATIENCE);
+        // No lease is longer than a build can live.
+        let lease = if expired(&claim.labels, SKEW) { lease.min(PATIENCE) } else { lease };
         let (labels, since) = self.seen.entry(id).or_insert_with(|| (claim.labels.clone(), now));
         if *labels != claim.labels {
             (*labels, *since) = (claim.labels.clone(), now);
@@ -292,16 +313,6 @@ impl Watch {
                 });
             }
         }
-    }
-
-    /// Removes claims whose owners died while they gave them up.
-    async fn remove(&self, run: &Run<'_>, claims: &[Resource]) -> Result<(), Cause> {
-        for claim in claims {
-            if claim.labels.value(keys::OWNER).map_or(Life::Unknown, life) != Life::Alive {
-                run.call("delete", &claim.id, run.provider.delete(&claim.id)).await?;
-            }
-        }
-        Ok(())
     }
 }
 

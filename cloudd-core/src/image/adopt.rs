@@ -75,17 +75,16 @@ pub(super) async fn standing(
             remove(run, &format!("its VM is stopped: {reason}")).await?;
         }
         PowerState::Off if reached == phase::IMAGE => return Ok(Standing::Done(vm)),
-        PowerState::Off => match run.provider.was_started(&vm.id).await {
-            Ok(Some(true)) => return Ok(Standing::Started(vm)),
-            Ok(Some(false)) if needs_keys => {
+        PowerState::Off => match was_started(run, &vm).await? {
+            Some(true) => return Ok(Standing::Started(vm)),
+            Some(false) if needs_keys => {
                 remove(run, "nobody has the keys of its VM any more").await?;
             }
-            Ok(Some(false)) => {}
-            Ok(None) if reached == phase::PROVISION && !needs_keys => {}
-            Ok(None) => {
+            Some(false) => {}
+            None if reached == phase::PROVISION && !needs_keys => {}
+            None => {
                 remove(run, "its VM is off, and nobody knows whether it ever ran").await?;
             }
-            Err(error) => return Err(Cause::Provider(error)),
         },
     }
     Ok(Standing::Nothing)
@@ -107,6 +106,11 @@ async fn vms(run: &Run<'_>) -> Result<(Option<Vm>, Vec<Vm>), Cause> {
     Ok((builder, checks))
 }
 
+async fn was_started(run: &Run<'_>, vm: &Vm) -> Result<Option<bool>, Cause> {
+    let was_started = run.provider.was_started(&vm.id);
+    run.wait("answer of the provider", run.builder.deadlines.call, was_started).await
+}
+
 async fn found(run: &Run<'_>) -> Result<Vec<Resource>, Cause> {
     let selector = Selector::build(&run.build());
     let find = run.provider.find(&selector);
@@ -122,6 +126,28 @@ async fn remove(run: &Run<'_>, why: &str) -> Result<(), Cause> {
     }
     run.sink.note(format!("what a dead process left cannot be gone on with: {why}; building anew"));
     left.sort_by_key(|resource| resource.id.deletion_rank());
+    for resource in left {
+        run.delete_found(&resource.id).await?;
+    }
+    Ok(())
+}
+
+/// Deletes what the build has made, which nobody goes on with. An image that is available stays: it
+/// may have been handed out.
+pub(super) async fn abandon(run: &Run<'_>) -> Result<(), Cause> {
+    let selector = Selector::build(&run.build());
+    let images = run.provider.images(&selector);
+    let images = run.wait("answer of the provider", run.builder.deadlines.call, images).await?;
+    let stays = |id: &ResourceId| {
+        let is = |image: &&Image| ResourceId::from(image.id.clone()) == *id;
+        matches!(id, ResourceId::Claim(_))
+            || images.iter().find(is).is_some_and(|it| it.status == ImageStatus::Available)
+    };
+    let mut left = found(run).await?;
+    left.retain(|resource| !stays(&resource.id));
+    left.sort_by_key(|resource| resource.id.deletion_rank());
+    // Remembered first: the teardown tells of what could not be deleted.
+    run.remember(left.iter().map(|resource| resource.id.clone()));
     for resource in left {
         run.delete_found(&resource.id).await?;
     }

@@ -99,7 +99,7 @@ impl<'a> Listener<'a> {
         let reporter = self.run.sink.reporter();
         tokio::select! {
             biased;
-            () = self.run.sink.cancelled.cancelled() => return Err(Cause::Cancelled),
+            () = self.run.interrupted() => return Err(Cause::Cancelled),
             uploaded = channel.upload(archive, &reporter) => uploaded.map_err(Cause::Provider)?,
             off = off => {
                 off.map_err(Cause::Provider)?;
@@ -142,7 +142,7 @@ impl<'a> Listener<'a> {
             };
             let woken = tokio::select! {
                 biased;
-                () = self.run.sink.cancelled.cancelled() => Woken::Cancelled,
+                () = self.run.interrupted() => Woken::Cancelled,
                 bytes = heard => Woken::Heard(bytes),
                 off = &mut off => Woken::Off(off),
                 why = self.obstacle.outlasts(route), if must_hear => Woken::Lost(why),

@@ -27,6 +27,7 @@ pub(super) struct Owner {
 /// What is known of the life of a claim's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
+    /// It is there, which does not say that it does anything.
     Alive,
     Dead,
     /// It is, or was, on another machine.
@@ -93,12 +94,15 @@ fn machine() -> String {
 }
 
 /// When a process was started, in clock ticks since the boot: field 22 of `/proc/PID/stat`
-/// (proc(5)). `None` where there is no such process, or no such file system.
+/// (proc(5)). `None` where there is no such process, or no such file system. One that has ended and
+/// that nobody has waited for does nothing any more, for as long as its parent likes.
 fn start_time(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field is the program's name, which can hold anything; it ends at the last bracket.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = rest.split_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    fields.nth(18).filter(|_| !has_ended)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -127,6 +131,10 @@ mod tests {
         // Another process that got the same number.
         assert_eq!(life(&format!("{}.{}.{}.nonce", machine(), child.id(), start + 1)), Life::Dead);
         child.kill().unwrap();
+        // In a container nobody may ever wait for it.
+        while life(&label) == Life::Alive {
+            std::thread::yield_now();
+        }
         child.wait().unwrap();
         assert_eq!(life(&label), Life::Dead);
         assert_eq!(life(&format!("feedfeedfeedfeed.1.{start}.nonce")), Life::Unknown);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::acquire::{Acquired, acquire};
+use super::acquire::{self, Acquired, acquire};
 use super::adopt::Standing;
 use super::capture::{self, PoweredOff};
 use super::claim::Claim;
@@ -72,13 +72,18 @@ async fn phases(run: &Run<'_>) -> std::result::Result<Image, Cause> {
             Acquired::Image(image) => return Ok(image),
             Acquired::Claim(standing) => *standing,
         };
-        match under_claim(run, planned.clone(), standing).await {
-            Err(cause) if run.is_lost() => {
-                run.forget();
-                run.sink.note(format!("another process has taken the build over: {cause}"));
-            }
-            result => return result,
+        let result = under_claim(run, planned.clone(), standing).await;
+        // Also before it deletes anything, a process must know whether it still may. And what failed
+        // may have failed for that.
+        let failed = matches!(result, Err(Cause::Provider(_)));
+        let ensured = if failed { run.renew().await } else { run.ensure_claim().await };
+        if let Err(error) = ensured {
+            tracing::debug!(%error, "whether the claim still holds is not known");
         }
+        if !run.is_lost() {
+            return result;
+        }
+        acquire::yielded(run, &planned).await?;
     }
 }
 
@@ -140,11 +145,16 @@ impl<'a> Run<'a> {
     }
 
     /// Makes a build under a claim from here on.
-    pub(super) fn hold(&self, build: BuildId, claim: Claim) {
-        // One that began earlier may have created what this process does not know of.
-        self.state().uncertain |= claim.took_over();
+    pub(super) fn hold(&self, build: BuildId, claim: Claim) -> Arc<Claim> {
+        let claim = Arc::new(claim);
         self.sink.set_build(build);
-        self.claim.send_replace(Some(Arc::new(claim)));
+        self.claim.send_replace(Some(Arc::clone(&claim)));
+        claim
+    }
+
+    /// The process that began the build may have created what this one does not know of.
+    pub(super) fn took_over(&self) {
+        self.state().uncertain = true;
     }
 
     /// Remembers, or forgets, that there may be a claim with this owner label.
@@ -166,17 +176,6 @@ impl<'a> Run<'a> {
         self.state().uncertain = false;
     }
 
-    /// Makes sure that what this process changes is still its own.
-    pub(super) async fn ensure_claim(&self) -> Result<()> {
-        match self.claim() {
-            Some(claim) => {
-                let ensure = claim.ensure(self.provider);
-                wait::within("renew claim", &claim.id, self.builder.deadlines.call, ensure).await
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Gives the claim up.
     pub(super) async fn release(&self) -> std::result::Result<(), Cause> {
         if let Some(claim) = self.claim() {
@@ -194,9 +193,22 @@ impl<'a> Run<'a> {
         self.claim().is_some_and(|claim| claim.lost.is_cancelled())
     }
 
-    /// What was created is another process's now.
-    fn forget(&self) {
-        self.drop_claim();
+    /// Makes sure that this process still has its claim, if it has one.
+    pub(super) async fn ensure_claim(&self) -> Result<()> {
+        let Some(claim) = self.claim() else { return Ok(()) };
+        let ensure = claim.ensure(self.provider);
+        wait::within("renew claim", &claim.id, self.builder.deadlines.call, ensure).await
+    }
+
+    /// Writes the claim, which shows whether it still holds.
+    async fn renew(&self) -> Result<()> {
+        let Some(claim) = self.claim() else { return Ok(()) };
+        let renew = claim.renew(self.provider);
+        wait::within("renew claim", &claim.id, self.builder.deadlines.call, renew).await
+    }
+
+    /// Forgets what was created: it is deleted, or another process's now.
+    pub(super) fn forget(&self) {
         self.state().created.clear();
     }
 
@@ -221,7 +233,7 @@ impl<'a> Run<'a> {
     }
 
     /// Ends when the build is cancelled or taken over.
-    async fn interrupted(&self) {
+    pub(super) async fn interrupted(&self) {
         let lost = async {
             match self.claim() {
                 Some(claim) => claim.lost.cancelled().await,
@@ -259,6 +271,11 @@ impl<'a> Run<'a> {
         let resource = resource.into();
         self.sink.send(Update::Created { resource: resource.clone() });
         self.state().created.push(resource);
+    }
+
+    /// Remembers what is known to have been created.
+    pub(super) fn remember(&self, resources: impl IntoIterator<Item = ResourceId>) {
+        self.state().created.extend(resources);
     }
 
     /// Remembers what was deleted again, before the teardown.
@@ -366,8 +383,9 @@ impl<'a> Run<'a> {
             Ok(())
         } else {
             self.enter(Phase::Teardown);
-            // A failed build looks for what it may have created without knowing.
-            let search = result.is_err() || uncertain;
+            // A failed build looks for what it may have created without knowing. Without a claim, what
+            // is found is another process's.
+            let search = self.claim().is_some() && (result.is_err() || uncertain);
             teardown::delete_all(self, &created, kept.as_ref(), search).await
         };
         // What could not be deleted is found by its claim in the next run.

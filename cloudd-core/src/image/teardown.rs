@@ -27,7 +27,7 @@ pub(super) async fn delete_all(
     work.left.retain(|resource| Some(resource) != kept.as_ref());
     let left = |work: Work, error| {
         let mut resources = work.left;
-        resources.extend(run.claim().map(|claim| claim.id.clone().into()));
+        resources.extend(run.claim().iter().flat_map(|claim| claim.ids()));
         Left { resources, error }
     };
     let mut pauses = Pace::STEADY.pauses();
@@ -35,6 +35,8 @@ pub(super) async fn delete_all(
     loop {
         match timeout_at(deadline, work.pass(run, kept.as_ref())).await {
             Ok(Ok(())) => return Ok(()),
+            // It is the task of the process that took over.
+            _ if run.is_lost() => return Ok(()),
             // No patience mends a revoked token.
             Ok(Err(error)) if error.kind() == ErrorKind::Unauthorized => {
                 return Err(left(work, error));
@@ -69,7 +71,12 @@ pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
     loop {
         let give_up = async {
             if let Some(claim) = &claim {
-                claim.release(run.provider).await?;
+                let ensured = claim.ensure(run.provider).await;
+                // One that was taken over goes with that of the process which has the build now.
+                if !run.is_lost() {
+                    ensured?;
+                    claim.release(run.provider).await?;
+                }
             }
             match &lost {
                 Some(owner) => delete_claim_of(run, owner).await,
@@ -83,8 +90,8 @@ pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
         };
         let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
         if error.kind() == ErrorKind::Unauthorized || Instant::now() + pause >= deadline {
-            let id = claim.map(|claim| ResourceId::from(claim.id.clone()));
-            return Err(Left { resources: id.into_iter().collect(), error });
+            let resources = claim.iter().flat_map(|claim| claim.ids()).collect();
+            return Err(Left { resources, error });
         }
         sleep(pause).await;
     }
@@ -111,13 +118,7 @@ struct Work {
 impl Work {
     /// Tries everything once; the error is that of the last failure.
     async fn pass(&mut self, run: &Run<'_>, kept: Option<&ResourceId>) -> Result<()> {
-        let ensured = run.ensure_claim().await;
-        if run.is_lost() {
-            // All of it is another process's now.
-            self.left.clear();
-            return Ok(());
-        }
-        ensured?;
+        run.ensure_claim().await?;
         let mut result = Ok(());
         if !self.searched {
             match run.provider.find(&Selector::build(&run.build())).await {
@@ -135,7 +136,7 @@ impl Work {
         self.left.sort_by(|a, b| (a.deletion_rank(), a).cmp(&(b.deletion_rank(), b)));
         self.left.dedup();
         let mut next = 0;
-        while let Some(resource) = self.left.get(next).cloned() {
+        while let Some(resource) = self.left.get(next).filter(|_| !run.is_lost()).cloned() {
             match run.provider.delete(&resource).await {
                 Ok(()) => {
                     self.left.remove(next);

@@ -19,6 +19,10 @@ pub enum Fault {
     Fails(ErrorKind),
     /// The call has its effect and its answer is lost.
     AnswerLost(ErrorKind),
+    /// The call has no effect and never ends.
+    NeverArrives,
+    /// The call has its effect and never ends.
+    NeverAnswered,
 }
 
 /// A provider that fails at call `k`, counted from 0, so that a test can walk every `k`.
@@ -105,6 +109,11 @@ impl<P> Faulty<P> {
             Fault::AnswerLost(kind) => {
                 call.await?;
                 Err(error(kind))
+            }
+            Fault::NeverArrives => std::future::pending().await,
+            Fault::NeverAnswered => {
+                call.await?;
+                std::future::pending().await
             }
         }
     }
