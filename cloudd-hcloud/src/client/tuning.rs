@@ -108,7 +108,7 @@ impl Default for Pace {
             create_server: Duration::from_secs(10),
             create_image: Duration::from_secs(75),
             other: Duration::from_secs(5),
-            halve_above: Duration::from_secs(40),
+            halve_above: Duration::from_secs(60),
             slack: Duration::from_millis(250),
             shortest: Duration::from_secs(1),
             longest: Duration::from_secs(4),

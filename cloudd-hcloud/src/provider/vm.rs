@@ -10,8 +10,8 @@ use super::choice::{Disk, Want};
 use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
-    Action, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server, ServerId,
-    ServerStatus,
+    Action, ActionStatus, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server,
+    ServerId, ServerStatus,
 };
 
 impl Hcloud {
@@ -119,10 +119,22 @@ impl Hcloud {
         }
     }
 
-    /// Whether a server was ever started: it is created off, so that there is an action if it was.
+    /// Whether a server was ever started: it is created off, so that there is an action if it was. One
+    /// that is just being started may still be shown as off: its start is waited for.
     pub(super) async fn server_was_started(&self, id: ServerId) -> Result<Option<bool>> {
-        let actions = self.client().server_actions(id).await?;
-        Ok(Some(actions.iter().any(|action| action.command == Command::StartServer)))
+        let mut starts = self.client().server_actions(id).await?;
+        starts.retain(|action| action.command == Command::StartServer);
+        let running: Vec<_> = starts.extract_if(.., |action| !action.is_ended()).collect();
+        let failed = |action: &Action| action.status == ActionStatus::Error;
+        if starts.iter().any(|action| !failed(action)) {
+            return Ok(Some(true));
+        }
+        let was_started = !running.is_empty();
+        match self.client().wait(ActionWait::new(running, ACTION)).await {
+            Ok(_) => Ok(Some(was_started)),
+            Err(error) if error.kind() == crate::ErrorKind::ActionFailed => Ok(Some(false)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Deletes a server and waits until its volume is free.

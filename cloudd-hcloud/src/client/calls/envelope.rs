@@ -1,6 +1,7 @@
 //! The shells around objects in answers.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::request::{Request, Unreadable};
 use super::PER_PAGE;
@@ -81,12 +82,16 @@ pub(super) fn action(body: &[u8]) -> Result<Action, Unreadable> {
     read_action(body)
 }
 
-/// Reads the answer to a DELETE: an action, or nothing. Which of them has changed before, so
-/// anything else is nothing.
+/// Reads the answer to a DELETE: an action, or nothing. Which of them has changed before, so any
+/// other JSON is nothing. What is not even that is not an answer of the API's, who knows of what:
+/// the resource may still be there.
 pub(super) fn deletion(body: &[u8]) -> Result<Option<Action>, Unreadable> {
     #[derive(Deserialize)]
     struct Envelope {
         action: Action,
+    }
+    if !body.trim_ascii().is_empty() {
+        serde_json::from_slice::<IgnoredAny>(body)?;
     }
     Ok(serde_json::from_slice(body).ok().map(|Envelope { action }| action))
 }
@@ -104,9 +109,10 @@ mod tests {
     fn a_deletion_answers_with_an_action_or_with_nothing() {
         let running = br#"{"action":{"id":1,"command":"delete_server","status":"running"}}"#;
         assert_eq!(deletion(running).unwrap().unwrap().id.0, 1);
-        for body in ["", "{}", "null", "<html>"] {
+        for body in ["", "{}", "null"] {
             assert_eq!(deletion(body.as_bytes()).unwrap(), None, "{body}");
         }
+        assert!(deletion(b"<html>").is_err(), "nobody knows what happened");
     }
 
     #[test]
