@@ -49,6 +49,21 @@ async fn a_reset_before_the_effect_leaves_nothing_and_after_it_everything() {
 }
 
 #[tokio::test]
+async fn a_held_request_is_never_answered_and_has_its_effect_or_not() {
+    for (when, expected) in [("before", 0), ("after", 1)] {
+        let project = project(&format!("1:hold@{when}"));
+        let wish = server("a");
+        tokio::select! {
+            answer = project.send("POST", "/servers", &wish) => panic!("{:?}", answer.is_ok()),
+            () = project.sim.held() => {}
+        }
+        assert_eq!(project.sim.inventory().servers.len(), expected, "{when}");
+        // The next call is not struck.
+        project.get("/servers").await.ok();
+    }
+}
+
+#[tokio::test]
 async fn an_error_is_the_apis_own_with_its_headers() {
     for (when, expected) in [("before", 0), ("after", 1)] {
         let project = project(&format!("1:error=conflict@{when}"));

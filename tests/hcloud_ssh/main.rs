@@ -3,6 +3,7 @@
 
 mod agent;
 mod builds;
+mod crash;
 mod machines;
 #[path = "../../cloudd-core/tests/ssh_support/mod.rs"]
 mod support;

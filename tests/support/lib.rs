@@ -8,6 +8,7 @@ pub mod installer;
 pub mod lab;
 pub mod leftovers;
 pub mod original;
+pub mod process;
 pub mod story;
 
 /// The front page's program compiles.

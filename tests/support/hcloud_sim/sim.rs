@@ -6,12 +6,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::api::{Service, Tokens};
 use super::clock::{Clock, ScaledClock};
 use super::gateway::{Faults, Gateway, Settings};
 use super::guests::{Contents, GuestTimes, Guests, ScriptedGuests, Simulated};
-use super::world::{Durations, Quotas, Stats, World};
+use super::world::{Durations, Kind, Quotas, Stats, World};
 
 /// A running simulator. Dropping it ends it.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct HcloudSim {
     gateway: Gateway,
     faults: Arc<Mutex<Faults>>,
     scripts: ScriptedGuests,
+    held: watch::Receiver<u64>,
 }
 
 /// What to start a simulator with.
@@ -113,10 +115,32 @@ impl HcloudSim {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
+    /// Waits until a `hold` fault has struck, `before` or after the effect of the request as it
+    /// says.
+    ///
+    /// # Panics
+    /// When the simulator's thread has ended.
+    pub async fn held(&self) {
+        let mut held = self.held.clone();
+        held.wait_for(|held| *held > 0).await.expect("the gateway lives as long as its simulator");
+    }
+
     /// Counters up to now.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.service.settled().world.stats.clone()
+    }
+
+    /// How many servers there ever were.
+    #[must_use]
+    pub fn servers_ever_created(&self) -> u64 {
+        self.service.settled().world.ever_made(Kind::Server)
+    }
+
+    /// How many snapshots there ever were.
+    #[must_use]
+    pub fn images_ever_made(&self) -> u64 {
+        self.service.settled().world.ever_made(Kind::Image)
     }
 
     /// What is there now.
@@ -261,13 +285,16 @@ impl SimBuilder {
         let hidden = self.tokens.full.iter().chain(&self.tokens.read_only).cloned().collect();
         let service = Service::new(clock, self.tokens, self.rate_limit, world);
         let faults = Arc::new(Mutex::new(self.faults));
+        let held = watch::Sender::new(0);
+        let holds = held.subscribe();
         let gateway = Gateway::start(Settings {
             listener: TcpListener::bind(self.listen)?,
             service: service.clone(),
             faults: Arc::clone(&faults),
             record: self.record,
             tokens: hidden,
+            held,
         })?;
-        Ok(HcloudSim { service, gateway, faults, scripts })
+        Ok(HcloudSim { service, gateway, faults, scripts, held: holds })
     }
 }

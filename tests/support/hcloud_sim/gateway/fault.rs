@@ -12,7 +12,8 @@ use super::super::wire::Code;
 /// WHICH = CALLS | METHOD " " PATH [ "#" CALLS ]
 /// CALLS = RANGE *( "," RANGE )
 /// RANGE = N | N "-" M | N "-" | "*"
-/// FAULT = "error=" CODE | "status=" HTTP | "reset" | "garbage" | "delay=" TIME | "action=" CODE
+/// FAULT = "error=" CODE | "status=" HTTP | "reset" | "hold" | "garbage"
+///         | "delay=" TIME | "action=" CODE
 /// TIME  = N ( "ms" | "s" )
 /// ```
 /// Calls count from 1: all calls, or with METHOD and PATH (without `/v1`; `*` stands for one
@@ -24,6 +25,7 @@ use super::super::wire::Code;
 /// | `error=CODE` | the API's error of that code, with its HTTP status | before |
 /// | `status=HTTP` | that status with a gateway's HTML page | before |
 /// | `reset` | a TCP reset | before |
+/// | `hold` | nothing, as long as it waits; [`HcloudSim::held`](super::super::HcloudSim::held) tells | after |
 /// | `garbage` | status 200 and a body that is no JSON | after |
 /// | `delay=TIME` | the true answer, so much later in real time | after |
 /// | `action=CODE` | a true answer whose action ends in an error | |
@@ -50,6 +52,8 @@ pub(super) enum Fault {
     Status(u16),
     /// The connection is reset.
     Reset,
+    /// There is no answer, ever.
+    Hold,
     /// A body that is no JSON.
     Garbage,
     /// A late answer.
@@ -170,6 +174,7 @@ impl Fault {
                 )
             }
             "reset" if value.is_empty() => (Self::Reset, When::Before),
+            "hold" if value.is_empty() => (Self::Hold, When::After),
             "garbage" if value.is_empty() => (Self::Garbage, When::After),
             "delay" => (Self::Delay(time(value)?), When::After),
             "action" if !value.is_empty() => (Self::Action(value.to_owned()), When::After),
@@ -250,6 +255,7 @@ mod tests {
             ("reset@after", Fault::Reset, When::After),
             ("error=conflict", Fault::Error("conflict"), When::Before),
             ("status=502@after", Fault::Status(502), When::After),
+            ("hold", Fault::Hold, When::After),
             ("garbage@before", Fault::Garbage, When::Before),
             ("delay=300ms", Fault::Delay(Duration::from_millis(300)), When::After),
             ("delay=30s@before", Fault::Delay(Duration::from_secs(30)), When::Before),

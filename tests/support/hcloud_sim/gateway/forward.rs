@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::sync::watch;
 
 use super::super::api::{FAULT_HEADER, Service};
 use super::fault::{Fault, Faults, When};
@@ -30,12 +31,16 @@ pub(super) struct Forwarder {
     pub faults: Arc<Mutex<Faults>>,
     pub recorder: Option<Recorder>,
     pub service: Service,
+    /// How many requests are held, or were.
+    pub held: watch::Sender<u64>,
 }
 
 /// What a client gets.
 pub(super) enum Answer {
     Response(Response<Full<Bytes>>),
     Reset,
+    /// None, as long as the client waits.
+    Never,
 }
 
 impl Forwarder {
@@ -74,7 +79,7 @@ impl Forwarder {
                     let bytes = bytes_of(response).await;
                     Some((response.status().as_u16(), response.headers(), bytes))
                 }
-                Answer::Reset => None,
+                Answer::Reset | Answer::Never => None,
             };
             let exchange = Exchange {
                 method: parts.method.as_str(),
@@ -131,6 +136,10 @@ impl Forwarder {
                 match fault {
                     Fault::Status(status) => {
                         Answer::Response(response(status, "text/html", GATEWAY_PAGE))
+                    }
+                    Fault::Hold => {
+                        self.held.send_modify(|held| *held += 1);
+                        Answer::Never
                     }
                     Fault::Garbage => Answer::Response(response(200, "application/json", GARBAGE)),
                     _ => Answer::Reset,

@@ -13,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer};
 
@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub record: Option<Box<dyn Write + Send>>,
     /// Kept out of the record.
     pub tokens: Vec<String>,
+    /// Counts the requests that a fault holds.
+    pub held: watch::Sender<u64>,
 }
 
 /// A running gateway. Dropping it closes every connection.
@@ -78,6 +80,7 @@ async fn run(settings: Settings, mut stopped: oneshot::Receiver<()>) {
         faults: settings.faults,
         recorder: settings.record.map(|out| Recorder::new(out, settings.tokens)),
         service: settings.service,
+        held: settings.held,
     });
     let Ok(listener) = tokio::net::TcpListener::from_std(settings.listener) else {
         return;
@@ -106,6 +109,8 @@ async fn connection(stream: TcpStream, forwarder: Arc<Forwarder>) {
         async {
             match answering.await {
                 Answer::Response(response) => Ok(response),
+                // Until the client hangs up, which drops this.
+                Answer::Never => std::future::pending().await,
                 Answer::Reset => {
                     SockRef::from(&twin).set_linger(Some(Duration::ZERO))?;
                     Err(io::Error::from(io::ErrorKind::ConnectionReset))

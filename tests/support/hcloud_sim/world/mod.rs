@@ -93,6 +93,11 @@ impl World {
         *last
     }
 
+    /// How many of a kind were ever made.
+    pub(crate) fn ever_made(&self, kind: Kind) -> u64 {
+        self.last_ids.get(&kind).map_or(0, |last| last - kind.first_id())
+    }
+
     /// Refuses while an action runs on the resource.
     pub(crate) fn unlocked(&self, kind: Kind, id: u64) -> Result<(), ApiError> {
         if self.is_locked(kind, id) { Err(ApiError::locked(kind.name())) } else { Ok(()) }

@@ -1,0 +1,245 @@
+//! Whatever somebody does to a build from outside: it recovers, or ends with an error that has a
+//! name, and leaves nothing.
+
+use std::time::Duration;
+
+use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder};
+use cloudd_core::memory::Memory;
+use cloudd_core::provider::{
+    ErrorKind, Image, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
+};
+use cloudd_core::sweep::Sweep;
+use cloudd_tests::containers::Context;
+use tokio::time::{sleep, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+type Built = Result<Image, BuildError>;
+
+fn slow() -> Memory {
+    Memory::new().pace(SECOND).image_time(SECOND * 10)
+}
+
+fn builder(context: &Context) -> ImageBuilder {
+    ImageBuilder::new("leap", context.container())
+}
+
+/// Of this kind, if there is one.
+fn one(memory: &Memory, kind: ResourceKind) -> Option<ResourceId> {
+    memory.resources().into_iter().find(|id| id.kind() == kind)
+}
+
+/// Everything there is, without the image of the build and without what its error tells is left.
+fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
+    let told = match built {
+        Ok(image) => vec![ResourceId::Image(image.id.clone())],
+        Err(error) => error.left().to_vec(),
+    };
+    let mut left = memory.resources();
+    left.retain(|id| !told.contains(id));
+    left
+}
+
+/// What stays, but for images that can be used, when all that expires has expired.
+async fn left_after_a_sweep(memory: &Memory) -> Vec<ResourceId> {
+    for id in memory.resources() {
+        memory.relabel(&id, |labels| *labels = edited(labels, keys::EXPIRES, Some("1")));
+    }
+    let swept = Sweep::find(memory).await.unwrap().run(memory).await;
+    drop(swept); // what failed is still there
+    let mut left = memory.resources();
+    left.retain(|id| id.kind() != ResourceKind::Image);
+    left
+}
+
+/// A build that somebody does something to after a while, from outside. A build that hangs panics.
+async fn disturbed(
+    memory: &Memory,
+    builder: &ImageBuilder,
+    after: Duration,
+    act: impl AsyncFnOnce(&Memory),
+) -> Built {
+    let disturb = async {
+        sleep(after).await;
+        act(memory).await;
+    };
+    let build = timeout(SECOND * 24 * 3600, builder.build(memory));
+    tokio::join!(build, disturb).0.expect("it ends within a day")
+}
+
+/// The same, but its process dies then, and another one comes.
+async fn died(
+    memory: &Memory,
+    builder: &ImageBuilder,
+    after: Duration,
+    act: impl AsyncFnOnce(&Memory),
+) -> Built {
+    timeout(after, builder.build(memory)).await.ok();
+    act(memory).await;
+    timeout(SECOND * 24 * 3600, builder.build(memory)).await.expect("it ends within a day")
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
+    const KEYS: [&str; 9] = [
+        keys::NAME,
+        keys::FINGERPRINT,
+        keys::BUILD,
+        keys::PHASE,
+        keys::OWNER,
+        keys::LEASE,
+        keys::GENERATION,
+        keys::EXPIRES,
+        keys::ARCHITECTURE,
+    ];
+    let context = Context::plausible();
+    let builder = builder(&context);
+    let (mut built, mut failed, mut swept) = (0, 0, 0);
+    for kind in [ResourceKind::Claim, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
+        for key in KEYS {
+            for value in [None, Some("edited"), Some("0.0"), Some("17")] {
+                for seconds in [5, 15, 27] {
+                    for dies in [false, true] {
+                        let memory = slow();
+                        let (mut hit, after) = (None, SECOND * seconds + SECOND / 2);
+                        let edit = async |memory: &Memory| {
+                            hit = one(memory, kind);
+                            if let Some(id) = &hit {
+                                memory.relabel(id, |labels| *labels = edited(labels, key, value));
+                            }
+                        };
+                        let result = match dies {
+                            true => died(&memory, &builder, after, edit).await,
+                            false => disturbed(&memory, &builder, after, edit).await,
+                        };
+                        let case = format!("{kind} {key}={value:?} at {seconds} s, died: {dies}");
+                        let left = untold(&memory, &result);
+                        match &result {
+                            Ok(_) => built += 1,
+                            Err(error) => {
+                                failed += 1;
+                                let gone = matches!(error.cause(), Cause::PoweredOffEarly { .. });
+                                let text = error.to_string();
+                                let named = ["not the labels of a claim", "it is attached to VM"];
+                                assert!(
+                                    gone || named.iter().any(|part| text.contains(part)),
+                                    "{case}: {error}"
+                                );
+                            }
+                        }
+                        swept += usize::from(!left.is_empty());
+                        let left = left_after_a_sweep(&memory).await;
+                        // What somebody has made foreign is, and it may hold a volume.
+                        let foreign = key == keys::BUILD && dies;
+                        assert!(left.is_empty() || foreign, "{case}: {left:?}");
+                    }
+                }
+            }
+        }
+    }
+    println!("{built} built, {failed} failed with a name, {swept} of them left work for a sweep");
+    assert!(failed * 10 < built, "{failed}");
+}
+
+fn edited(labels: &Labels, key: &str, value: Option<&str>) -> Labels {
+    let others = labels.iter().filter(|(it, _)| *it != key);
+    let others = others.map(|(key, value)| (key.clone(), value.clone()));
+    Labels::from_provider(others.chain(value.map(|value| (key.to_owned(), value.to_owned()))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
+    let context = Context::plausible();
+    let builder = builder(&context);
+    let (mut built, mut failed) = (0, 0);
+    for kind in [ResourceKind::Claim, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
+        for half in 0..72 {
+            for dies in [false, true] {
+                let memory = slow();
+                let delete = async |memory: &Memory| {
+                    if let Some(id) = one(memory, kind) {
+                        // A volume that is attached cannot be.
+                        memory.delete(&id).await.ok();
+                    }
+                };
+                let after = SECOND / 2 * half + SECOND / 4;
+                let result = match dies {
+                    true => died(&memory, &builder, after, delete).await,
+                    false => disturbed(&memory, &builder, after, delete).await,
+                };
+                let case = format!("{kind} after {half} half seconds, died: {dies}");
+                match &result {
+                    Ok(_) => built += 1,
+                    Err(error) => {
+                        failed += 1;
+                        let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+                        let gone = [ErrorKind::Vanished, ErrorKind::NotFound];
+                        assert!(gone.contains(&cause.kind()), "{case}: {error}");
+                    }
+                }
+                // Without a claim nobody knows that a process has died: a sweep, when it has expired.
+                let left = match dies && kind == ResourceKind::Claim {
+                    true => left_after_a_sweep(&memory).await,
+                    false => untold(&memory, &result),
+                };
+                assert_eq!(left, [], "{case}: {result:?}");
+            }
+        }
+    }
+    println!("{built} built their image, {failed} ended with the error that it is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_never_done_is_an_error_and_goes_also_for_who_adopts_it() {
+    let context = Context::plausible();
+    let mut deadlines = Deadlines::default();
+    deadlines.image = SECOND * 60;
+    let builder = builder(&context).deadlines(deadlines);
+    for dies in [false, true] {
+        let memory = Memory::new().pace(SECOND).image_time(SECOND * 1_000_000);
+        if dies {
+            timeout(SECOND * 40, builder.build(&memory)).await.unwrap_err();
+            let vm = one(&memory, ResourceKind::Vm).unwrap();
+            memory.delete(&vm).await.unwrap();
+        }
+        let error = builder.build(&memory).await.unwrap_err();
+        let Cause::Deadline { waiting_for: "image", after } = error.cause() else {
+            panic!("{error}")
+        };
+        assert_eq!(*after, SECOND * 60);
+        assert_eq!(memory.resources(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
+    const HOUR: i64 = 3600;
+    let context = Context::plausible();
+    let builder = builder(&context);
+    for skew in [-HOUR, HOUR, -1000 * HOUR, 1000 * HOUR] {
+        let memory = slow();
+        // What a build on another machine looks like, whose clock is wrong.
+        let elsewhere = async |memory: &Memory| {
+            for resource in memory.find(&Selector::all()).await.unwrap() {
+                memory.relabel(&resource.id, |labels| {
+                    let expires = labels.value(keys::EXPIRES).unwrap().parse::<i64>().unwrap();
+                    let expires = (expires + skew).to_string();
+                    *labels = edited(labels, keys::EXPIRES, Some(&expires));
+                    if resource.id.kind() == ResourceKind::Claim {
+                        let owner = "feedfeedfeedfeed.7.7.somebody";
+                        *labels = edited(labels, keys::OWNER, Some(owner));
+                    }
+                });
+            }
+            if skew.abs() == HOUR {
+                assert_eq!(Sweep::find(memory).await.unwrap().leftovers(), []);
+            }
+            let other = builder.build(memory).await.unwrap();
+            assert_eq!(memory.vms_ever_created(), 1);
+            assert_eq!(memory.images_ever_made(), 1);
+            assert_eq!(other.status, ImageStatus::Available);
+        };
+        let image = disturbed(&memory, &builder, SECOND * 5, elsewhere).await.unwrap();
+        assert_eq!(memory.resources(), [ResourceId::Image(image.id)], "{skew}");
+    }
+}

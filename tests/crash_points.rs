@@ -1,0 +1,198 @@
+//! A build whose process is killed at any call, before or after its effect, is ended by the next
+//! run: one image, and nothing else. So is one whose future is dropped. The points are enumerated,
+//! not sampled.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use cloudd_core::image::{BootCheck, ImageBuilder, SignOfLife, Update};
+use cloudd_core::memory::Memory;
+use cloudd_core::provider::ResourceId;
+use cloudd_core::testing::{Fault, Faulty};
+use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
+use cloudd_tests::process::{Process, command};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+const SPEED: f64 = 200.0;
+
+/// A build, and the cloud on which it is killed.
+struct Place {
+    sim: HcloudSim,
+    context: Context,
+    check_port: Option<u16>,
+}
+
+impl Place {
+    /// A cloud in a hurry: the walk is about calls, not about waiting.
+    fn new(check_port: Option<u16>) -> Self {
+        let seconds = Duration::from_secs;
+        let times = GuestTimes { stage1: seconds(10), stage2: seconds(5), ..GuestTimes::default() };
+        let sim = HcloudSim::builder()
+            .speed(SPEED)
+            .durations(Durations { create_image: seconds(10), ..Durations::default() })
+            .guest_times(times)
+            .start()
+            .unwrap();
+        Self { sim, context: Context::plausible(), check_port }
+    }
+
+    fn start(&self) -> Process {
+        let program = env!("CARGO_BIN_EXE_one-build");
+        let mut command = command(program, &self.sim, SPEED, &self.context);
+        if let Some(port) = self.check_port {
+            command.args(["--check-port", &port.to_string()]);
+        }
+        Process::start(&mut command)
+    }
+
+    /// Nothing but this image, and no other was ever made.
+    fn only(&self, image: &str, point: &str) {
+        let Inventory { servers, volumes, images, ssh_keys } = self.sim.inventory();
+        assert_eq!((servers, volumes, ssh_keys), (vec![], vec![], vec![]), "{point}");
+        let ids: Vec<_> = images.iter().map(|image| image.id.to_string()).collect();
+        assert_eq!(ids, [image], "{point}");
+        assert_eq!(images[0].status, "available", "{point}");
+        assert_eq!(self.sim.contents(images[0].id), Contents::Installed, "{point}");
+        assert_eq!(self.sim.images_ever_made(), 1, "{point}");
+    }
+
+    /// How many requests an undisturbed build sends.
+    async fn calls(&self) -> u64 {
+        let ended = self.start().end().await;
+        self.only(ended.image(), "undisturbed");
+        self.sim.stats().requests
+    }
+}
+
+/// What one point has shown.
+struct Shown {
+    adopted: bool,
+    servers: u64,
+}
+
+/// Kills a build at a call, and runs it twice more. `None` when it ended without that call: how
+/// often it asks whether something has ended varies.
+async fn killed_at(call: u64, when: &str, check_port: Option<u16>) -> Option<Shown> {
+    let (place, point) = (Place::new(check_port), format!("{call}:hold@{when}"));
+    place.sim.set_faults(Faults::parse(&point).unwrap());
+    let mut first = place.start();
+    tokio::select! {
+        () = place.sim.held() => first.kill().await,
+        () = first.ended() => {
+            place.only(first.end().await.image(), &point);
+            return None;
+        }
+    }
+    place.sim.set_faults(Faults::default());
+
+    let second = place.start().end().await;
+    place.only(second.image(), &point);
+    let writes = writes(&place.sim);
+    let third = place.start().end().await;
+    assert_eq!(third.image(), second.image(), "{point}");
+    assert!(third.told("reused"), "{point}: {:?}", third.events);
+    assert_eq!(self::writes(&place.sim), writes, "{point}: the third run wrote");
+    Some(Shown { adopted: second.told("adopted"), servers: place.sim.servers_ever_created() })
+}
+
+fn writes(sim: &HcloudSim) -> u64 {
+    let stats = sim.stats();
+    ["POST", "PUT", "DELETE"].iter().map(|method| stats.requests_to(method)).sum()
+}
+
+/// Walks all points and says how many there were.
+async fn walk(check_port: Option<u16>) {
+    let calls = Place::new(check_port).calls().await;
+    let points: Vec<_> = (1..=calls).flat_map(|call| [(call, "before"), (call, "after")]).collect();
+    let mut all = Vec::new();
+    for some in points.chunks(12) {
+        let running: Vec<_> = some
+            .iter()
+            .map(|&(call, when)| tokio::spawn(killed_at(call, when, check_port)))
+            .collect();
+        for (point, running) in some.iter().zip(running) {
+            all.extend(running.await.unwrap_or_else(|panic| panic!("{point:?}: {panic}")));
+        }
+    }
+    let adopted = all.iter().filter(|shown| shown.adopted).count();
+    let servers: Vec<_> = all.iter().map(|shown| shown.servers).collect();
+    println!(
+        "{} points in {calls} calls, each before and after its effect: {adopted} builds were gone \
+         on with, {} servers in all",
+        all.len(),
+        servers.iter().sum::<u64>()
+    );
+    assert!(all.len() + 6 >= points.len(), "only {} of {} points", all.len(), points.len());
+    // One that builds; and for a boot check one more, or two where the first was killed meanwhile.
+    let each = if check_port.is_some() { 2..=3 } else { 1..=1 };
+    assert!(servers.iter().all(|servers| each.contains(servers)), "{servers:?}");
+    assert!(adopted * 2 > all.len(), "only {adopted} builds were gone on with");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_at_any_call_leaves_one_image_to_the_next_run() {
+    walk(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_at_any_call_of_a_build_with_boot_check_does_so_too() {
+    // Servers have addresses on loopback: this listens on all of them.
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+    walk(Some(listener.local_addr().unwrap().port())).await;
+}
+
+/// A cloud that takes its time, and how long: so that things half made and running are met.
+fn slow() -> Memory {
+    Memory::new().pace(Duration::from_secs(1)).image_time(Duration::from_secs(10))
+}
+
+/// Drops a build at each call, and runs it twice more.
+async fn drop_at_each_call(builder: &ImageBuilder, most_vms: usize) {
+    let counted = Faulty::never(slow());
+    builder.build(&counted).await.unwrap();
+    let calls = counted.calls();
+    let (mut points, mut adopted) = (0, 0);
+    for at in 0..calls {
+        for fault in [Fault::NeverArrives, Fault::NeverAnswered] {
+            let memory = slow();
+            let faulty = Faulty::new(memory.clone(), at, fault);
+            // Longer than all of a build, shorter than any deadline.
+            let dropped = timeout(Duration::from_secs(120), builder.build(&faulty)).await;
+            if let Ok(ended) = dropped {
+                // Waited for together with something else that came.
+                let only = [ResourceId::Image(ended.unwrap().id)];
+                assert_eq!(memory.resources(), only, "call {at}, {fault:?}");
+                continue;
+            }
+
+            let point = format!("call {at}, {fault:?}");
+            let (build, mut control) = builder.build_with_control(&memory);
+            let image = build.await.unwrap_or_else(|error| panic!("{point}: {error}"));
+            let mut events = Vec::new();
+            while let Some(event) = control.events.next().await {
+                events.push(event.update);
+            }
+            adopted += usize::from(events.iter().any(|it| matches!(it, Update::Adopted { .. })));
+            let only = [ResourceId::Image(image.id.clone())];
+            assert_eq!(memory.resources(), only, "{point}: {events:?}");
+            assert_eq!(memory.images_ever_made(), 1, "{point}");
+            assert!(memory.vms_ever_created() <= most_vms, "{point}");
+            assert_eq!(builder.build(&memory).await.unwrap().id, image.id, "{point}");
+            points += 1;
+        }
+    }
+    println!("{points} points in {calls} calls: {adopted} builds were gone on with");
+    assert!(points + 2 >= 2 * calls, "only {points}");
+    assert!(adopted * 2 > points, "only {adopted}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_is_dropped_at_any_call_leaves_one_image_to_the_next_run() {
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("leap", context.container());
+    drop_at_each_call(&builder, 1).await;
+    let check = BootCheck::new(SignOfLife::Console("login:".to_owned()));
+    drop_at_each_call(&builder.boot_check(check), 3).await;
+}

@@ -1,0 +1,285 @@
+//! A sweep shows what dead builds have left, deletes exactly that, and nothing of anybody else.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cloudd_core::image::{ImageBuilder, Update};
+use cloudd_core::memory::Memory;
+use cloudd_core::provider::{ErrorKind, ResourceId, ResourceKind, keys};
+use cloudd_core::sweep::Sweep;
+use cloudd_hcloud::Hcloud;
+use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::{HcloudSim, Held, Inventory};
+use serde_json::{Value, json};
+
+const SPEED: f64 = 1000.0;
+
+/// A project, and somebody at its console.
+struct Project {
+    sim: HcloudSim,
+    http: reqwest::Client,
+    made: u32,
+}
+
+impl Project {
+    fn new() -> Self {
+        let sim = HcloudSim::builder().speed(SPEED).rate_limit(1_000_000).start().unwrap();
+        Self { sim, http: reqwest::Client::new(), made: 0 }
+    }
+
+    fn hcloud(&self) -> Hcloud {
+        Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
+            .endpoint(self.sim.endpoint())
+            .tuning(Tuning::default().faster(SPEED))
+            .ssh_port(1)
+            .build()
+            .unwrap()
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.sim.endpoint());
+        loop {
+            let request = self.http.post(&url).bearer_auth(HcloudSim::TOKEN);
+            let answer = request.header("content-type", "application/json").body(body.to_string());
+            let answer = answer.send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            if status.as_u16() != 423 {
+                assert!(status.is_success(), "{path}: {text}");
+                return serde_json::from_str(&text).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn name(&mut self) -> String {
+        self.made += 1;
+        format!("thing-{}", self.made)
+    }
+
+    async fn key(&mut self, labels: &Value) -> u64 {
+        let name = self.name();
+        let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+        blob.extend([0; 28]);
+        blob.extend(self.made.to_be_bytes());
+        let key = format!("ssh-ed25519 {}", STANDARD.encode(blob));
+        let body = json!({"name": name, "public_key": key, "labels": labels});
+        id(&self.post("/ssh_keys", body).await["ssh_key"])
+    }
+
+    async fn volume(&mut self, labels: &Value) -> u64 {
+        let name = self.name();
+        let body = json!({"name": name, "size": 10, "location": "fsn1", "labels": labels});
+        id(&self.post("/volumes", body).await["volume"])
+    }
+
+    async fn server(&mut self, labels: &Value, volumes: &[u64]) -> u64 {
+        let name = self.name();
+        let body = json!({
+            "name": name, "server_type": "cx23", "image": "debian-12", "location": "fsn1",
+            "labels": labels, "volumes": volumes, "start_after_create": false
+        });
+        id(&self.post("/servers", body).await["server"])
+    }
+
+    async fn snapshot(&mut self, server: u64, labels: &Value) -> u64 {
+        let path = format!("/servers/{server}/actions/create_image");
+        id(&self.post(&path, json!({"type": "snapshot", "labels": labels})).await["image"])
+    }
+
+    fn ids(&self) -> BTreeSet<u64> {
+        let Inventory { servers, volumes, images, ssh_keys } = self.sim.inventory();
+        let all = [servers, volumes, images, ssh_keys].into_iter().flatten();
+        all.map(|held: Held| held.id).collect()
+    }
+}
+
+fn id(object: &Value) -> u64 {
+    object["id"].as_u64().unwrap()
+}
+
+/// The labels of what a build has made that can live until then.
+fn labels(build: &str, expires: &str) -> Value {
+    json!({
+        keys::BUILD: build, keys::NAME: "leap", keys::EXPIRES: expires,
+        keys::FINGERPRINT: "835a997a21e98b4d2a454b884eec48a4db1142b3",
+    })
+}
+
+fn in_seconds(seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    (now + seconds).to_string()
+}
+
+fn number(id: &ResourceId) -> u64 {
+    let text = match id {
+        ResourceId::Vm(id) => id.as_str(),
+        ResourceId::Volume(id) => id.as_str(),
+        ResourceId::Image(id) => id.as_str(),
+        ResourceId::Claim(id) => id.as_str(),
+        other => panic!("{other}"),
+    };
+    text.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
+    let mut project = Project::new();
+    // Of others, some of whom use labels that look like ours.
+    let foreign = [
+        json!({}),
+        json!({"team": "infra"}),
+        json!({"cloudd/name": "leap", "cloudd/expires": "1"}),
+        json!({"cloudd": "1", "expires": "1", "build": "abcdefghij"}),
+    ];
+    let mut others = BTreeSet::new();
+    for number in 0..420 {
+        let labels = &foreign[number % foreign.len()];
+        others.insert(match number % 10 {
+            0 => project.server(labels, &[]).await,
+            1..=3 => project.volume(labels).await,
+            _ => project.key(labels).await,
+        });
+    }
+    // And of others who build with cloudd, too.
+    for number in 0..80 {
+        let labels = labels(&format!("otherbui{number:02}"), &in_seconds(3600));
+        others.insert(project.key(&labels).await);
+    }
+    let (mut expired, mut stay) = (BTreeSet::new(), BTreeSet::new());
+    // Nine dead builds: claim, volume, and a server that holds it.
+    for number in 0..9 {
+        let labels = labels(&format!("deadbuild{number}"), &in_seconds(-4 * 3600));
+        let volume = project.volume(&labels).await;
+        let server = project.server(&labels, &[volume]).await;
+        expired.extend([project.key(&labels).await, volume, server]);
+    }
+    // Builds that may be alive elsewhere: by their expiry; and by that of their claim, if clocks differ.
+    for (number, seconds) in [(0, 3600), (1, 60), (2, -3600)] {
+        let labels = labels(&format!("livebuild{number}"), &in_seconds(seconds));
+        let volume = project.volume(&labels).await;
+        let server = project.server(&labels, &[volume]).await;
+        stay.extend([project.key(&labels).await, volume, server]);
+    }
+    // Images that can be used, long after the build.
+    let maker = project.server(&json!({}), &[]).await;
+    others.insert(maker);
+    for number in 0..8 {
+        let labels = labels(&format!("goodbuild{number}"), "1");
+        stay.insert(project.snapshot(maker, &labels).await);
+    }
+    // Expiry spoilt or missing.
+    for expires in ["", "soon", "x1", "1e9", "99999999999999999999"] {
+        stay.insert(project.volume(&labels("oddbuild00", expires)).await);
+    }
+    stay.insert(project.volume(&json!({keys::BUILD: "oddbuild01"})).await);
+    assert_eq!((others.len(), expired.len() + stay.len()), (501, 50));
+    while project.sim.inventory().images.iter().any(|image| image.status != "available") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let hcloud = project.hcloud();
+    let before = project.ids();
+    let requests = project.sim.stats().requests;
+    let sweep = Sweep::find(&hcloud).await.unwrap();
+    let asked = project.sim.stats().requests - requests;
+    let shown: BTreeSet<_> = sweep.leftovers().iter().map(|it| number(&it.id)).collect();
+    assert_eq!(shown, expired);
+    assert_eq!(project.ids(), before, "showing changed something");
+    // What uses others goes first, claims last.
+    let kinds: Vec<_> = sweep.leftovers().iter().map(|it| it.id.kind()).collect();
+    let order = [ResourceKind::Vm, ResourceKind::Volume, ResourceKind::Claim];
+    assert_eq!(kinds, order.map(|kind| [kind; 9]).concat());
+
+    let swept = sweep.run(&hcloud).await;
+    assert!(swept.failed.is_empty(), "{:?}", swept.failed);
+    let gone: BTreeSet<_> = before.difference(&project.ids()).copied().collect();
+    assert_eq!(gone, expired);
+    let left = project.ids();
+    assert!(others.iter().chain(&stay).all(|id| left.contains(id)));
+    println!(
+        "{} of others, {} of ours: {} swept, shown after {asked} requests",
+        others.len(),
+        expired.len() + stay.len(),
+        gone.len()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_protected_stays_with_its_claim_and_is_told() {
+    let mut project = Project::new();
+    let labels = labels("deadbuild0", "1");
+    let volume = project.volume(&labels).await;
+    let server = project.server(&labels, &[volume]).await;
+    let key = project.key(&labels).await;
+    let body = json!({"delete": true, "rebuild": true});
+    project.post(&format!("/servers/{server}/actions/change_protection"), body).await;
+    // Held by a server of somebody else's.
+    let other_labels = self::labels("deadbuild1", "1");
+    let held = project.volume(&other_labels).await;
+    let foreign = project.server(&json!({}), &[held]).await;
+
+    let hcloud = project.hcloud();
+    let swept = Sweep::find(&hcloud).await.unwrap().run(&hcloud).await;
+    assert_eq!(swept.deleted, []);
+    let failed: BTreeSet<_> = swept.failed.iter().map(|(id, _)| number(id)).collect();
+    assert_eq!(failed, BTreeSet::from([server, volume, held]));
+    for (id, error) in &swept.failed {
+        println!("{id} stays: {error}");
+        if number(id) == held {
+            assert_eq!(error.kind(), ErrorKind::Busy);
+            assert!(error.to_string().contains(&foreign.to_string()), "{error}");
+        }
+    }
+    assert_eq!(project.ids(), BTreeSet::from([server, volume, key, held, foreign]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_build_is_not_swept_whatever_its_expiry_says_nor_one_that_goes_on_meanwhile() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("leap", context.container());
+    let memory = Memory::new().pace(SECOND).image_time(SECOND * 10);
+    let expire = || {
+        for id in memory.resources() {
+            memory.relabel(&id, |labels| {
+                labels.insert(keys::EXPIRES, "1").unwrap();
+            });
+        }
+    };
+    let sweep_it = async {
+        for _ in 0..40 {
+            tokio::time::sleep(SECOND).await;
+            expire();
+            let swept = Sweep::find(&memory).await.unwrap().run(&memory).await;
+            assert_eq!(swept.deleted, []);
+        }
+    };
+    let (image, ()) = tokio::join!(builder.build(&memory), sweep_it);
+    let image = ResourceId::Image(image.unwrap().id);
+    assert_eq!(memory.resources(), std::slice::from_ref(&image));
+    memory.relabel(&image, |labels| {
+        labels.insert(keys::FINGERPRINT, "0".repeat(40)).unwrap();
+    });
+
+    // Dead when it is shown, and gone on with when somebody has read it and says yes.
+    tokio::time::timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    expire();
+    let shown = Sweep::find(&memory).await.unwrap();
+    assert_eq!(shown.leftovers().len(), 3, "{shown:?}");
+    let (build, mut control) = builder.build_with_control(&memory);
+    let late = async {
+        while let Some(event) = control.events.next().await {
+            if matches!(event.update, Update::Adopted { .. }) {
+                return shown.run(&memory).await;
+            }
+        }
+        panic!("the build was not gone on with");
+    };
+    let (second, swept) = tokio::join!(build, late);
+    assert_eq!(swept.deleted, []);
+    assert_ne!(ResourceId::Image(second.unwrap().id), image);
+    assert_eq!(memory.resources().len(), 2);
+}
