@@ -3,6 +3,7 @@
 
 mod bench;
 mod cancelled;
+mod debian;
 mod exact;
 mod failing;
 mod hetzner;
