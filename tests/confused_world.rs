@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder};
+use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder, Update};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{
     ErrorKind, Image, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
 };
 use cloudd_core::sweep::Sweep;
+use cloudd_hcloud::Hcloud;
+use cloudd_hcloud::client::{ActionWait, Token, Tuning, VolumeFilter};
 use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
 use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -242,4 +245,45 @@ async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
         let image = disturbed(&memory, &builder, SECOND * 5, elsewhere).await.unwrap();
         assert_eq!(memory.resources(), [ResourceId::Image(image.id)], "{skew}");
     }
+}
+
+#[tokio::test]
+async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_then_forgotten() {
+    const SPEED: f64 = 100.0;
+    let (sim, context) = (HcloudSim::start(SPEED), Context::plausible());
+    let hcloud = || {
+        Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
+            .endpoint(sim.endpoint())
+            .tuning(Tuning::default().faster(SPEED))
+            .expected_run_time(SECOND * 120 / 100)
+            .ssh_port(1)
+            .build()
+            .unwrap()
+    };
+    let (builder, first) = (builder(&context), hcloud());
+    let (build, mut control) = builder.build_with_control(&first);
+    let there = async {
+        while let Some(event) = control.events.next().await {
+            if matches!(event.update, Update::Created { resource: ResourceId::Vm(_) }) {
+                return;
+            }
+        }
+        panic!("no VM");
+    };
+    // Dropped here: its process has died.
+    tokio::select! {
+        ended = build => panic!("{ended:?}"),
+        () = there => {}
+    }
+    let console = hcloud();
+    let console = console.client();
+    let volume = console.volumes(&VolumeFilter::new()).await.unwrap().remove(0).id;
+    let detaching = console.detach_volume(volume).await.unwrap();
+    console.wait(ActionWait::new(detaching, SECOND * 60)).await.unwrap();
+
+    let error = builder.build(&hcloud()).await.unwrap_err();
+    assert!(error.to_string().contains("somebody has detached or replaced it"), "{error}");
+    assert_eq!(sim.inventory(), Inventory::default(), "{error}");
+    let image = builder.build(&hcloud()).await.unwrap();
+    assert_eq!(sim.inventory().images[0].id.to_string(), image.id.as_str());
 }

@@ -11,7 +11,7 @@ use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
     Action, ActionStatus, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server,
-    ServerId, ServerStatus,
+    ServerId, ServerStatus, VolumeId,
 };
 
 impl Hcloud {
@@ -52,6 +52,7 @@ impl Hcloud {
                 Ok(Made { resource, actions, origin, .. }) => {
                     if origin == Origin::Adopted {
                         tracing::info!(server = %resource.id, "adopted after a lost answer");
+                        self.has_its_volume(&resource, &actions, volume).await?;
                     }
                     self.known().note_server(&resource, build, actions, origin);
                     return Ok(of(&resource));
@@ -69,6 +70,24 @@ impl Hcloud {
         }
         let left = self.locations(build, architecture, spec.requirements.volume_size).await?;
         Err(self.no_room(CREATE, build, &left).on(&spec.name))
+    }
+
+    /// Between the death of a process and the next one somebody may have taken a server's volume away:
+    /// its guest would look for it for as long as it is let.
+    async fn has_its_volume(
+        &self,
+        server: &Server,
+        actions: &[Action],
+        volume: VolumeId,
+    ) -> Result<()> {
+        self.ended(actions.to_vec(), &Reporter::silent()).await?;
+        let server = self.client().server(server.id).await?;
+        if server.volumes.contains(&volume) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Failed, "adopt server").on(server.id).message(format_args!(
+            "its volume is not {volume}: somebody has detached or replaced it"
+        )))
     }
 
     /// Starts a server when it is ready, and waits until it runs.
