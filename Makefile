@@ -38,7 +38,7 @@ e2e: ## build and boot real images on the local libvirt
 	$(e2e) --test-threads=2 --skip e2e_debian e2e_
 	@# The workspace's features, as in `unit`: what was compiled there serves again.
 	$(cargo) build --locked --workspace --all-features --examples
-	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --test stories -- e2e_
+	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --test stories --test tool -- e2e_
 
 # Apart from `test`, since an emulated machine that installs a distribution needs as long as a dozen
 # other builds.

@@ -1,6 +1,4 @@
 //! A process that builds one image on a simulated Hetzner Cloud: what tests start to kill it.
-//!
-//! Prints each event as a line of JSON, and at the end the image's id.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,6 +9,7 @@ use cloudd_core::image::{BootCheck, Deadlines, ImageBuilder, SignOfLife};
 use cloudd_core::install::InstallContainer;
 use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_tests::process::tell;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Builds one image on a simulated Hetzner Cloud")]
@@ -54,13 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(port) = options.check_port {
         builder = builder.boot_check(BootCheck::new(SignOfLife::Tcp(port)));
     }
-    let (build, mut control) = builder.build_with_control(&hcloud);
-    let tell = async {
-        while let Some(event) = control.events.next().await {
-            println!("{}", serde_json::to_string(&event).unwrap_or_default());
-        }
-    };
-    let (image, ()) = tokio::join!(build, tell);
-    println!("{}", image?.id);
+    tell(&builder, &hcloud).await?;
     Ok(())
 }

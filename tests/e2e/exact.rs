@@ -1,12 +1,10 @@
 //! The image is exactly what the container wrote, and it boots.
 
-use std::fs;
-
 use cloudd_core::guest::Entry;
 use cloudd_core::image::{ImageBuilder, Update};
 use cloudd_core::provider::{BuildId, ImageStatus, Provider, Size, keys};
 use cloudd_tests::installer::Installer;
-use cloudd_tests::lab::{Lab, assert_same_disk};
+use cloudd_tests::lab::Lab;
 
 const DISK: Size = Size::gib(10);
 
@@ -30,18 +28,7 @@ async fn the_image_is_exact_and_boots(entry: Entry) {
     let armed = story.when(|update| matches!(update, Update::Armed { entry: e } if *e == entry));
     assert!(armed.is_some(), "stage 2 was entered another way");
 
-    let path = lab.image_path(&image.id);
-    let expected = tempfile::NamedTempFile::new().unwrap();
-    installer.write_expected(expected.path(), DISK.as_bytes(), DISK.as_bytes()).unwrap();
-    assert_same_disk(&path, expected.path());
-    let bytes = fs::read(&path).unwrap();
-    let marker = installer.marker().as_bytes();
-    assert!(
-        !bytes.windows(marker.len()).any(|window| window == marker),
-        "the image holds what stood on the builder's root disk"
-    );
-    let compact = Size::bytes(installer.written() * 2);
-    assert!(bytes.len() as u64 <= compact.as_bytes(), "{} bytes for an image", bytes.len());
+    installer.assert_exact(&lab.image_path(&image.id), DISK, DISK);
 
     let console = lab.boot(&image.id).await;
     assert!(console.contains(installer.nonce()), "the console says {console:?}");

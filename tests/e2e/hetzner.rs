@@ -153,19 +153,7 @@ async fn e2e_on_hetzner_the_snapshot_is_exact_and_a_server_from_it_boots() {
     let armed = story.when(|update| matches!(update, Update::Armed { .. }));
     assert!(armed.is_some(), "the guest was not heard to its end");
 
-    let path = project.disk(&image);
-    let expected = tempfile::NamedTempFile::new().unwrap();
-    let volume = VOLUME.as_bytes();
-    installer.write_expected(expected.path(), volume, volume).unwrap();
-    assert_same_disk(&path, expected.path());
-    let bytes = fs::read(&path).unwrap();
-    let marker = installer.marker().as_bytes();
-    assert!(
-        !bytes.windows(marker.len()).any(|window| window == marker),
-        "the image holds what stood on the builder's root disk"
-    );
-    let compact = installer.written() * 2;
-    assert!(bytes.len() as u64 <= compact, "{} bytes for an image", bytes.len());
+    installer.assert_exact(&project.disk(&image), VOLUME, VOLUME);
 
     let console = project.boot(&image).await;
     assert!(console.contains(installer.nonce()), "the console says {console:?}");

@@ -7,3 +7,4 @@ mod debian;
 mod exact;
 mod failing;
 mod hetzner;
+mod killed;

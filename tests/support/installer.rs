@@ -5,8 +5,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use cloudd_core::provider::Size;
+
 use crate::boot_sector::boot_sector;
 use crate::containers::{Context, noise};
+use crate::lab::assert_same_disk;
 
 /// An operating system of a boot sector and noise, and the container that installs it.
 ///
@@ -48,12 +51,6 @@ impl Installer {
         &self.nonce
     }
 
-    /// What stands on the builder's root disk and must not be on the image.
-    #[must_use]
-    pub fn marker(&self) -> &str {
-        &self.marker
-    }
-
     /// How many bytes the container writes.
     #[must_use]
     pub fn written(&self) -> u64 {
@@ -87,15 +84,32 @@ impl Installer {
     }
 
     /// Writes the disk that must come of it: a sparse file.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn write_expected(&self, path: &Path, disk: u64, volume: u64) -> io::Result<()> {
+    fn write_expected(&self, path: &Path, disk: u64, volume: u64) -> io::Result<()> {
         let file = File::create(path)?;
         file.set_len(disk)?;
         file.write_all_at(&self.start, 0)?;
         file.write_all_at(&self.middle, MIDDLE)?;
         file.write_all_at(&self.end, volume - 512)
+    }
+
+    /// Holds the file of an image against what the container wrote: the same bytes, nothing of the
+    /// builder, and no larger than it needs to be.
+    ///
+    /// # Panics
+    /// When it is anything else.
+    pub fn assert_exact(&self, image: &Path, disk: Size, volume: Size) {
+        let expected = tempfile::NamedTempFile::new().expect("a temporary file");
+        self.write_expected(expected.path(), disk.as_bytes(), volume.as_bytes())
+            .expect("room for a sparse file");
+        assert_same_disk(image, expected.path());
+        let bytes = fs::read(image).expect("the file of an image");
+        let marker = self.marker.as_bytes();
+        assert!(
+            !bytes.windows(marker.len()).any(|window| window == marker),
+            "the image holds what stood on the builder's root disk"
+        );
+        let compact = self.written() * 2;
+        assert!(bytes.len() as u64 <= compact, "{} bytes for an image", bytes.len());
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real libvirt to build on, set up by `tests/machine`, and what can be seen of it from outside.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -65,9 +66,55 @@ impl Lab {
         builder: &ImageBuilder,
         watch: impl FnMut(&BuildEvent, &CancelHandle),
     ) -> (Result<Image, BuildError>, Story) {
-        let log = |vm: &VmId, kind| self.volume_path(&format!("{vm}.{kind}.log"));
-        let logs = |vm: &VmId| vec![log(vm, "console"), log(vm, "events")];
-        story::of_build(provider, builder, logs, watch).await
+        story::of_build(provider, builder, |vm| self.logs(vm), watch).await
+    }
+
+    /// The files that collect what a VM prints and what its agent says.
+    ///
+    /// # Panics
+    /// When virsh fails, or there is no such VM.
+    #[must_use]
+    pub fn logs(&self, vm: &VmId) -> Vec<PathBuf> {
+        ["console", "events"].map(|kind| self.volume_path(&format!("{vm}.{kind}.log"))).into()
+    }
+
+    /// What the agent in a VM has said until now, heard by anybody or not.
+    ///
+    /// # Panics
+    /// When virsh fails, or there is no such VM.
+    #[must_use]
+    pub fn said(&self, vm: &VmId) -> String {
+        let log = format!("{vm}.events.log");
+        self.virsh(&["vol-download", "--pool", &self.pool, &log, "/dev/stdout"])
+    }
+
+    /// The processes in which libvirt copies the root disk of a build.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn exports_of(&self, build: &BuildId) -> Vec<u32> {
+        let source = format!("{build}.root.qcow2");
+        let is = |process: &u32| {
+            let command =
+                fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            let mut words = command.split('\0');
+            words.next().is_some_and(|program| program.ends_with("qemu-img"))
+                && words.next() == Some("convert")
+                && words.any(|word| word.ends_with(&source))
+        };
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        processes.filter_map(|it| it.file_name().to_str()?.parse().ok()).filter(is).collect()
+    }
+
+    /// Waits for the process in which libvirt copies the root disk of a build.
+    pub async fn export_of(&self, build: &BuildId) -> u32 {
+        loop {
+            if let [export] = self.exports_of(build)[..] {
+                return export;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Starts a VM from an image, waits until it goes off by itself, and gives what it printed.

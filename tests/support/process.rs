@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::process::Stdio;
 
+use cloudd_core::image::{BuildError, ImageBuilder};
+use cloudd_core::provider::Provider;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -10,7 +12,24 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::containers::Context;
 use crate::hcloud_sim::HcloudSim;
 
-/// A running `one-build`. Killed when dropped.
+/// Builds, prints each event as a line of JSON, and at the end the image's id: what is read from a
+/// [`Process`].
+///
+/// # Errors
+/// Those of the build.
+pub async fn tell(builder: &ImageBuilder, provider: &dyn Provider) -> Result<(), BuildError> {
+    let (build, mut control) = builder.build_with_control(provider);
+    let tell = async {
+        while let Some(event) = control.events.next().await {
+            println!("{}", serde_json::to_string(&event).unwrap_or_default());
+        }
+    };
+    let (image, ()) = tokio::join!(build, tell);
+    println!("{}", image?.id);
+    Ok(())
+}
+
+/// A running process that [tells](tell) of its build. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -60,16 +79,18 @@ impl Process {
         self.child.id().expect("it was not waited for")
     }
 
+    /// The events that were read so far.
+    #[must_use]
+    pub fn events(&self) -> &[Value] {
+        &self.events
+    }
+
     /// Sends a signal, by name.
     ///
     /// # Panics
     /// When it cannot be sent.
     pub fn signal(&self, name: &str) {
-        let sent = std::process::Command::new("kill")
-            .args(["-s", name, &self.id().to_string()])
-            .status()
-            .expect("kill is everywhere");
-        assert!(sent.success(), "{name}: {sent}");
+        signal(name, self.id());
     }
 
     /// Kills it, as SIGKILL does, and waits until it is gone.
@@ -146,4 +167,20 @@ impl Ended {
     pub fn told(&self, event: &str) -> bool {
         self.events.iter().any(|it| it["event"] == event)
     }
+}
+
+/// Sends a process a signal, by name.
+///
+/// # Panics
+/// When it cannot be sent.
+pub fn signal(name: &str, process: u32) {
+    let id = process.to_string();
+    let mut kill = std::process::Command::new("kill");
+    // Processes of the system's libvirt are root's.
+    let mut as_root = std::process::Command::new("sudo");
+    as_root.args(["-n", "kill"]);
+    let sends = |command: &mut std::process::Command| {
+        command.args(["-s", name, &id]).status().is_ok_and(|status| status.success())
+    };
+    assert!(sends(&mut kill) || sends(&mut as_root), "{name} cannot be sent to process {id}");
 }

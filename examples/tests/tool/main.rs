@@ -1,8 +1,10 @@
-//! The command `cloudd`, run as its users run it, against the simulated Hetzner Cloud.
+//! The command `cloudd`, run as its users run it, against the simulated Hetzner Cloud or libvirt.
 
 mod building;
 mod help;
 mod keeping;
+#[cfg(feature = "libvirt")]
+mod libvirt;
 
 use std::process::{Child, Command, Output, Stdio};
 
