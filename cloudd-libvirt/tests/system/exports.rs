@@ -117,25 +117,45 @@ impl Export {
         let xml = bench.dir.path().join("image.xml");
         let rest = "<capacity unit='MiB'>64</capacity><target><format type='qcow2'/></target>";
         std::fs::write(&xml, format!("<volume><name>{file}</name>{rest}</volume>")).unwrap();
-        let mut client = Command::new("virsh")
-            .args(["-q", "-c", &uri(), "vol-create-from", &pool(), xml.to_str().unwrap(), &root])
-            .args(["--inputpool", &pool()])
-            .spawn()
-            .unwrap();
+        let create = || {
+            Command::new("virsh")
+                .args(["-q", "-c", &uri(), "vol-create-from", &pool(), xml.to_str().unwrap()])
+                .args([&root, "--inputpool", &pool()])
+                .spawn()
+                .unwrap()
+        };
         let begun = Instant::now();
+        let mut client = create();
         let process = loop {
-            let copies = format!("qemu-img convert .*/{file}");
-            let found = Command::new("pgrep").args(["--full", &copies]).output().unwrap().stdout;
-            if let Some(process) = String::from_utf8(found).unwrap().lines().next() {
-                break process.to_owned();
+            if let Some(process) = copying_to(&file) {
+                break process;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it was over before it was seen");
+            // It was over before it was seen.
+            if client.try_wait().unwrap().is_some() {
+                virsh(&["vol-delete", &file, "--pool", &pool()]);
+                client = create();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is never seen");
         };
         as_root("kill", &["-STOP", &process]);
         client.kill().unwrap();
         client.wait().unwrap();
         Self { process }
     }
+}
+
+/// The process in which libvirt copies a disk to this file, if there is one now. Looked for without
+/// starting a program: it may live for a tenth of a second.
+fn copying_to(file: &str) -> Option<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut ids = processes.filter_map(|it| it.file_name().into_string().ok());
+    ids.find(|id| {
+        let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let mut words = command.split('\0');
+        words.next().is_some_and(|program| program.ends_with("qemu-img"))
+            && words.next() == Some("convert")
+            && words.any(|word| word.ends_with(&format!("/{file}")))
+    })
 }
 
 impl Drop for Export {
