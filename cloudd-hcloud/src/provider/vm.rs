@@ -10,8 +10,8 @@ use super::choice::{Disk, Want};
 use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
-    Action, ActionStatus, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector, Server,
-    ServerId, ServerStatus, VolumeId,
+    Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector,
+    Server, ServerId, ServerStatus, VolumeId,
 };
 
 impl Hcloud {
@@ -59,6 +59,14 @@ impl Hcloud {
                 }
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
                     self.refused(build, &location, &place.server_type, &error);
+                }
+                // A server of another build has the name, and the volume with it: of the two, the API
+                // may tell of the volume first.
+                Err(error) if error.code() == Some(&ApiCode::VolumeAlreadyAttached) => {
+                    return Err(Error::new(ErrorKind::AlreadyExists, CREATE)
+                        .on(&spec.name)
+                        .message("its volume is attached to a server that is not of this build")
+                        .because(error));
                 }
                 Err(error) => return Err(error.into()),
             }
