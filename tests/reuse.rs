@@ -31,7 +31,7 @@ async fn the_same_again_returns_the_image_and_writes_nothing() {
     let first = build(&memory, &builder).await;
     // A provider that may only be read.
     let reading = Faulty::never(memory.clone()).observed(|_, call| {
-        let reads = ["check", "images", "find"];
+        let reads = ["check", "images", "find", "image"];
         assert!(reads.contains(&call), "{call} was called");
     });
     let (again, mut control) = builder.build_with_control(&reading);
@@ -127,6 +127,23 @@ async fn an_image_that_is_not_available_is_not_reused() {
     let first = build(&memory, &builder).await;
     memory.tamper_image(&first.id, |image| image.status = ImageStatus::Broken);
     assert_ne!(build(&memory, &builder).await.id, first.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_deleted_while_it_is_reused_is_built_anew() {
+    let (context, memory) = (Context::plausible(), Memory::new());
+    let builder = ImageBuilder::new("leap", context.container());
+    let first = ResourceId::from(build(&memory, &builder).await.id);
+    let (elsewhere, deleted) = (memory.clone(), first.clone());
+    // After it was found, before it is handed out.
+    let provider = Faulty::never(memory.clone()).observed(move |_, call| {
+        if call == "find" {
+            elsewhere.lose(&deleted);
+        }
+    });
+    let again = builder.build(&provider).await.unwrap();
+    assert_ne!(ResourceId::from(again.id.clone()), first);
+    assert_eq!(images(&memory), [again.id.to_string()]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,7 +69,11 @@ pub(super) async fn acquire(run: &Run<'_>, planned: &Planned) -> Result<Acquired
         match (watch.judge(&claims), image) {
             (Verdict::Nobody, None) => {}
             // If there is a maker, it is about to delete what it needed for it.
-            (Verdict::Nobody | Verdict::Alive, Some(image)) => return Ok(reused(run, image)),
+            (Verdict::Nobody | Verdict::Alive, Some(image)) => {
+                if reuse::is_there(run, &image).await? {
+                    return Ok(reused(run, image));
+                }
+            }
             (Verdict::Alive, None) => {
                 watch.wait(run, planned, claims).await?;
                 turns = 0;

@@ -18,6 +18,13 @@ pub(super) async fn image(run: &Run<'_>, planned: &Planned) -> Result<Option<Ima
     Ok(images.into_iter().find(|image| !wants_check || passed(image)))
 }
 
+/// Whether an image is still there to be handed out: somebody may have deleted it since it was found.
+pub(super) async fn is_there(run: &Run<'_>, image: &Image) -> Result<bool, Cause> {
+    let look = run.provider.image(&image.id);
+    let found = run.wait("answer of the provider", run.builder.deadlines.call, look).await?;
+    Ok(found.is_some_and(|found| found.status == ImageStatus::Available))
+}
+
 /// An image that only lacks the boot check.
 pub(super) async fn unchecked(run: &Run<'_>, planned: &Planned) -> Result<Option<Image>, Cause> {
     if run.builder.boot_check.is_none() {

@@ -167,6 +167,17 @@ impl Memory {
         });
     }
 
+    /// Deletes a resource without asking, as somebody at a console might do.
+    pub fn lose(&self, resource: &ResourceId) {
+        self.change(|state| match resource {
+            ResourceId::Vm(id) => drop(state.vms.remove(id)),
+            ResourceId::Volume(id) => drop(state.volumes.remove(id)),
+            ResourceId::Image(id) => drop(state.images.remove(id)),
+            ResourceId::Claim(id) => drop(state.claims.remove(id)),
+            ResourceId::Other(..) => {}
+        });
+    }
+
     /// Does to a VM what somebody at a console might do.
     pub fn tamper(&self, vm: &VmId, change: impl FnOnce(&mut Vm)) {
         self.change(|state| {
