@@ -40,6 +40,7 @@ writer() {
     while IFS= read -r body; do
         case $body in
         flush) echo >"$run/ack" ;;
+        quit) return ;;
         *) put "$body" ;;
         esac
     done <&3
@@ -66,7 +67,9 @@ at_exit() {
         failed internal $code "the agent ended unexpectedly"
         flush
     fi
-    kill $writer
+    # Not by a signal: the kernel drops what the port has not sent yet when a killed process closes it.
+    echo quit >&3
+    wait $writer
 }
 
 # Runs a command; its output becomes log events of this step, its exit code $code. Output may be anything: carriage
