@@ -31,14 +31,14 @@ package: ## pack the crates, build each from its package, and the README's progr
 .PHONY: unit
 unit: ## unit, contract, golden, libvirt and documentation tests: no guest that boots Linux
 	@$(machine)/libvirtd.sh start
-	$(cargo) test --locked --workspace --all-features -- --skip e2e_ --skip bench_
+	$(cargo) test --locked --workspace --all-features --no-fail-fast -- --skip e2e_ --skip bench_
 
 .PHONY: e2e
 e2e: ## build and boot real images on the local libvirt
 	$(e2e) --test-threads=2 --skip e2e_debian e2e_
 	@# The workspace's features, as in `unit`: what was compiled there serves again.
 	$(cargo) build --locked --workspace --all-features --examples
-	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --test stories --test tool -- e2e_
+	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --no-fail-fast --test stories --test tool -- e2e_
 
 # Apart from `test`, since an emulated machine that installs a distribution needs as long as a dozen
 # other builds.

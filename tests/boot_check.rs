@@ -59,28 +59,43 @@ async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() 
     assert_eq!(memory.images_ever_made(), 1);
 }
 
+/// A provider on which VMs that were started from an image go off at this call.
+fn goes_off_at(call: &'static str, memory: &Memory) -> Arc<Faulty<Memory>> {
+    let trigger = memory.clone();
+    Arc::new(Faulty::never(memory.clone()).observed(move |_, made| {
+        for id in trigger.resources() {
+            if let ResourceId::Vm(vm) = id
+                && made == call
+                && trigger.spec(&vm).is_none()
+            {
+                trigger.tamper(&vm, |vm| vm.state = PowerState::Off);
+            }
+        }
+    }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_vm_that_goes_off_ends_the_check_at_once() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("bye"));
-    let trigger = memory.clone();
-    let provider = Arc::new(Faulty::never(memory.clone()).observed(move |_, call| {
-        // Looked at once, and off from then on.
-        if call == "console" {
-            for id in trigger.resources() {
-                if let ResourceId::Vm(vm) = id
-                    && trigger.spec(&vm).is_none()
-                {
-                    trigger.tamper(&vm, |vm| vm.state = PowerState::Off);
-                }
-            }
-        }
-    }));
+    // Looked at once, and off from then on.
+    let provider = goes_off_at("console", &memory);
     let begun = tokio::time::Instant::now();
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
     let error = builder.build(&provider).await.unwrap_err();
     assert!(error.to_string().contains("the VM went off"), "{error}");
     assert!(begun.elapsed().as_secs() < 60, "it waited for a deadline");
     assert_eq!(memory.resources(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_goes_off_with_the_sign_as_its_last_words_passes() {
+    // Whether the words or the end are seen first is up to chance.
+    for _ in 0..16 {
+        let (context, memory) = (Context::plausible(), Memory::new().prints("all is well"));
+        let provider = goes_off_at("wait_vm_off", &memory);
+        let builder = ImageBuilder::new("x", context.container()).boot_check(console("is well"));
+        builder.build(&provider).await.unwrap();
+    }
 }
 
 #[tokio::test]

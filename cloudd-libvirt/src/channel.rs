@@ -16,7 +16,7 @@ use cloudd_core::wait::Pace;
 
 use crate::host::Host;
 use crate::session::Session;
-use crate::vm::VmFiles;
+use crate::vm::{ROTATED, VmFiles, rotated};
 
 /// Follows the events of one VM.
 pub(crate) struct EventLog {
@@ -40,8 +40,8 @@ struct Position {
 const OVERLAP: usize = 256;
 /// The most that is read at once.
 const PIECE: Size = Size::mib(1);
-/// How many logs that were rotated away are looked through.
-const ROTATED: u32 = 9;
+/// How many old files of a log are looked for.
+const LOOKED_FOR: u32 = 9;
 
 const POLL: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(1), 1.5, 0.1);
 
@@ -153,18 +153,28 @@ impl Session {
         Ok((bytes.clone(), start.after(&bytes)))
     }
 
-    /// The files of a log, the newest first.
-    fn log_files(&self, log: &str) -> Result<Vec<String>> {
-        self.refresh_pool()?;
+    /// The files of a log, the newest first: the one that is written, and those that were rotated
+    /// away.
+    pub(crate) fn log_files(&self, log: &str) -> Result<Vec<String>> {
         let mut files = vec![log.to_owned()];
-        for number in 0..ROTATED {
-            let file = format!("{log}.{number}");
-            if self.volume(&file)?.is_none() {
+        for number in 0..LOOKED_FOR {
+            if number == ROTATED {
+                // Where virtlogd keeps more files than we made, libvirt does not know of them yet.
+                self.refresh_pool()?;
+            }
+            let file = rotated(log, number);
+            // One that is empty was made for later.
+            if !self.has_bytes(&file)? {
                 break;
             }
             files.push(file);
         }
         Ok(files)
+    }
+
+    fn has_bytes(&self, file: &str) -> Result<bool> {
+        let Some(volume) = self.volume(file)? else { return Ok(false) };
+        Ok(!self.download(&volume, file, 0, Size::bytes(1))?.is_empty())
     }
 
     /// What stands in a file after this position; `None` when the file has something else before
@@ -183,14 +193,7 @@ impl Session {
 
     /// Whether there is a byte in a log, or was before it was rotated away.
     pub(crate) fn was_written(&self, log: &str) -> Result<bool> {
-        for file in self.log_files(log)? {
-            if let Some(volume) = self.volume(&file)?
-                && !self.download(&volume, &file, 0, Size::bytes(1))?.is_empty()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.has_bytes(log)? || self.has_bytes(&rotated(log, 0))?)
     }
 
     /// All that the guest has printed on its console.

@@ -118,12 +118,10 @@ impl Session {
         Ok(bytes)
     }
 
-    /// Makes libvirt see files that came into the pool without it.
+    /// Makes libvirt see files that came into the pool without it. Busy as long as anybody makes or
+    /// exports a volume there.
     pub(crate) fn refresh_pool(&self) -> Result<()> {
-        match self.pool.refresh(0).during("refresh storage pool", &self.pool_name) {
-            // Somebody builds a volume; libvirt refreshes by itself afterwards.
-            Err(error) if error.kind() == ErrorKind::Busy => Ok(()),
-            result => result.map(drop),
-        }
+        const REFRESH: &str = "refresh storage pool";
+        patiently(|| self.pool.refresh(0).during(REFRESH, &self.pool_name).map(drop))
     }
 }

@@ -190,12 +190,19 @@ async fn tell_console(run: &Run<'_>, vm: &VmId) {
     }
 }
 
-/// Waits until the VM shows it. Ends with an error at once when the VM goes off.
+/// Waits until the VM shows it. Ends with an error at once when the VM goes off without it.
 async fn sign(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<()> {
+    let shown = wait::until("look for sign of life of", vm, Pace::STEADY, || async {
+        Ok(shows(provider, vm, sign).await?.then_some(()))
+    });
     tokio::select! {
-        shown = shown(provider, vm, sign) => shown,
+        shown = shown => shown,
         off = provider.wait_vm_off(vm) => {
             off?;
+            // Its last words may be what is waited for, and nobody had looked since.
+            if matches!(sign, SignOfLife::Console(_)) && shows(provider, vm, sign).await? {
+                return Ok(());
+            }
             Err(Error::new(ErrorKind::Failed, "wait for sign of life of")
                 .on(vm)
                 .message("the VM went off"))
@@ -203,22 +210,19 @@ async fn sign(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<(
     }
 }
 
-async fn shown(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<()> {
-    wait::until("look for sign of life of", vm, Pace::STEADY, || async {
-        if let SignOfLife::Console(text) = sign {
-            let console = provider.console(vm).await?;
-            let shows = String::from_utf8_lossy(&console).contains(text.as_str());
-            return Ok(shows.then_some(()));
+/// Whether the VM shows it now.
+async fn shows(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<bool> {
+    if let SignOfLife::Console(text) = sign {
+        let console = provider.console(vm).await?;
+        return Ok(String::from_utf8_lossy(&console).contains(text.as_str()));
+    }
+    let addresses = provider.vm(vm).await?.map(|vm| vm.addresses).unwrap_or_default();
+    for address in addresses {
+        if answers(address, sign).await {
+            return Ok(true);
         }
-        let addresses = provider.vm(vm).await?.map(|vm| vm.addresses).unwrap_or_default();
-        for address in addresses {
-            if answers(address, sign).await {
-                return Ok(Some(()));
-            }
-        }
-        Ok(None)
-    })
-    .await
+    }
+    Ok(false)
 }
 
 /// Whether what is wanted answers at this address, within seconds.

@@ -7,8 +7,8 @@ use cloudd_core::install::ContextArchive;
 use cloudd_core::provider::{Architecture, Error, ErrorKind, Labels, Result, Size, Vm};
 use virt::domain::Domain as LibvirtDomain;
 
-use super::VmFiles;
 use super::state::same_build;
+use super::{ROTATED, VmFiles, rotated};
 use crate::error::{During, failed, invalid};
 use crate::record::{RecordKind, volume_file};
 use crate::seed::Seed;
@@ -180,13 +180,17 @@ impl Session {
         self.volume_path(name)
     }
 
+    /// An empty log, and the files into which it will be rotated.
     fn make_log(&self, name: &str) -> Result<String> {
-        self.recreate_volume(&NewVolume {
-            name,
-            format: Format::Raw,
-            capacity: Size::bytes(0),
-            backing: None,
-        })?;
+        let rotated = (0..ROTATED).map(|number| rotated(name, number));
+        for name in rotated.chain([name.to_owned()]) {
+            self.recreate_volume(&NewVolume {
+                name: &name,
+                format: Format::Raw,
+                capacity: Size::bytes(0),
+                backing: None,
+            })?;
+        }
         self.volume_path(name)
     }
 

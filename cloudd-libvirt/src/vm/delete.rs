@@ -11,9 +11,6 @@ use crate::xml::metadata::{VmRecord, VmRecordState};
 
 const DELETE: &str = "delete VM";
 
-/// How many logs virtlogd keeps of each that it rotates away; its default is three.
-const ROTATED: u32 = 9;
-
 impl Session {
     /// Running or not, whole or half made; one that does not exist is success.
     pub(crate) fn delete_vm(&self, name: &str) -> Result<()> {
@@ -62,27 +59,14 @@ impl Session {
             let path = root.get_path().during(DELETE, name)?;
             self.ensure_unused(DELETE, &path, Some(name))?;
         }
+        for log in files.logs() {
+            // The oldest first: what is still there is found by the one before it.
+            for file in self.log_files(&log)?.iter().rev() {
+                self.delete_volume(file)?;
+            }
+        }
         for file in files.all() {
             self.delete_volume(&file)?;
-        }
-        self.delete_rotated(name)
-    }
-
-    /// Logs that virtlogd has rotated away came into the pool without libvirt's knowledge.
-    fn delete_rotated(&self, name: &str) -> Result<()> {
-        if self.driver == Driver::Test {
-            return Ok(());
-        }
-        self.refresh_pool()?;
-        let files = VmFiles(name);
-        for log in [files.console_log(), files.events_log()] {
-            for number in 0..ROTATED {
-                let rotated = format!("{log}.{number}");
-                if self.volume(&rotated)?.is_none() {
-                    break;
-                }
-                self.delete_volume(&rotated)?;
-            }
         }
         Ok(())
     }

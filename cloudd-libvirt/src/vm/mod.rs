@@ -36,8 +36,30 @@ impl VmFiles<'_> {
         format!("{}.events.log", self.0)
     }
 
-    /// Everything but the logs that were rotated away.
-    fn all(self) -> [String; 5] {
-        [self.root(), self.seed(), self.context(), self.console_log(), self.events_log()]
+    pub(crate) fn logs(self) -> [String; 2] {
+        [self.console_log(), self.events_log()]
     }
+
+    /// Everything that is made with the VM.
+    fn all(self) -> Vec<String> {
+        let mut all = vec![self.root(), self.seed(), self.context()];
+        for log in self.logs() {
+            all.extend((0..ROTATED).map(|number| rotated(&log, number)));
+            all.push(log);
+        }
+        all
+    }
+}
+
+/// How many old files of a log virtlogd keeps, unless it is configured otherwise (`max_backups` in
+/// virtlogd.conf).
+///
+/// They are made with the log, empty, and virtlogd then renames over them: libvirt learns of a file
+/// that comes into a pool without it only when the pool is refreshed, and that it refuses as long as
+/// anybody's image is being made there.
+pub(crate) const ROTATED: u32 = 3;
+
+/// Where virtlogd puts the part of a log that it rotates away; number 0 is the newest.
+pub(crate) fn rotated(log: &str, number: u32) -> String {
+    format!("{log}.{number}")
 }

@@ -1,9 +1,12 @@
 //! What a guest writes to its second serial port.
 
 use cloudd_core::guest::GuestChannel;
-use cloudd_core::provider::{Provider, Reporter, VmId};
+use cloudd_core::provider::{Provider, Reporter, Size, VmId};
 
-use crate::support::{Bench, Guest, POWERS_OFF, STAYS_ON, soon, with_guest};
+use crate::standing_copy::StandingCopy;
+use crate::support::{
+    Bench, Guest, POWERS_OFF, STAYS_ON, eventually_virsh, pool, soon, virsh, with_guest,
+};
 
 const LINES: usize = 280_000;
 /// 4.5 MB: virtlogd puts the file aside at 2 MiB.
@@ -47,16 +50,30 @@ async fn events_are_heard_while_the_guest_runs() {
 #[tokio::test]
 async fn nothing_is_lost_when_the_log_is_rotated_away() {
     with_guest(FLOODS, |bench| async move {
+        // Somebody's copy is under way, so libvirt will not look what is new in the pool's directory.
+        let [source, copy] = ["source", "copy"].map(|it| format!("{}.{it}", bench.name()));
+        virsh(&["vol-create-as", &pool(), &source, "64M", "--format", "raw"]);
+        let copying = StandingCopy::begin(bench.dir.path(), &source, &copy, Size::mib(64));
+
         let vm = bench.vm().await;
         let early = tokio::spawn(read_to_end(channel(&bench, &vm.id).await));
         bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
         let all = early.await.unwrap();
         assert_flood(&all);
-        assert!(bench.volumes().iter().any(|name| name.ends_with(".events.log.1")));
+        let rotated = bench.dir.path().join("rotated");
+        let file = format!("{}.events.log.1", vm.id);
+        virsh(&["vol-download", &file, rotated.to_str().unwrap(), "--pool", &pool()]);
+        assert!(rotated.metadata().unwrap().len() > 0, "it was not rotated twice");
         // The same for one who comes when everything is over.
         assert_flood(&read_to_end(channel(&bench, &vm.id).await).await);
         bench.provider.delete(&vm.id.into()).await.unwrap();
-        assert!(!bench.volumes().iter().any(|name| name.contains(".events.log")));
+
+        drop(copying);
+        for volume in [source, copy] {
+            eventually_virsh(&["vol-delete", &volume, "--pool", &pool()]).await;
+        }
+        eventually_virsh(&["pool-refresh", &pool()]).await;
+        assert!(!bench.volumes().iter().any(|name| name.contains(".log")));
     })
     .await;
 }

@@ -1,16 +1,14 @@
 //! Images that are being made, and the processes that make them.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cloudd_core::provider::{
     ErrorKind, ImageId, ImageStatus, Provider, Reporter, Size, VolumeSpec,
 };
 use cloudd_libvirt::VmOptions;
 
-use crate::support::{
-    Bench, FILLS, POWERS_OFF, another, as_root, pool, soon, uri, virsh, with_guest,
-};
+use crate::standing_copy::StandingCopy;
+use crate::support::{Bench, FILLS, POWERS_OFF, another, pool, soon, virsh, with_guest};
 
 /// Has an image as a process leaves it that is killed while libvirt copies.
 fn make_half(bench: &Bench, image: &ImageId) {
@@ -90,7 +88,9 @@ async fn an_export_that_outlives_its_process_is_waited_for_and_made_anew() {
         let spec = bench.image_spec();
         let image = bench.provider.create_image(&vm.id, &spec, &silent).await.unwrap();
         make_half(&bench, &image.id);
-        let export = Export::left_behind(&bench, &image.id);
+        let (root, file) = (format!("{}.root.qcow2", bench.name()), format!("{}.qcow2", image.id));
+        virsh(&["vol-delete", &file, "--pool", &pool()]);
+        let export = StandingCopy::begin(bench.dir.path(), &root, &file, size);
 
         let other = another(&bench).await;
         let again = other.create_image(&vm.id, &spec, &silent);
@@ -102,64 +102,4 @@ async fn an_export_that_outlives_its_process_is_waited_for_and_made_anew() {
         assert_eq!((again.id, again.status), (image.id, ImageStatus::Available));
     })
     .await;
-}
-
-/// A copy of a root disk to the file of an image, made by the daemon for a client that is dead. It
-/// stands still until this is dropped.
-struct Export {
-    process: String,
-}
-
-impl Export {
-    fn left_behind(bench: &Bench, image: &ImageId) -> Self {
-        let (root, file) = (format!("{}.root.qcow2", bench.name()), format!("{image}.qcow2"));
-        virsh(&["vol-delete", &file, "--pool", &pool()]);
-        let xml = bench.dir.path().join("image.xml");
-        let rest = "<capacity unit='MiB'>64</capacity><target><format type='qcow2'/></target>";
-        std::fs::write(&xml, format!("<volume><name>{file}</name>{rest}</volume>")).unwrap();
-        let create = || {
-            Command::new("virsh")
-                .args(["-q", "-c", &uri(), "vol-create-from", &pool(), xml.to_str().unwrap()])
-                .args([&root, "--inputpool", &pool()])
-                .spawn()
-                .unwrap()
-        };
-        let begun = Instant::now();
-        let mut client = create();
-        let process = loop {
-            if let Some(process) = copying_to(&file) {
-                break process;
-            }
-            // It was over before it was seen.
-            if client.try_wait().unwrap().is_some() {
-                virsh(&["vol-delete", &file, "--pool", &pool()]);
-                client = create();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it is never seen");
-        };
-        as_root("kill", &["-STOP", &process]);
-        client.kill().unwrap();
-        client.wait().unwrap();
-        Self { process }
-    }
-}
-
-/// The process in which libvirt copies a disk to this file, if there is one now. Looked for without
-/// starting a program: it may live for a tenth of a second.
-fn copying_to(file: &str) -> Option<String> {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut ids = processes.filter_map(|it| it.file_name().into_string().ok());
-    ids.find(|id| {
-        let command = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let mut words = command.split('\0');
-        words.next().is_some_and(|program| program.ends_with("qemu-img"))
-            && words.next() == Some("convert")
-            && words.any(|word| word.ends_with(&format!("/{file}")))
-    })
-}
-
-impl Drop for Export {
-    fn drop(&mut self) {
-        as_root("kill", &["-CONT", &self.process]);
-    }
 }

@@ -18,4 +18,5 @@ mod life;
 mod remote;
 mod seed;
 mod sshd;
+mod standing_copy;
 mod support;

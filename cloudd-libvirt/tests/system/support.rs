@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudd_core::provider::{
     Architecture, BuildId, ImageSpec, Labels, Provider, Reporter, Requirements, Selector, Size, Vm,
@@ -186,10 +187,24 @@ pub(crate) fn unique() -> String {
 
 /// Runs virsh and gives what it prints.
 pub(crate) fn virsh(arguments: &[&str]) -> String {
-    let output = Command::new("virsh").args(["-q", "-c", &uri()]).args(arguments).output().unwrap();
+    let output = virsh_output(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "virsh {arguments:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs virsh until it succeeds: others may keep the pool busy.
+pub(crate) async fn eventually_virsh(arguments: &[&str]) {
+    soon(async {
+        while !virsh_output(arguments).status.success() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    })
+    .await;
+}
+
+fn virsh_output(arguments: &[&str]) -> Output {
+    Command::new("virsh").args(["-q", "-c", &uri()]).args(arguments).output().unwrap()
 }
 
 /// Runs a program as root.
@@ -208,7 +223,7 @@ pub(crate) fn as_root(program: &str, arguments: &[&str]) {
 
 /// What should take seconds, and gets two minutes on a busy machine.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    let limit = std::time::Duration::from_secs(120);
+    let limit = Duration::from_secs(120);
     tokio::time::timeout(limit, future).await.expect("not done within two minutes")
 }
 
