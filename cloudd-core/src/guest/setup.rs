@@ -1,3 +1,5 @@
+use tar::{Builder, Header};
+
 use super::{Access, ContainerDelivery, Parameters};
 use crate::cloud_init::{CloudConfig, Encoding, Error, Login, User, UserData, WriteFile};
 use crate::install::LoadedContainer;
@@ -18,6 +20,11 @@ const DIRECTORY: &str = "/var/lib/cloudd";
 /// How the agent names the image that it builds.
 const BUILT_IMAGE: &str = "localhost/cloudd";
 
+/// The archive of [`FILES`], which the unit unpacks. As texts of their own they take the YAML reader
+/// of cloud-init, which goes from character to character and reads all of it several times, a second
+/// each time under emulation; see `assets/README.md`.
+const ARCHIVE: &str = "guest.tar";
+
 /// The unit of the agent, and the only file elsewhere.
 const UNIT: (&str, &str) =
     ("/etc/systemd/system/cloudd.service", include_str!("../../assets/cloudd.service"));
@@ -26,7 +33,7 @@ const UNIT: (&str, &str) =
 const AFTER_THE_FILES: &str =
     "--property=After=network-online.target cloud-init.service cloud-init-network.service";
 
-/// The other files of the guest side, with their modes.
+/// The other files of the guest side that are the same for each build, with their modes.
 const FILES: [(&str, u32, &str); 10] = [
     ("stage1", 0o755, include_str!("../../assets/stage1.sh")),
     ("stage2", 0o644, include_str!("../../assets/stage2.sh")),
@@ -47,13 +54,11 @@ impl GuestSetup<'_> {
     /// What cloud-init would refuse, such as a debug user without a valid name.
     pub(crate) fn user_data(&self) -> Result<UserData, Error> {
         let (path, unit) = UNIT;
-        let mut config =
-            CloudConfig::new().write_file(WriteFile::new(path, without_comments(unit)));
-        for (name, mode, text) in FILES {
-            config = config.write_file(file(name, without_comments(text)).permissions(mode));
-        }
         let env = self.parameters.to_env(self.container, &self.delivery);
-        config = config.write_file(file("env", env).permissions(0o600));
+        let mut config = CloudConfig::new()
+            .write_file(WriteFile::new(path, without_comments(unit)))
+            .write_file(file(ARCHIVE, archive()).encoding(Encoding::GzipBase64))
+            .write_file(file("env", env).permissions(0o600));
         let build_args = self.container.build_args_file();
         if !build_args.is_empty() {
             config = config.write_file(file("build-args", build_args));
@@ -89,6 +94,19 @@ fn file(name: &str, content: impl Into<Vec<u8>>) -> WriteFile {
     WriteFile::new(format!("{DIRECTORY}/{name}"), content)
 }
 
+/// The same bytes each time: nothing of this machine or of the time is in it.
+fn archive() -> Vec<u8> {
+    let mut tar = Builder::new(Vec::new());
+    for (name, mode, text) in FILES {
+        let text = without_comments(text);
+        let mut header = Header::new_ustar();
+        header.set_mode(mode);
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, name, text.as_bytes()).expect("short names, and a Vec");
+    }
+    tar.into_inner().expect("writing into a Vec does not fail")
+}
+
 /// Leaves out lines that are only a comment, a third of the whole: user data are short.
 fn without_comments(text: &str) -> String {
     let comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
@@ -97,6 +115,8 @@ fn without_comments(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::guest::Entry;
     use crate::install::InstallContainer;
@@ -120,7 +140,22 @@ mod tests {
         let data = setup.user_data().unwrap();
         let sizes = data.sizes();
         assert!(sizes.gzip_base64 < 16 * 1024, "{sizes:?}: half of Hetzner's limit");
-        assert!(data.as_str().contains("#!/bin/sh"));
+    }
+
+    #[test]
+    fn the_archive_has_each_file_without_its_comments() {
+        let bytes = archive();
+        let mut tar = tar::Archive::new(bytes.as_slice());
+        let mut entries = tar.entries().unwrap();
+        for (name, mode, text) in FILES {
+            let mut entry = entries.next().unwrap().unwrap();
+            assert_eq!(entry.path_bytes(), name.as_bytes());
+            assert_eq!(entry.header().mode().unwrap(), mode);
+            let mut found = String::new();
+            entry.read_to_string(&mut found).unwrap();
+            assert_eq!(found, without_comments(text));
+        }
+        assert!(entries.next().is_none());
     }
 
     #[test]
