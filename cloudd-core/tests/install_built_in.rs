@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use cloudd_core::install::containers::{
-    Checksum, Debian, FedoraCoreos, Flatcar, K3os, RawImage, Talos, Ubuntu, by_name, names,
+    Checksum, Debian, FedoraCoreos, Flatcar, K3os, Nixos, RawImage, Talos, Ubuntu, by_name, names,
 };
 use cloudd_core::install::{InstallContainer, InstallError};
 use install_support::{listing, unpacked};
@@ -115,6 +115,12 @@ fn bad_parameters_are_found_before_anything_is_created() {
     assert_eq!(parameter(Talos::new("v1.11.0").schematic_yaml(" ")), "schematic.yaml");
     assert_eq!(parameter(FedoraCoreos::new().ignition("variant: fcos\n")), "config.ign");
     assert_eq!(parameter(K3os::new().device("sda")), "K3OS_DEVICE");
+    assert_eq!(parameter(Nixos::new().channel("nixos-26.05/..")), "NIXOS_CHANNEL");
+    let short = Checksum::sha256("0a");
+    assert_eq!(parameter(Nixos::new().nixpkgs("https://x.example/x", short)), "NIXOS_CHECKSUM");
+    assert_eq!(parameter(Nixos::new().cache("https://x.example").cache("s3://x")), "NIXOS_CACHES");
+    assert_eq!(parameter(Nixos::new().cache_key("x.example-1")), "NIXOS_CACHE_KEYS");
+    assert_eq!(parameter(Nixos::new().configuration("\n")), "configuration.nix");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use cloudd_core::install::InstallContainer;
 use cloudd_core::install::containers::Debian;
 
 use crate::disk::Disk;
-use crate::fixtures::file_at;
+use crate::fixtures::{check_file_system, file_at, names_at};
 use crate::podman::{install, run};
 use crate::server::Server;
 
@@ -15,22 +15,6 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const ESP: u64 = 2 * MIB;
 const ROOT: u64 = 66 * MIB;
-
-/// The names in a directory of the root file system.
-fn names(disk: &Disk, path: &str) -> String {
-    let device = format!("{}?offset={ROOT}", disk.path().display());
-    run(Command::new("/sbin/debugfs").args(["-R", &format!("ls -p {path}"), &device]))
-}
-
-/// What a file system checker says of the root partition.
-fn check_root(disk: &Disk) {
-    let root = tempfile::NamedTempFile::new().unwrap();
-    run(Command::new("dd")
-        .args(["bs=1M", "skip=66", "conv=sparse", "status=none"])
-        .arg(format!("if={}", disk.path().display()))
-        .arg(format!("of={}", root.path().display())));
-    run(Command::new("/sbin/e2fsck").args(["-f", "-n"]).arg(root.path()));
-}
 
 #[test]
 fn debian_is_installed_with_boot_loaders_for_bios_and_uefi() {
@@ -42,7 +26,7 @@ fn debian_is_installed_with_boot_loaders_for_bios_and_uefi() {
     let partitions = table["partitiontable"]["partitions"].as_array().unwrap();
     let starts: Vec<_> = partitions.iter().map(|it| it["start"].as_u64().unwrap() * 512).collect();
     assert_eq!(starts, [MIB, ESP, ROOT]);
-    check_root(&disk);
+    check_file_system(&disk, ROOT);
 
     let bytes = disk.bytes();
     assert_eq!(bytes[510..512], [0x55, 0xaa], "no boot sector");
@@ -56,10 +40,11 @@ fn debian_is_installed_with_boot_loaders_for_bios_and_uefi() {
     let uuid = menu.split("root=UUID=").nth(1).unwrap().split(' ').next().unwrap();
     assert!(menu.contains("cloudd.test=1"), "{menu}");
     assert!(file_at(&disk, ROOT, "/etc/fstab").contains(&format!("UUID={uuid} / ext4")));
-    assert!(names(&disk, "/usr/bin").contains("/tree/"), "the package is missing");
-    assert!(names(&disk, "/").contains("/vmlinuz/"), "no kernel");
+    let names = |path: &str| names_at(&disk, ROOT, path);
+    assert!(names("/usr/bin").contains("/tree/"), "the package is missing");
+    assert!(names("/").contains("/vmlinuz/"), "no kernel");
     assert_eq!(file_at(&disk, ROOT, "/etc/machine-id"), "", "all systems would have one identity");
-    assert!(!names(&disk, "/etc/ssh").contains("ssh_host_"), "all systems would have one key");
+    assert!(!names("/etc/ssh").contains("ssh_host_"), "all systems would have one key");
 }
 
 #[test]

@@ -80,6 +80,33 @@ pub(crate) fn partitioned(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
 
 /// A file of the ext4 file system that begins at this byte of the disk.
 pub(crate) fn file_at(disk: &Disk, offset: u64, path: &str) -> String {
+    debugfs(disk, offset, &format!("cat {path}"))
+}
+
+/// The names in a directory of it, each between slashes.
+pub(crate) fn names_at(disk: &Disk, offset: u64, path: &str) -> String {
+    debugfs(disk, offset, &format!("ls -p {path}"))
+}
+
+/// Where a link of it leads, in at most 59 bytes.
+pub(crate) fn link_at(disk: &Disk, offset: u64, path: &str) -> String {
+    let said = debugfs(disk, offset, &format!("stat {path}"));
+    let target = said.split("Fast link dest: \"").nth(1).and_then(|rest| rest.split('"').next());
+    target.unwrap_or_else(|| panic!("{path} is no short link: {said}")).to_owned()
+}
+
+fn debugfs(disk: &Disk, offset: u64, request: &str) -> String {
     let device = format!("{}?offset={offset}", disk.path().display());
-    run(Command::new("/sbin/debugfs").args(["-R", &format!("cat {path}"), &device]))
+    run(Command::new("/sbin/debugfs").args(["-R", request, &device]))
+}
+
+/// Fails where a file system checker finds anything in the ext4 file system that begins there.
+pub(crate) fn check_file_system(disk: &Disk, offset: u64) {
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    run(Command::new("dd")
+        .args(["bs=1M", "iflag=skip_bytes", "conv=sparse", "status=none"])
+        .arg(format!("skip={offset}"))
+        .arg(format!("if={}", disk.path().display()))
+        .arg(format!("of={}", copy.path().display())));
+    run(Command::new("/sbin/e2fsck").args(["-f", "-n"]).arg(copy.path()));
 }

@@ -7,6 +7,8 @@ mod debian;
 mod disk;
 mod fixtures;
 mod k3os;
+mod kernel;
+mod nixos;
 mod podman;
 mod published;
 mod raw_image;

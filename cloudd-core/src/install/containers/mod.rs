@@ -39,6 +39,7 @@ mod debian;
 mod fedora_coreos;
 mod flatcar;
 mod k3os;
+mod nixos;
 mod open_suse_leap;
 mod raw_image;
 mod rule;
@@ -53,6 +54,7 @@ pub use debian::Debian;
 pub use fedora_coreos::FedoraCoreos;
 pub use flatcar::Flatcar;
 pub use k3os::K3os;
+pub use nixos::Nixos;
 pub use open_suse_leap::OpenSuseLeap;
 pub use raw_image::RawImage;
 pub use talos::Talos;
@@ -68,6 +70,7 @@ static ALL: &[&Definition] = &[
     &fedora_coreos::DEFINITION,
     &flatcar::DEFINITION,
     &k3os::DEFINITION,
+    &nixos::DEFINITION,
     &open_suse_leap::DEFINITION,
     &raw_image::DEFINITION,
     &talos::DEFINITION,

@@ -10,19 +10,25 @@ pub(super) struct Rule {
 }
 
 /// An address to download from. No name and password in it: it is shown in logs.
-pub(super) const URL: Rule = Rule {
-    wanted: "an http or https URL without user name and password",
-    holds: |text| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        rest.is_some_and(|rest| {
-            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-            let in_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-            host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-                && host.chars().all(in_host)
-                && rest.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c))
-        })
-    },
+pub(super) const URL: Rule =
+    Rule { wanted: "an http or https URL without user name and password", holds: is_url };
+
+/// Addresses to download from, with spaces between.
+pub(super) const URLS: Rule = Rule {
+    wanted: "http or https URLs without user name and password",
+    holds: |text| text.split(' ').all(is_url),
 };
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let in_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+        host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+            && host.chars().all(in_host)
+            && rest.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c))
+    })
+}
 
 /// A SHA-256 or SHA-512 sum.
 pub(super) const CHECKSUM: Rule = Rule {
@@ -31,6 +37,18 @@ pub(super) const CHECKSUM: Rule = Rule {
         Some(("sha256", sum)) => is_hex(sum, 64),
         Some(("sha512", sum)) => is_hex(sum, 128),
         _ => false,
+    },
+};
+
+/// Public keys of caches for Nix, with spaces between.
+pub(super) const CACHE_KEYS: Rule = Rule {
+    wanted: "public keys as Nix prints them, NAME:BASE64",
+    holds: |text| {
+        text.split(' ').all(|key| {
+            let Some((name, key)) = key.split_once(':') else { return false };
+            is_made_of(name, |b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+                && is_made_of(key, |b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+        })
     },
 };
 
@@ -144,6 +162,15 @@ mod tests {
             "https://mirror.example/{a,b}",
         ];
         judge(&URL, &good, &bad);
+    }
+
+    #[test]
+    fn lists_have_one_space_between_and_nothing_else_in_them() {
+        let two = "https://cache.example http://127.0.0.1:8080/nix";
+        judge(&URLS, &["https://cache.example", two], &["", "https://a.example  ", "x y"]);
+        let key = "cache.example-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+        judge(&CACHE_KEYS, &[key, &format!("{key} {key}")], &["", "cache.example-1", "a:", ":b"]);
+        judge(&CACHE_KEYS, &[], &[&format!("{key}\nsandbox = false"), "a:b=$(c)"]);
     }
 
     #[test]

@@ -1,0 +1,4 @@
+{ ... }:
+{
+  boot.initrd.availableKernelModules = [ "virtio_scsi" ];
+}
