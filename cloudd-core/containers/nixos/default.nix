@@ -4,6 +4,7 @@
   services.openssh = {
     enable = true;
     settings.PasswordAuthentication = false;
+    settings.KbdInteractiveAuthentication = false;
   };
 
   services.cloud-init = {
@@ -12,7 +13,8 @@
     # Others are not asked for at every start, which costs time where they do not answer.
     settings.datasource_list = [ "Hetzner" "NoCloud" "None" ];
   };
-  # Both are cloud-init's to say.
+  # Name and addresses are cloud-init's to say, by systemd-networkd.
   networking.hostName = "";
+  networking.useNetworkd = true;
   networking.useDHCP = false;
 }

@@ -116,7 +116,9 @@ fn a_channel_and_the_configuration_that_comes_with_it_make_a_system() {
     let config = file_at(&disk, ROOT, &format!("{system}/config.json"));
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
     assert_eq!(config["services"]["cloud-init"]["enable"], true);
-    assert_eq!(config["services"]["openssh"]["settings"]["PasswordAuthentication"], false);
+    let ssh = &config["services"]["openssh"]["settings"];
+    assert_eq!(ssh["PasswordAuthentication"], false);
+    assert_eq!(ssh["KbdInteractiveAuthentication"], false);
 }
 
 /// A disk that must stay as it is, as all that can go wrong does before it is touched.
