@@ -116,6 +116,7 @@ fn bad_parameters_are_found_before_anything_is_created() {
     assert_eq!(parameter(FedoraCoreos::new().ignition("variant: fcos\n")), "config.ign");
     assert_eq!(parameter(K3os::new().device("sda")), "K3OS_DEVICE");
     assert_eq!(parameter(Nixos::new().channel("nixos-26.05/..")), "NIXOS_CHANNEL");
+    assert_eq!(parameter(by_name("flatcar").unwrap().config("x")), "config.ign");
     let short = Checksum::sha256("0a");
     assert_eq!(parameter(Nixos::new().nixpkgs("https://x.example/x", short)), "NIXOS_CHECKSUM");
     assert_eq!(parameter(Nixos::new().cache("https://x.example").cache("s3://x")), "NIXOS_CACHES");
@@ -127,6 +128,21 @@ fn bad_parameters_are_found_before_anything_is_created() {
 fn a_file_that_is_wrong_is_not_shown() {
     let error = InstallContainer::from(Flatcar::new().ignition("secret")).load().unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn a_configuration_for_a_container_that_takes_none_is_an_error() {
+    let takes = ["fedora_coreos", "flatcar", "k3os", "nixos", "talos"];
+    for (name, container) in each() {
+        let loaded = container.config("{}").load();
+        // What it takes may still be wrong.
+        let refused = matches!(loaded, Err(InstallError::NoConfig { .. }));
+        assert_eq!(refused, !takes.contains(&name), "{name}: {loaded:?}");
+    }
+    for own in [InstallContainer::directory(FOLDER), InstallContainer::reference("x.example/x:1")] {
+        let error = own.config("{}").load().unwrap_err();
+        assert!(matches!(error, InstallError::NoConfig { .. }), "{error}");
+    }
 }
 
 #[test]

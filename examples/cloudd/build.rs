@@ -1,6 +1,7 @@
 //! `cloudd build`.
 
 use std::fs;
+use std::path::Path;
 
 use cloudd_core::cloud_init::User;
 use cloudd_core::image::{
@@ -46,8 +47,7 @@ pub(crate) fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
         builder = builder.label(key, value);
     }
     if let (Some(name), Some(path)) = (&build.debug_user, &build.debug_key) {
-        let key = fs::read_to_string(path)
-            .map_err(|error| Trouble::input(format!("cannot read {}: {error}", path.display())))?;
+        let key = read(path)?;
         let user = User::new(name).sudo("ALL=(ALL) NOPASSWD:ALL").shell("/bin/bash");
         builder = builder.debug_user(user.authorized_key(key.trim()));
     }
@@ -78,6 +78,9 @@ fn container(build: &Build) -> Result<InstallContainer, Trouble> {
             return Err(Trouble::input("a context, --builtin or --reference is needed"));
         }
     };
+    if let Some(path) = &build.config {
+        container = container.config(read(path)?);
+    }
     for (name, value) in &build.build_arg {
         container = container.build_arg(name, value);
     }
@@ -85,6 +88,11 @@ fn container(build: &Build) -> Result<InstallContainer, Trouble> {
         container = container.env(name, value);
     }
     Ok(container)
+}
+
+fn read(path: &Path) -> Result<String, Trouble> {
+    fs::read_to_string(path)
+        .map_err(|error| Trouble::input(format!("cannot read {}: {error}", path.display())))
 }
 
 /// Each event as a line of JSON.

@@ -93,6 +93,9 @@ pub(crate) struct Build {
     #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["context", "reference"])]
     #[arg(value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
     pub(crate) builtin: Option<String>,
+    /// Its configuration: Ignition, a .nix file …
+    #[arg(long, value_name = "FILE", requires = "builtin")]
+    pub(crate) config: Option<PathBuf>,
     /// Image of an install container, to be pulled
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["context", "build_arg"])]
     pub(crate) reference: Option<String>,

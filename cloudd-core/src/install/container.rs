@@ -12,6 +12,7 @@ pub struct InstallContainer {
     pub(super) run_label: RunLabelSource,
     pub(super) build_args: Variables,
     pub(super) env: Variables,
+    pub(super) config: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +50,7 @@ impl InstallContainer {
             run_label: RunLabelSource::Containerfile,
             build_args: Variables::default(),
             env: Variables::default(),
+            config: None,
         }
     }
 
@@ -87,6 +89,18 @@ impl InstallContainer {
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.set(name.into(), value.into());
+        self
+    }
+
+    /// The configuration of a container that [comes with cloudd](super::containers) and takes one:
+    /// Ignition as JSON for `fedora_coreos` and `flatcar`, `config.yaml` for `k3os`,
+    /// `configuration.nix` for `nixos`, a schematic for `talos`. Given again, the later text counts.
+    ///
+    /// It is a file of the build context, and so in the builder VM; what the container makes of it
+    /// is told by its README.
+    #[must_use]
+    pub fn config(mut self, text: impl Into<String>) -> Self {
+        self.config = Some(text.into());
         self
     }
 

@@ -188,4 +188,13 @@ pub enum InstallError {
         /// The image reference, or the name of the container that comes with cloudd.
         reference: String,
     },
+    /// A configuration was given for an install container that takes none.
+    #[error(
+        "the install container {container:?} takes no configuration: of those that come with cloudd, \
+         fedora_coreos, flatcar, k3os, nixos and talos do; one of your own has it in its context"
+    )]
+    NoConfig {
+        /// The directory, the image reference, or the name of the container that comes with cloudd.
+        container: String,
+    },
 }

@@ -32,19 +32,24 @@ impl InstallContainer {
         self.env.check_env()?;
         let source = match &self.source {
             Source::Directory(directory) => {
+                self.check_no_config(&directory.to_string_lossy())?;
                 self.build_args.check_build_args()?;
                 ContainerSource::Context(self.load_context(directory)?)
             }
             Source::Reference(reference) => {
                 check_not_set("build_arg", !self.build_args.is_empty(), reference)?;
                 check_not_set("containerfile", self.containerfile.is_some(), reference)?;
+                self.check_no_config(reference)?;
                 ContainerSource::Reference(reference.parse()?)
             }
             Source::BuiltIn(built_in) => {
                 check_not_set("containerfile", self.containerfile.is_some(), built_in.name())?;
+                if !built_in.takes_config() {
+                    self.check_no_config(built_in.name())?;
+                }
                 self.build_args.check_build_args()?;
-                built_in.check(&self.env)?;
-                ContainerSource::Context(self.load_built_in(built_in)?)
+                built_in.check(&self.env, self.config.as_deref())?;
+                ContainerSource::Context(self.load_built_in(*built_in)?)
             }
         };
         Ok(LoadedContainer::new(source, self.build_args.clone(), self.env.clone()))
@@ -89,10 +94,17 @@ impl InstallContainer {
         }
     }
 
-    fn load_built_in(&self, built_in: &BuiltIn) -> Result<BuildContext, InstallError> {
+    fn check_no_config(&self, container: &str) -> Result<(), InstallError> {
+        match self.config {
+            Some(_) => Err(InstallError::NoConfig { container: container.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    fn load_built_in(&self, built_in: BuiltIn) -> Result<BuildContext, InstallError> {
         let (containerfile, text) = built_in.containerfile();
         let run_label = self.run_label(&containerfile, text)?;
-        let entries = built_in.entries();
+        let entries = built_in.entries(self.config.as_deref());
         let archive = pack(Path::new(""), &entries, ContextArchive::MEMORY_LIMIT)?;
         Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
     }

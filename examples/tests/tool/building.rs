@@ -97,6 +97,15 @@ fn a_container_that_comes_with_cloudd_is_taken_by_its_name() {
     let wrong = tool.run(&["build", "x", "--builtin", "raw_image", "--env", "IMAGE_URL=ftp://x"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.err);
     assert!(wrong.err.contains("IMAGE_URL"), "{}", wrong.err);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = file.path().to_str().unwrap();
+    std::fs::write(config, r#"{"ignition": {"version": "3.4.0"}}"#).unwrap();
+    let built = tool.run(&["build", "x", "--builtin", "flatcar", "--config", config]);
+    assert_eq!(built.code, Some(0), "{}", built.err);
+    std::fs::write(config, "variant: flatcar").unwrap();
+    let wrong = tool.run(&["preview", "x", "--builtin", "flatcar", "--config", config]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.err);
+    assert!(wrong.err.contains("config.ign"), "{}", wrong.err);
     let unknown = tool.run(&["build", "x", "--builtin", "plan9"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.err);
     assert!(unknown.err.contains("debian"), "{}", unknown.err);

@@ -28,6 +28,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("ALPINE_MIRROR", rule::URL),
         optional("IMAGE_CHECKSUM", rule::CHECKSUM),
     ],
+    config: None,
 };
 
 impl Alpine {

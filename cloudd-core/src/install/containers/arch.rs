@@ -25,6 +25,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("ARCH_MIRROR", rule::URL),
         optional("IMAGE_CHECKSUM", rule::CHECKSUM),
     ],
+    config: None,
 };
 
 impl Arch {

@@ -17,6 +17,8 @@ pub(super) struct Definition {
     pub(super) name: &'static str,
     pub(super) files: &'static [File],
     pub(super) parameters: &'static [Parameter],
+    /// What [`InstallContainer::config`] is for it.
+    pub(super) config: Option<Config>,
 }
 
 /// A file of the folder `containers`.
@@ -34,6 +36,13 @@ pub(super) struct Parameter {
     pub(super) rule: Rule,
     /// Whether the container has no value by itself.
     pub(super) required: bool,
+}
+
+/// A configuration that is a file beside the container's script.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) file: &'static str,
+    pub(super) rule: Rule,
 }
 
 /// Files of `containers`, each with its mode.
@@ -60,92 +69,72 @@ pub(super) const fn optional(variable: &'static str, rule: Rule) -> Parameter {
 
 impl Definition {
     pub(super) fn container(&'static self) -> InstallContainer {
-        InstallContainer::new(Source::BuiltIn(BuiltIn { definition: self, files: Vec::new() }))
+        InstallContainer::new(Source::BuiltIn(BuiltIn(self)))
     }
 }
 
-/// A container of this crate with its parameters.
-#[derive(Clone, Debug)]
-pub(in crate::install) struct BuiltIn {
-    definition: &'static Definition,
-    files: Vec<OwnFile>,
-}
-
-/// A parameter that is a file beside the container's script.
-#[derive(Clone, Debug)]
-struct OwnFile {
-    name: &'static str,
-    rule: &'static Rule,
-    content: String,
-}
-
-impl InstallContainer {
-    /// A file for a built-in container; given again, the later content counts.
-    pub(super) fn built_in_file(
-        mut self,
-        name: &'static str,
-        rule: &'static Rule,
-        content: String,
-    ) -> Self {
-        if let Source::BuiltIn(built_in) = &mut self.source {
-            built_in.files.retain(|file| file.name != name);
-            built_in.files.push(OwnFile { name, rule, content });
-        }
-        self
-    }
-}
+/// A container of this crate.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::install) struct BuiltIn(&'static Definition);
 
 impl BuiltIn {
-    pub(in crate::install) fn name(&self) -> &'static str {
-        self.definition.name
+    pub(in crate::install) fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    pub(in crate::install) fn takes_config(self) -> bool {
+        self.0.config.is_some()
     }
 
     /// The path of the Containerfile in the context, and its text.
-    pub(in crate::install) fn containerfile(&self) -> (PathBuf, &'static [u8]) {
+    pub(in crate::install) fn containerfile(self) -> (PathBuf, &'static [u8]) {
         let path: PathBuf = [self.name(), "Containerfile"].iter().collect();
-        let file = self.definition.files.iter().find(|file| Path::new(file.path) == path);
+        let file = self.0.files.iter().find(|file| Path::new(file.path) == path);
         (path, file.map_or(b"", |file| file.content))
     }
 
     /// Checks the parameters, as far as they can be known to be wrong.
-    pub(in crate::install) fn check(&self, env: &Variables) -> Result<(), InstallError> {
+    pub(in crate::install) fn check(
+        self,
+        env: &Variables,
+        config: Option<&str>,
+    ) -> Result<(), InstallError> {
         let wrong = |parameter, value, rule: &Rule| InstallError::Parameter {
             container: self.name(),
             parameter,
             value,
             wanted: rule.wanted,
         };
-        for Parameter { variable, rule, required } in self.definition.parameters {
+        for Parameter { variable, rule, required } in self.0.parameters {
             let value = env.iter().find(|(name, _)| name == variable).map(|(_, value)| value);
             if value.map_or(*required, |value| !(rule.holds)(value)) {
                 return Err(wrong(variable, value.map(str::to_owned), rule));
             }
         }
-        for OwnFile { name, rule, content } in &self.files {
-            if !(rule.holds)(content) {
-                // Its content may be secret.
-                let value = format!("a text of {} bytes", content.len());
-                return Err(wrong(name, Some(value), rule));
+        match (&self.0.config, config) {
+            (Some(Config { file, rule }), Some(text)) if !(rule.holds)(text) => {
+                // It may hold secrets.
+                Err(wrong(file, Some(format!("a text of {} bytes", text.len())), rule))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The build context.
-    pub(in crate::install) fn entries(&self) -> Entries {
+    pub(in crate::install) fn entries(self, config: Option<&str>) -> Entries {
         let mut entries = Entries::new();
         let mut add = |path: &str, mode, kind| {
             entries.insert(path.as_bytes().to_vec(), Entry { kind, mode });
         };
-        for File { path, mode, content } in self.definition.files {
+        for File { path, mode, content } in self.0.files {
             add(path, *mode, EntryKind::Held(Cow::Borrowed(content)));
             // Every file is in a folder: its container's, or the common one.
             let folder = path.split('/').next().unwrap_or_default();
             add(folder, 0o755, EntryKind::Directory);
         }
-        for OwnFile { name, content, .. } in &self.files {
-            let content = Cow::Owned(content.clone().into_bytes());
-            add(&format!("{}/{name}", self.name()), 0o600, EntryKind::Held(content));
+        if let (Some(Config { file, .. }), Some(text)) = (&self.0.config, config) {
+            let content = Cow::Owned(text.as_bytes().to_vec());
+            add(&format!("{}/{file}", self.name()), 0o600, EntryKind::Held(content));
         }
         entries
     }

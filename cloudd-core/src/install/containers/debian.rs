@@ -29,6 +29,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("DEBIAN_PACKAGES", rule::PACKAGES),
         optional("KERNEL_ARGS", rule::KERNEL_ARGS),
     ],
+    config: None,
 };
 
 impl Debian {

@@ -1,5 +1,5 @@
 use super::{
-    built_in::{Definition, files, optional},
+    built_in::{Config, Definition, files, optional},
     rule,
 };
 use crate::install::InstallContainer;
@@ -27,6 +27,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("FCOS_MIRROR", rule::URL),
         optional("KERNEL_ARGS", rule::KERNEL_ARGS),
     ],
+    config: Some(Config { file: "config.ign", rule: rule::IGNITION }),
 };
 
 impl FedoraCoreos {
@@ -58,7 +59,7 @@ impl FedoraCoreos {
     /// An Ignition config for the image, as JSON. Every server has it then, and takes no other from its
     /// user data. It is in the user data of the builder, so it is no place for a secret.
     pub fn ignition(self, json: impl Into<String>) -> Self {
-        Self(self.0.built_in_file("config.ign", rule::IGNITION, json.into()))
+        Self(self.0.config(json))
     }
 
     /// One more argument for the kernel; repeatable.

@@ -1,6 +1,6 @@
 use super::{
     Checksum,
-    built_in::{Definition, files, optional},
+    built_in::{Config, Definition, files, optional},
     rule,
 };
 use crate::install::InstallContainer;
@@ -29,6 +29,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("KERNEL_ARGS", rule::KERNEL_ARGS),
         optional("IMAGE_CHECKSUM", rule::CHECKSUM),
     ],
+    config: Some(Config { file: "config.ign", rule: rule::IGNITION }),
 };
 
 impl Flatcar {
@@ -60,7 +61,7 @@ impl Flatcar {
     /// An Ignition config for the image, as JSON. Every server has it then, and takes no other from its
     /// user data. It is in the user data of the builder, so it is no place for a secret.
     pub fn ignition(self, json: impl Into<String>) -> Self {
-        Self(self.0.built_in_file("config.ign", rule::IGNITION, json.into()))
+        Self(self.0.config(json))
     }
 
     /// One more argument for the kernel; repeatable.

@@ -1,5 +1,5 @@
 use super::{
-    built_in::{Definition, files, optional},
+    built_in::{Config, Definition, files, optional},
     rule,
 };
 use crate::install::InstallContainer;
@@ -28,6 +28,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("K3OS_MIRROR", rule::URL),
         optional("KERNEL_ARGS", rule::KERNEL_ARGS),
     ],
+    config: Some(Config { file: "config.yaml", rule: rule::TEXT }),
 };
 
 impl K3os {
@@ -44,7 +45,7 @@ impl K3os {
     /// The config of k3OS, as YAML. By itself it only says that the rest is in the user data of each
     /// server, on Hetzner Cloud.
     pub fn config(self, yaml: impl Into<String>) -> Self {
-        Self(self.0.built_in_file("config.yaml", rule::TEXT, yaml.into()))
+        Self(self.0.config(yaml))
     }
 
     /// The disk of the servers to come, where it is not `/dev/sda`: k3OS grows its partition.

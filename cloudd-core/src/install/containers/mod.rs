@@ -13,7 +13,7 @@
 //! Each is a type with a method for each of its parameters, and becomes an [`InstallContainer`].
 //! A parameter is a variable in the container's environment, or a file beside its script; the
 //! README of each says which, and how to use it with podman alone. [`InstallContainer::env`] sets
-//! the same variables by name. All of them are checked by [`InstallContainer::load`], before
+//! the same variables by name, and [`InstallContainer::config`] the file. All of them are checked by [`InstallContainer::load`], before
 //! anything is created, and all of them count for the fingerprint.
 //!
 //! What a server has today under a name such as `latest` does not count, nor do the versions of
@@ -83,7 +83,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The container of this name with the parameters that it has by itself; others can be set by
-/// [`InstallContainer::env`]. `None` where there is no such container.
+/// [`InstallContainer::env`] and [`InstallContainer::config`]. `None` where there is no such container.
 #[must_use]
 pub fn by_name(name: &str) -> Option<InstallContainer> {
     ALL.iter().find(|definition| definition.name == name).map(|definition| definition.container())

@@ -1,6 +1,6 @@
 use super::{
     Checksum,
-    built_in::{Definition, files, optional},
+    built_in::{Config, Definition, files, optional},
     rule,
 };
 use crate::install::InstallContainer;
@@ -35,6 +35,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("NIXOS_CACHE_KEYS", rule::CACHE_KEYS),
         optional("KERNEL_ARGS", rule::KERNEL_ARGS),
     ],
+    config: Some(Config { file: "configuration.nix", rule: rule::TEXT }),
 };
 
 impl Nixos {
@@ -47,7 +48,7 @@ impl Nixos {
     /// already, in a `hardware-configuration.nix` that it may import. It ends up in the Nix store of the
     /// image, where every user of the system can read it, so it is no place for a secret.
     pub fn configuration(self, nix: impl Into<String>) -> Self {
-        Self(self.0.built_in_file("configuration.nix", rule::TEXT, nix.into()))
+        Self(self.0.config(nix))
     }
 
     /// A channel: `nixos-26.05`, `nixos-26.05-small`, `nixos-unstable`.

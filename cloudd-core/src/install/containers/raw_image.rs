@@ -24,6 +24,7 @@ pub(super) static DEFINITION: Definition = Definition {
         0o755 "raw_image/install",
     ],
     parameters: &[required("IMAGE_URL", rule::URL), required("IMAGE_CHECKSUM", rule::CHECKSUM)],
+    config: None,
 };
 
 impl RawImage {

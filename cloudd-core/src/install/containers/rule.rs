@@ -108,7 +108,7 @@ pub(super) const DEVICE: Rule = Rule {
 };
 
 /// A config for Ignition.
-pub(super) const IGNITION: &Rule = &Rule {
+pub(super) const IGNITION: Rule = Rule {
     wanted: "an Ignition config: a JSON object with ignition.version",
     holds: |text| {
         let config: Option<serde_json::Value> = serde_json::from_str(text).ok();
@@ -117,8 +117,8 @@ pub(super) const IGNITION: &Rule = &Rule {
 };
 
 /// A text that another program reads.
-pub(super) const TEXT: &Rule =
-    &Rule { wanted: "a text that is not empty", holds: |text| !text.trim().is_empty() };
+pub(super) const TEXT: Rule =
+    Rule { wanted: "a text that is not empty", holds: |text| !text.trim().is_empty() };
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
@@ -216,7 +216,7 @@ mod tests {
     fn an_ignition_config_is_json_with_a_version() {
         let good = r#"{"ignition": {"version": "3.4.0"}, "passwd": {}}"#;
         let bad = ["", "{", "[]", "{}", r#"{"ignition": {}}"#, "variant: fcos\nversion: 1.5.0\n"];
-        judge(IGNITION, &[good], &bad);
-        judge(TEXT, &["a: b"], &["", " \n"]);
+        judge(&IGNITION, &[good], &bad);
+        judge(&TEXT, &["a: b"], &["", " \n"]);
     }
 }

@@ -1,6 +1,6 @@
 use super::{
     Checksum,
-    built_in::{Definition, files, optional, required},
+    built_in::{Config, Definition, files, optional, required},
     rule,
 };
 use crate::install::InstallContainer;
@@ -31,6 +31,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("TALOS_FACTORY", rule::URL),
         optional("IMAGE_CHECKSUM", rule::CHECKSUM),
     ],
+    config: Some(Config { file: "schematic.yaml", rule: rule::TEXT }),
 };
 
 impl Talos {
@@ -46,7 +47,7 @@ impl Talos {
 
     /// A schematic, which the Image Factory is told: system extensions, extra kernel arguments.
     pub fn schematic_yaml(self, yaml: impl Into<String>) -> Self {
-        Self(self.0.built_in_file("schematic.yaml", rule::TEXT, yaml.into()))
+        Self(self.0.config(yaml))
     }
 
     /// Another platform than `hcloud`, as in `nocloud`.

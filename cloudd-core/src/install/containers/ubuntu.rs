@@ -26,6 +26,7 @@ pub(super) static DEFINITION: Definition = Definition {
         optional("UBUNTU_MIRROR", rule::URL),
         optional("IMAGE_CHECKSUM", rule::CHECKSUM),
     ],
+    config: None,
 };
 
 impl Ubuntu {
