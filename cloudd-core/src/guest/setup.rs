@@ -20,9 +20,9 @@ const DIRECTORY: &str = "/var/lib/cloudd";
 /// How the agent names the image that it builds.
 const BUILT_IMAGE: &str = "localhost/cloudd";
 
-/// The archive of [`FILES`], which the unit unpacks. As texts of their own they take the YAML reader
-/// of cloud-init, which goes from character to character and reads all of it several times, a second
-/// each time under emulation; see `assets/README.md`.
+/// The archive of [`FILES`], which the unit unpacks. As texts of their own they would hold up
+/// cloud-init's YAML reader, which goes from character to character, and several times; measured in
+/// `assets/README.md`.
 const ARCHIVE: &str = "guest.tar";
 
 /// The unit of the agent, and the only file elsewhere.
