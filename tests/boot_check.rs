@@ -140,11 +140,15 @@ async fn ports_ssh_servers_and_web_servers_are_signs_of_life() {
 async fn a_check_that_the_provider_cannot_do_is_refused_before_anything_is_created() {
     let blind = Memory::new().with_capabilities(|capabilities| capabilities.console = false);
     let cannot = Memory::new().with_capabilities(|capabilities| capabilities.boots_images = false);
+    let hidden = Memory::new().with_capabilities(|capabilities| capabilities.addresses = false);
+    let health = SignOfLife::Http { port: 80, path: "/health".to_owned() };
     let spaced = SignOfLife::Http { port: 80, path: "/a b".to_owned() };
     let cases = [
         (&blind, console("login:"), "cannot show a VM's console"),
         (&cannot, BootCheck::new(SignOfLife::Tcp(22)), "cannot start a VM from an image"),
         (&cannot.clone(), console(""), "cannot start a VM from an image"),
+        (&hidden, BootCheck::new(SignOfLife::Ssh(22)), "cannot tell the address of a VM"),
+        (&hidden, BootCheck::new(health), "cannot tell the address of a VM"),
         (&Memory::new(), console(""), "is empty"),
         (&Memory::new(), BootCheck::new(spaced), "\"/a b\" is not a path"),
     ];

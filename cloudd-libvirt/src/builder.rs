@@ -120,13 +120,14 @@ impl LibvirtBuilder {
         let config = self.0;
         validate(&config)?;
         let wanted = config.architecture;
+        let network = config.network.clone();
         let host = Host::new(config);
         let (architecture, driver) = host
             .call(move |session: &Session| {
                 Ok((wanted.unwrap_or(session.default_architecture()), session.driver))
             })
             .await?;
-        let capabilities = capabilities(driver, architecture);
+        let capabilities = capabilities(driver, architecture, &network);
         Ok(Libvirt { host, hashes: FileHashes::default(), architecture, capabilities })
     }
 }
@@ -165,7 +166,7 @@ fn bad(message: impl fmt::Display) -> cloudd_core::provider::Error {
 /// The most user data: any size would do, and cloud-init parses larger ones for minutes.
 const USER_DATA: usize = 16 << 20;
 
-fn capabilities(driver: Driver, architecture: Architecture) -> Capabilities {
+fn capabilities(driver: Driver, architecture: Architecture, network: &Network) -> Capabilities {
     let mut capabilities = Capabilities::new(UserDataLimits::new(USER_DATA, false));
     capabilities.min_volume = Size::mib(1);
     capabilities.max_volume = Size::gib(64 << 10);
@@ -178,6 +179,8 @@ fn capabilities(driver: Driver, architecture: Architecture) -> Capabilities {
     capabilities.channel = true;
     capabilities.boots_images = true;
     capabilities.console = true;
+    // libvirt tells what its own networks lease. On a bridge somebody else does.
+    capabilities.addresses = matches!(network, Network::Default | Network::Named(_));
     capabilities.event_port = Some(event_port(architecture).into());
     capabilities
 }

@@ -100,6 +100,10 @@ impl ImageBuilder {
             Some(BootCheck { sign: SignOfLife::Console(_), .. }) if !capabilities.console => {
                 "show a VM's console"
             }
+            Some(BootCheck {
+                sign: SignOfLife::Tcp(_) | SignOfLife::Ssh(_) | SignOfLife::Http { .. },
+                ..
+            }) if !capabilities.addresses => "tell the address of a VM on the network that it has",
             Some(BootCheck { sign: SignOfLife::Http { path, .. }, .. })
                 if !path.starts_with('/') || path.contains(char::is_whitespace) =>
             {

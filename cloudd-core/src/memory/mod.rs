@@ -62,6 +62,7 @@ impl Memory {
         capabilities.channel = true;
         capabilities.boots_images = true;
         capabilities.console = true;
+        capabilities.addresses = true;
         Self {
             capabilities,
             root_size: Size::gib(40),

@@ -30,6 +30,9 @@ pub struct Capabilities {
     pub boots_images: bool,
     /// Whether [`Provider::console`](super::Provider::console) shows what a VM prints.
     pub console: bool,
+    /// Whether [`Vm::addresses`](super::Vm::addresses) has addresses at which a VM is reached once it
+    /// runs, so that a boot check can try its ports.
+    pub addresses: bool,
     /// Whether VMs execute what their user data say. A test driver that only keeps books has
     /// `false` here, and the contract suite leaves out what needs a guest.
     pub runs_guests: bool,
@@ -50,6 +53,7 @@ impl Capabilities {
             max_volume: Size::bytes(u64::MAX),
             boots_images: false,
             console: false,
+            addresses: false,
             runs_guests: true,
         }
     }

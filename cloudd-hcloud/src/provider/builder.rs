@@ -208,12 +208,11 @@ fn capabilities(config: &Config) -> Capabilities {
     capabilities.min_volume = Size::gib(10);
     capabilities.max_volume = Size::gib(10_240);
     capabilities.boots_images = true;
+    capabilities.addresses = config.addresses != Addresses::Private;
     #[cfg(feature = "ssh")]
-    if config.ssh.is_some() && config.addresses != Addresses::Private {
+    if config.ssh.is_some() && capabilities.addresses {
         capabilities.ssh = config.ssh;
         capabilities.context = vec![cloudd_core::provider::ContextDelivery::Upload];
     }
-    #[cfg(not(feature = "ssh"))]
-    let _ = config;
     capabilities
 }
