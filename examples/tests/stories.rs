@@ -194,6 +194,20 @@ fn e2e_the_quickstart_on_libvirt_builds_an_image_that_says_hello() {
         fs::copy(examples().join("containers/hello").join(file), context.join(file)).expect(file);
     }
     fs::copy("/bin/busybox", context.join("busybox")).expect("Debian's busybox-static");
-    let out = succeeded("quickstart_libvirt", run("quickstart_libvirt", &HcloudSim::start(SPEED)));
+    // Without it an image that a run before has left would be there already.
+    let unique = context.join("unique");
+    fs::write(&unique, cloudd_core::provider::BuildId::random().as_str()).expect("a file");
+    let output = run("quickstart_libvirt", &HcloudSim::start(SPEED));
+    fs::remove_file(unique).expect("it was written");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let out = succeeded("quickstart_libvirt", output);
+    assert!(told.contains("▶ stage 2"), "{told}");
     assert!(out.contains("Hello from an image that cloudd built."), "{out}");
+
+    let [uri, pool] = ["CLOUDD_TEST_URI", "CLOUDD_TEST_POOL"]
+        .map(|name| std::env::var(name).expect("run by `make e2e`"));
+    let image = out.lines().next().expect("the image's id");
+    let mut delete = Command::new(env!("CARGO_BIN_EXE_cloudd"));
+    delete.args(["delete", image, "--on", "libvirt", "--uri", &uri, "--pool", &pool]);
+    succeeded("cloudd delete", delete.output().expect("cloudd"));
 }
