@@ -17,6 +17,11 @@ die() {
     exit 1
 }
 
+# cargo takes the packages from a registry of its own making, and what it has once unpacked and compiled from
+# a registry for good, by name and version: those of an earlier run would serve again.
+for crate in $crates; do
+    rm -rf "${CARGO_HOME:-$HOME/.cargo}"/registry/src/-*/"$crate"-[0-9]* "$target"/debug/.fingerprint/"$crate"-*
+done
 # A checkout with changes is tested like any other; what is published is a matter of the release.
 cargo fetch --quiet --locked
 cargo package --locked --offline --allow-dirty -p cloudd-core -p cloudd-hcloud -p cloudd-libvirt
