@@ -1,27 +1,27 @@
 use cloudd_core::guest::StepState;
-use cloudd_core::image::{BuildEvent, Update};
+use cloudd_core::image::{BuildEvent, BuildEventKind};
 
 /// An event as a line for people, without progress; `None` for what is not worth one.
 pub(crate) fn line(event: &BuildEvent) -> Option<String> {
     let text = match &event.update {
-        Update::Phase { phase } => format!("▶ {phase}"),
-        Update::Reused { image } => format!("  = image {image} is there already"),
-        Update::Waiting { build, phase } => {
+        BuildEventKind::Phase { phase } => format!("▶ {phase}"),
+        BuildEventKind::Reused { image } => format!("  = image {image} is there already"),
+        BuildEventKind::Waiting { build, phase } => {
             format!("  build {build} of another process makes the image, now in phase {phase}")
         }
-        Update::Adopted { build } => {
+        BuildEventKind::Adopted { build } => {
             format!("  build {build}, whose process died, goes on")
         }
-        Update::Created { resource } => format!("  + {resource}"),
-        Update::Deleted { resource } => format!("  - {resource}"),
-        Update::Step { step, state: StepState::Start, .. } => format!("  {step}"),
-        Update::Log { line, .. } => format!("  | {line}"),
-        Update::Written { written, volume, .. } => {
+        BuildEventKind::Created { resource } => format!("  + {resource}"),
+        BuildEventKind::Deleted { resource } => format!("  - {resource}"),
+        BuildEventKind::Step { step, state: StepState::Start, .. } => format!("  {step}"),
+        BuildEventKind::Log { line, .. } => format!("  | {line}"),
+        BuildEventKind::Written { written, volume, .. } => {
             format!("  the container wrote {written} of {volume}")
         }
-        Update::Armed { entry } => format!("  into stage 2 by {entry}"),
-        Update::Note { message } => format!("  ! {message}"),
-        Update::Skipped { count } => format!("  ({count} events skipped)"),
+        BuildEventKind::Armed { entry } => format!("  into stage 2 by {entry}"),
+        BuildEventKind::Note { message } => format!("  ! {message}"),
+        BuildEventKind::Skipped { count } => format!("  ({count} events skipped)"),
         _ => return None,
     };
     Some(format!("{:7.1}s {text}", event.at.as_secs_f64()))
@@ -38,7 +38,7 @@ pub(crate) struct Progress<'a> {
 impl<'a> Progress<'a> {
     pub(crate) fn of(event: &'a BuildEvent) -> Option<Self> {
         match &event.update {
-            Update::Progress { what, done, total: Some(total) } if total.as_bytes() > 0 => {
+            BuildEventKind::Progress { what, done, total: Some(total) } if total.as_bytes() > 0 => {
                 let percent = done.as_bytes().saturating_mul(100) / total.as_bytes();
                 Some(Self {
                     what,
@@ -46,10 +46,10 @@ impl<'a> Progress<'a> {
                     words: format!("{percent:3} % of {total}"),
                 })
             }
-            Update::Progress { what, done, .. } => {
+            BuildEventKind::Progress { what, done, .. } => {
                 Some(Self { what, percent: None, words: done.to_string() })
             }
-            Update::Percent { what, percent } => Some(Self {
+            BuildEventKind::Percent { what, percent } => Some(Self {
                 what,
                 percent: Some(u64::from(*percent)),
                 words: format!("{percent:3} %"),

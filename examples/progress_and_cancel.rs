@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::image::{Cause, Update};
+use cloudd_core::image::{BuildEventKind, Cause};
 use cloudd_examples::{hetzner, interrupted};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
@@ -32,9 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let watch = async {
         while let Some(event) = events.next().await {
             match event.update {
-                Update::Phase { phase } => println!("{:6.1} s  {phase}", event.at.as_secs_f64()),
-                Update::Log { line, .. } => println!("          {line}"),
-                Update::Progress { what, done, total: Some(total) } => {
+                BuildEventKind::Phase { phase } => {
+                    println!("{:6.1} s  {phase}", event.at.as_secs_f64())
+                }
+                BuildEventKind::Log { line, .. } => println!("          {line}"),
+                BuildEventKind::Progress { what, done, total: Some(total) } => {
                     println!("          {what}: {done} of {total}");
                 }
                 _ => {}

@@ -13,9 +13,10 @@ use cloudd_core::guest::GuestChannel;
 use cloudd_core::image::ImageBuilder;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{
-    Architecture, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image, ImageId, ImageSpec,
-    ImageStatus, Labels, Offer, PowerState, Provider, Reporter, Requirements, Resource, ResourceId,
-    Result, Selector, Size, UserDataLimits, Vm, VmId, VmSpec, Volume, VolumeId, VolumeSpec, keys,
+    Architecture, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec,
+    ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder,
+    Resource, ResourceId, Result, Selector, Size, UserDataLimits, Vm, VmId, VmSpec, Volume,
+    VolumeId, VolumeSpec, keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 
@@ -82,10 +83,12 @@ impl Acme {
         let mut things = self.things();
         let same = |it: &Thing| it.kind == thing.kind && it.name == thing.name;
         if let Some((number, found)) = things.all.iter().find(|(_, it)| same(it)) {
-            let key = if thing.kind == Kind::Note { keys::OWNER } else { keys::BUILD };
-            return match found.labels.value(key) == thing.labels.value(key) {
+            let key = if thing.kind == Kind::Note { keys::HOLDER } else { keys::BUILD };
+            return match found.labels.get(key) == thing.labels.get(key) {
                 true => Ok(*number),
-                false => Err(Error::new(ErrorKind::AlreadyExists, operation).on(&thing.name)),
+                false => {
+                    Err(Error::new(ErrorKind::AlreadyExists, operation).with_resource(&thing.name))
+                }
             };
         }
         Ok(things.add(thing))
@@ -115,7 +118,7 @@ fn number(id: &str) -> Option<u64> {
 }
 
 fn missing(operation: &str, id: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::NotFound, operation).on(id)
+    Error::new(ErrorKind::NotFound, operation).with_resource(id)
 }
 
 #[async_trait]
@@ -124,24 +127,25 @@ impl Provider for Acme {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         if requirements.architecture != Architecture::X86_64 {
             return Err(Error::new(ErrorKind::InvalidInput, "choose machine")
-                .message("Acme has x86_64 machines only"));
+                .with_message("Acme has x86_64 machines only"));
         }
         let wanted = requirements.root_size.unwrap_or(Self::ROOT).max(requirements.volume_size);
         if wanted > Self::ROOT {
-            return Err(Error::new(ErrorKind::InvalidInput, "choose machine")
-                .message(format_args!("Acme's disks have {}, wanted is {wanted}", Self::ROOT)));
+            return Err(Error::new(ErrorKind::InvalidInput, "choose machine").with_message(
+                format_args!("Acme's disks have {}, wanted is {wanted}", Self::ROOT),
+            ));
         }
-        Ok(Offer::new("acme-linux-7", Self::ROOT))
+        Ok(ResolvedBuilder::new("acme-linux-7", Self::ROOT))
     }
 
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
         let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), Size::bytes(0));
         let kind = Kind::Note;
         let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
-        Ok(ClaimId::new(self.create("create note", thing)?.to_string()))
+        Ok(LeaseId::new(self.create("create note", thing)?.to_string()))
     }
 
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
@@ -190,12 +194,12 @@ impl Provider for Acme {
         let size = match self.machine(vm) {
             None => return Err(missing("create snapshot", vm)),
             Some(vm) if vm.state != PowerState::Off => {
-                return Err(Error::new(ErrorKind::Busy, "create snapshot").on(&vm.id));
+                return Err(Error::new(ErrorKind::Busy, "create snapshot").with_resource(&vm.id));
             }
             Some(_) => Self::ROOT,
         };
         // The name is not unique, so the build is part of it: then one build makes one snapshot.
-        let name = format!("{} {}", spec.name, spec.labels.value(keys::BUILD).unwrap_or_default());
+        let name = format!("{} {}", spec.name, spec.labels.get(keys::BUILD).unwrap_or_default());
         let (kind, labels) = (Kind::Snapshot, spec.labels.clone());
         let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
         let id = ImageId::new(self.create("create snapshot", thing)?.to_string());
@@ -232,8 +236,8 @@ impl Provider for Acme {
         let Some(number) = number(text(resource)) else { return Ok(()) };
         if things.all.values().any(|thing| thing.uses == Some(number)) {
             return Err(Error::new(ErrorKind::Busy, "delete disk")
-                .on(resource)
-                .message("a machine uses it"));
+                .with_resource(resource)
+                .with_message("a machine uses it"));
         }
         things.all.remove(&number);
         Ok(())
@@ -246,7 +250,7 @@ fn id(number: u64, thing: &Thing) -> ResourceId {
         Kind::Machine => VmId::new(number).into(),
         Kind::Disk => VolumeId::new(number).into(),
         Kind::Snapshot => ImageId::new(number).into(),
-        Kind::Note => ClaimId::new(number).into(),
+        Kind::Note => LeaseId::new(number).into(),
     }
 }
 
@@ -255,7 +259,7 @@ fn text(resource: &ResourceId) -> &str {
         ResourceId::Vm(id) => id.as_str(),
         ResourceId::Volume(id) => id.as_str(),
         ResourceId::Image(id) => id.as_str(),
-        ResourceId::Claim(id) => id.as_str(),
+        ResourceId::Lease(id) => id.as_str(),
         _ => "",
     }
 }

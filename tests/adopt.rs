@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cloudd_core::guest::Step;
-use cloudd_core::image::{Deadlines, ImageBuilder, Update};
+use cloudd_core::image::{BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{Image, Labels, ResourceId, ResourceKind, keys};
 use cloudd_core::testing::Faulty;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a second run tells, and its image.
-async fn goes_on(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<Update>) {
+async fn goes_on(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<BuildEventKind>) {
     let (build, mut control) = builder.build_with_control(memory);
     let image = build.await.unwrap();
     let mut updates = Vec::new();
@@ -24,8 +24,8 @@ async fn goes_on(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<Update>
     (image, updates)
 }
 
-fn adopted(updates: &[Update]) -> bool {
-    updates.iter().any(|update| matches!(update, Update::Adopted { .. }))
+fn adopted(updates: &[BuildEventKind]) -> bool {
+    updates.iter().any(|update| matches!(update, BuildEventKind::Adopted { .. }))
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,8 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
     sleep(SECOND * 100).await;
     let (_, updates) = goes_on(&memory, &builder).await;
     assert!(adopted(&updates));
-    let heard = updates.iter().filter(|update| matches!(update, Update::Step { .. })).count();
+    let heard =
+        updates.iter().filter(|update| matches!(update, BuildEventKind::Step { .. })).count();
     assert_eq!(heard, 20, "what it had said was not heard again");
     assert_eq!(memory.vms_ever_created(), 1);
 
@@ -91,17 +92,17 @@ async fn off_before_the_first_start_is_not_taken_for_success() {
         }
         drop(build);
         let (image, _) = goes_on(&memory, &builder).await;
-        assert_eq!(image.labels.value(keys::NAME), Some("x"));
+        assert_eq!(image.labels.get(keys::NAME), Some("x"));
         assert_eq!(memory.images_ever_made(), 1);
     }
 }
 
-/// Makes every claim look as if a process of another machine held it.
+/// Makes every lease look as if a process of another machine held it.
 fn disguise(memory: &Memory) {
     for id in memory.resources() {
-        if id.kind() == ResourceKind::Claim {
+        if id.kind() == ResourceKind::Lease {
             memory.relabel(&id, |labels| {
-                let owner = (keys::OWNER.to_owned(), "feedfeedfeedfeed.1.1.nonce".to_owned());
+                let owner = (keys::HOLDER.to_owned(), "feedfeedfeedfeed.1.1.nonce".to_owned());
                 *labels = std::mem::take(labels).merged(&Labels::from_provider([owner]));
             });
         }
@@ -121,8 +122,8 @@ async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() 
     assert!(begun.elapsed() >= lease, "{:?}", begun.elapsed());
     assert!(begun.elapsed() < lease + SECOND * 60, "{:?}", begun.elapsed());
     assert_eq!(memory.vms_ever_created(), 1);
-    let waits = updates.iter().position(|it| matches!(it, Update::Waiting { .. }));
-    let adopts = updates.iter().position(|it| matches!(it, Update::Adopted { .. }));
+    let waits = updates.iter().position(|it| matches!(it, BuildEventKind::Waiting { .. }));
+    let adopts = updates.iter().position(|it| matches!(it, BuildEventKind::Adopted { .. }));
     assert!(waits.is_some() && waits < adopts, "{updates:?}");
 }
 

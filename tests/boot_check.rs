@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use cloudd_core::image::{
-    BootCheck, Cause, FailedImage, ImageBuilder, InvalidInput, Phase, SignOfLife,
+    BootCheck, Cause, ImageBuilder, InvalidInput, OnBootCheckFailure, Phase, ReadinessProbe,
 };
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{PowerState, ResourceId, keys};
@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 fn console(text: &str) -> BootCheck {
-    BootCheck::new(SignOfLife::Console(text.to_owned()))
+    BootCheck::new(ReadinessProbe::Console(text.to_owned()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -22,7 +22,7 @@ async fn an_image_that_shows_its_prompt_is_handed_out_and_its_vm_is_gone() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("Debian 12\nx login: "));
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
     let image = builder.build(&memory).await.unwrap();
-    assert_eq!(image.labels.value(keys::BOOT_CHECK), Some("passed"));
+    assert_eq!(image.labels.get(keys::BOOT_CHECK), Some("passed"));
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     assert_eq!(memory.vms_ever_created(), 2);
     // It has passed: no second check.
@@ -48,7 +48,7 @@ async fn an_image_without_sign_of_life_is_deleted_and_the_error_shows_its_consol
 #[tokio::test(start_paused = true)]
 async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("panic"));
-    let check = console("login:").failed_image(FailedImage::Keep);
+    let check = console("login:").on_failure(OnBootCheckFailure::Keep);
     let builder = ImageBuilder::new("x", context.container()).boot_check(check);
     let error = builder.build(&memory).await.unwrap_err();
     let Cause::BootCheck { kept: Some(kept), .. } = error.cause() else { panic!("{error}") };
@@ -102,10 +102,10 @@ async fn a_vm_that_goes_off_with_the_sign_as_its_last_words_passes() {
 async fn ports_ssh_servers_and_web_servers_are_signs_of_life() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let answers: [(&[u8], SignOfLife); 3] = [
-        (b"", SignOfLife::Tcp(port)),
-        (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", SignOfLife::Ssh(port)),
-        (b"HTTP/1.0 200 OK\r\n\r\nfine", SignOfLife::Http { port, path: "/health".to_owned() }),
+    let answers: [(&[u8], ReadinessProbe); 3] = [
+        (b"", ReadinessProbe::Tcp(port)),
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n", ReadinessProbe::Ssh(port)),
+        (b"HTTP/1.0 200 OK\r\n\r\nfine", ReadinessProbe::Http { port, path: "/health".to_owned() }),
     ];
     for (answer, sign) in answers {
         let (context, memory) = (Context::plausible(), Memory::new());
@@ -141,13 +141,13 @@ async fn a_check_that_the_provider_cannot_do_is_refused_before_anything_is_creat
     let blind = Memory::new().with_capabilities(|capabilities| capabilities.console = false);
     let cannot = Memory::new().with_capabilities(|capabilities| capabilities.boots_images = false);
     let hidden = Memory::new().with_capabilities(|capabilities| capabilities.addresses = false);
-    let health = SignOfLife::Http { port: 80, path: "/health".to_owned() };
-    let spaced = SignOfLife::Http { port: 80, path: "/a b".to_owned() };
+    let health = ReadinessProbe::Http { port: 80, path: "/health".to_owned() };
+    let spaced = ReadinessProbe::Http { port: 80, path: "/a b".to_owned() };
     let cases = [
         (&blind, console("login:"), "cannot show a VM's console"),
-        (&cannot, BootCheck::new(SignOfLife::Tcp(22)), "cannot start a VM from an image"),
+        (&cannot, BootCheck::new(ReadinessProbe::Tcp(22)), "cannot start a VM from an image"),
         (&cannot.clone(), console(""), "cannot start a VM from an image"),
-        (&hidden, BootCheck::new(SignOfLife::Ssh(22)), "cannot tell the address of a VM"),
+        (&hidden, BootCheck::new(ReadinessProbe::Ssh(22)), "cannot tell the address of a VM"),
         (&hidden, BootCheck::new(health), "cannot tell the address of a VM"),
         (&Memory::new(), console(""), "is empty"),
         (&Memory::new(), BootCheck::new(spaced), "\"/a b\" is not a path"),

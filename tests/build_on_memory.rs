@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudd_core::cloud_init::User;
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{Cause, Deadlines, ImageBuilder, OnFailure, Phase, Update};
+use cloudd_core::image::{BuildEventKind, Cause, Deadlines, ImageBuilder, OnFailure, Phase};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ContextDelivery, ImageStatus, ResourceId, keys};
 use cloudd_tests::containers::{Context, noise};
@@ -19,10 +19,10 @@ async fn a_build_leaves_nothing_but_the_image_with_its_labels() {
         .unwrap();
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     assert_eq!(image.status, ImageStatus::Available);
-    assert_eq!(image.labels.value(keys::NAME), Some("leap-15.6"));
-    assert_eq!(image.labels.value("team"), Some("infra"));
+    assert_eq!(image.labels.get(keys::NAME), Some("leap-15.6"));
+    assert_eq!(image.labels.get("team"), Some("infra"));
     for key in [keys::FINGERPRINT, keys::BUILD, keys::EXPIRES, keys::ARCHITECTURE] {
-        assert!(image.labels.value(key).is_some(), "{key} is missing");
+        assert!(image.labels.get(key).is_some(), "{key} is missing");
     }
 }
 
@@ -35,10 +35,10 @@ async fn the_events_tell_the_story_of_a_build() {
     let (mut phases, mut steps, mut created, mut deleted) = (vec![], 0, 0, 0);
     while let Some(event) = control.events.next().await {
         match event.update {
-            Update::Phase { phase } => phases.push(phase),
-            Update::Step { .. } => steps += 1,
-            Update::Created { .. } => created += 1,
-            Update::Deleted { .. } => deleted += 1,
+            BuildEventKind::Phase { phase } => phases.push(phase),
+            BuildEventKind::Step { .. } => steps += 1,
+            BuildEventKind::Created { .. } => created += 1,
+            BuildEventKind::Deleted { .. } => deleted += 1,
             _ => {}
         }
     }

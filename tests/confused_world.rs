@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder, Update};
+use cloudd_core::image::{BuildError, BuildEventKind, Cause, Deadlines, ImageBuilder};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{
     ErrorKind, Image, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
@@ -89,16 +89,16 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
         keys::FINGERPRINT,
         keys::BUILD,
         keys::PHASE,
-        keys::OWNER,
+        keys::HOLDER,
         keys::LEASE,
-        keys::GENERATION,
+        keys::FENCING_TOKEN,
         keys::EXPIRES,
         keys::ARCHITECTURE,
     ];
     let context = Context::plausible();
     let builder = builder(&context);
     let (mut built, mut failed, mut swept) = (0, 0, 0);
-    for kind in [ResourceKind::Claim, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
+    for kind in [ResourceKind::Lease, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
         for key in KEYS {
             for value in [None, Some("edited"), Some("0.0"), Some("17")] {
                 for seconds in [5, 15, 27] {
@@ -123,7 +123,7 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
                                 failed += 1;
                                 let gone = matches!(error.cause(), Cause::PoweredOffEarly { .. });
                                 let text = error.to_string();
-                                let named = ["not the labels of a claim", "it is attached to VM"];
+                                let named = ["not the labels of a lease", "it is attached to VM"];
                                 assert!(
                                     gone || named.iter().any(|part| text.contains(part)),
                                     "{case}: {error}"
@@ -155,7 +155,7 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
     let context = Context::plausible();
     let builder = builder(&context);
     let (mut built, mut failed) = (0, 0);
-    for kind in [ResourceKind::Claim, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
+    for kind in [ResourceKind::Lease, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image] {
         for half in 0..72 {
             for dies in [false, true] {
                 let memory = slow();
@@ -176,12 +176,12 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
                     Err(error) => {
                         failed += 1;
                         let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
-                        let gone = [ErrorKind::Vanished, ErrorKind::NotFound];
+                        let gone = [ErrorKind::Gone, ErrorKind::NotFound];
                         assert!(gone.contains(&cause.kind()), "{case}: {error}");
                     }
                 }
-                // Without a claim nobody knows that a process has died: a sweep, when it has expired.
-                let left = match dies && kind == ResourceKind::Claim {
+                // Without a lease nobody knows that a process has died: a sweep, when it has expired.
+                let left = match dies && kind == ResourceKind::Lease {
                     true => left_after_a_sweep(&memory).await,
                     false => untold(&memory, &result),
                 };
@@ -225,12 +225,12 @@ async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
         let elsewhere = async |memory: &Memory| {
             for resource in memory.find(&Selector::all()).await.unwrap() {
                 memory.relabel(&resource.id, |labels| {
-                    let expires = labels.value(keys::EXPIRES).unwrap().parse::<i64>().unwrap();
+                    let expires = labels.get(keys::EXPIRES).unwrap().parse::<i64>().unwrap();
                     let expires = (expires + skew).to_string();
                     *labels = edited(labels, keys::EXPIRES, Some(&expires));
-                    if resource.id.kind() == ResourceKind::Claim {
+                    if resource.id.kind() == ResourceKind::Lease {
                         let owner = "feedfeedfeedfeed.7.7.somebody";
-                        *labels = edited(labels, keys::OWNER, Some(owner));
+                        *labels = edited(labels, keys::HOLDER, Some(owner));
                     }
                 });
             }
@@ -264,7 +264,7 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     let (build, mut control) = builder.build_with_control(&first);
     let there = async {
         while let Some(event) = control.events.next().await {
-            if matches!(event.update, Update::Created { resource: ResourceId::Vm(_) }) {
+            if matches!(event.update, BuildEventKind::Created { resource: ResourceId::Vm(_) }) {
                 return;
             }
         }

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use cloudd_core::image::{BootCheck, ImageBuilder, SignOfLife, Update};
+use cloudd_core::image::{BootCheck, BuildEventKind, ImageBuilder, ReadinessProbe};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::ResourceId;
 use cloudd_core::testing::{Fault, Faulty};
@@ -174,7 +174,8 @@ async fn drop_at_each_call(builder: &ImageBuilder, most_vms: usize) {
             while let Some(event) = control.events.next().await {
                 events.push(event.update);
             }
-            adopted += usize::from(events.iter().any(|it| matches!(it, Update::Adopted { .. })));
+            adopted +=
+                usize::from(events.iter().any(|it| matches!(it, BuildEventKind::Adopted { .. })));
             let only = [ResourceId::Image(image.id.clone())];
             assert_eq!(memory.resources(), only, "{point}: {events:?}");
             assert_eq!(memory.images_ever_made(), 1, "{point}");
@@ -194,6 +195,6 @@ async fn a_build_that_is_dropped_at_any_call_leaves_one_image_to_the_next_run() 
     let context = Context::plausible();
     let builder = ImageBuilder::new("leap", context.container());
     drop_at_each_call(&builder, 1).await;
-    let check = BootCheck::new(SignOfLife::Console("login:".to_owned()));
+    let check = BootCheck::new(ReadinessProbe::Console("login:".to_owned()));
     drop_at_each_call(&builder.boot_check(check), 3).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloudd_core::image::{BuildError, Cause, ImageBuilder};
 use cloudd_core::provider::{
-    Architecture, ErrorKind, Image, ImageId, ImageStatus, Provider, Requirements, Size, keys,
+    Architecture, BuildRequirements, ErrorKind, Image, ImageId, ImageStatus, Provider, Size, keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 use cloudd_hcloud::client::{Token, Tuning};
@@ -69,11 +69,11 @@ async fn api_of_one_build_and_it_leaves_an_available_image_with_labels_and_nothi
     assert_eq!(image.status, ImageStatus::Available);
     let held = &sim.inventory().images[0];
     for (key, value) in [(keys::NAME, "leap"), ("team", "infra"), (keys::ARCHITECTURE, "x86_64")] {
-        assert_eq!(image.labels.value(key), Some(value));
+        assert_eq!(image.labels.get(key), Some(value));
         assert_eq!(held.labels.get(key).map(String::as_str), Some(value));
     }
     for key in [keys::BUILD, keys::FINGERPRINT, keys::EXPIRES] {
-        assert!(image.labels.value(key).is_some(), "{key} is missing");
+        assert!(image.labels.get(key).is_some(), "{key} is missing");
     }
     let delay = stats.mean_delay().unwrap();
     println!("one build: {} requests, mean delay {delay:?}", stats.requests);
@@ -149,7 +149,7 @@ fn sim_server_actions(sim: &HcloudSim) -> u64 {
 #[tokio::test]
 async fn bad_input_is_named_before_anything_is_created() {
     let sim = HcloudSim::start(100.0);
-    let x86 = Requirements::new(Architecture::X86_64, Size::gib(10));
+    let x86 = BuildRequirements::new(Architecture::X86_64, Size::gib(10));
     let with_root = |root| {
         let mut requirements = x86.clone();
         requirements.root_size = Some(root);
@@ -191,7 +191,7 @@ async fn what_is_offered_is_the_newest_fedora_on_the_cheapest_type() {
     let hcloud = provider(&sim, 100.0).build().unwrap();
     let offer = |architecture| {
         let hcloud = hcloud.clone();
-        async move { hcloud.check(&Requirements::new(architecture, Size::gib(10))).await.unwrap() }
+        async move { hcloud.check(&BuildRequirements::new(architecture, Size::gib(10))).await.unwrap() }
     };
     let x86 = offer(Architecture::X86_64).await;
     assert_eq!(x86.base, "330120054 fedora-43");

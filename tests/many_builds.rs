@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{Builds, Cause, ImageBuilder, Phase, Update};
+use cloudd_core::image::{BuildEventKind, Builds, Cause, ImageBuilder, Phase};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{Architecture, Provider, ResourceId, keys};
 use cloudd_core::testing::Faulty;
@@ -63,7 +63,7 @@ async fn two_architectures_on_two_clouds_give_four_images() {
     assert_eq!(results.len(), 4);
     for (result, (cloud, architecture)) in results.into_iter().zip(wanted) {
         let image = result.unwrap();
-        assert_eq!(image.labels.value(keys::ARCHITECTURE), Some(architecture.as_str()));
+        assert_eq!(image.labels.get(keys::ARCHITECTURE), Some(architecture.as_str()));
         assert_eq!(cloud.image(&image.id).await.unwrap(), Some(image), "in the wrong cloud");
     }
     for cloud in &clouds {
@@ -107,10 +107,10 @@ async fn a_slow_first_build_does_not_hold_the_place_of_others() {
         while over < 5 {
             let event = control.events.next().await.expect("the slow build is still on");
             let deleted_volume =
-                matches!(event.update, Update::Deleted { resource: ResourceId::Volume(_) });
+                matches!(event.update, BuildEventKind::Deleted { resource: ResourceId::Volume(_) });
             over += usize::from(deleted_volume && event.index > 0);
         }
-        assert_eq!(slow.resources().len(), 3, "the slow build still has its VM, volume and claim");
+        assert_eq!(slow.resources().len(), 3, "the slow build still has its VM, volume and lease");
         control
     };
     let (results, _control) = tokio::join!(run, watch);
@@ -131,7 +131,7 @@ async fn a_failure_stays_alone() {
         match result {
             Ok(image) => {
                 let name = format!("image-{number}");
-                assert_eq!(image.labels.value(keys::NAME), Some(name.as_str()), "out of order");
+                assert_eq!(image.labels.get(keys::NAME), Some(name.as_str()), "out of order");
             }
             Err(error) => {
                 assert_eq!(number, 1, "{error}");
@@ -208,7 +208,7 @@ async fn one_stream_tells_the_story_of_each_build() {
             let (phases, at) = stories.entry(event.index).or_default();
             assert!(event.at >= *at, "the clock of a build goes back");
             *at = event.at;
-            if let Update::Phase { phase } = event.update {
+            if let BuildEventKind::Phase { phase } = event.update {
                 phases.push(phase);
             }
         }

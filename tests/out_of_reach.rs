@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cloudd_core::guest::{Obstacle, Step};
-use cloudd_core::image::{BuildError, Cause, Deadlines, ImageBuilder, Update};
+use cloudd_core::image::{BuildError, BuildEventKind, Cause, Deadlines, ImageBuilder};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ContextDelivery, Image};
 use cloudd_tests::containers::{Context, noise};
@@ -43,7 +43,7 @@ async fn build(memory: &Memory, context: &Context, happens: impl Future<Output =
     let ((result, after), ()) = tokio::join!(timed, happens);
     let mut notes = Vec::new();
     while let Some(event) = control.events.next().await {
-        if let Update::Note { message } = event.update {
+        if let BuildEventKind::Note { message } = event.update {
             notes.push(message);
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{BootCheck, Cause, Existing, ImageBuilder, PreviewStep, SignOfLife};
+use cloudd_core::image::{
+    BootCheck, Cause, ImageBuilder, PreviewStep, ReadinessProbe, ReusePolicy,
+};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ResourceKind, Size};
 use cloudd_core::testing::Faulty;
@@ -25,12 +27,12 @@ async fn steps(memory: &Memory, builder: &ImageBuilder) -> Vec<PreviewStep> {
 #[tokio::test(start_paused = true)]
 async fn it_names_what_would_be_created_in_order() {
     let (context, memory) = (Context::plausible(), Memory::new());
-    let check = BootCheck::new(SignOfLife::Tcp(22));
+    let check = BootCheck::new(ReadinessProbe::Tcp(22));
     let builder = ImageBuilder::new("x", context.container()).boot_check(check);
     let create = |kind, size| PreviewStep::Create { kind, size };
     let (volume, root) = (Some(Size::gib(10)), Some(Size::gib(40)));
     let expected = [
-        create(ResourceKind::Claim, None),
+        create(ResourceKind::Lease, None),
         create(ResourceKind::Volume, volume),
         create(ResourceKind::Vm, root),
         create(ResourceKind::Image, root),
@@ -47,7 +49,7 @@ async fn it_names_what_would_be_reused_or_replaced() {
     let image = builder.build(&memory).await.unwrap().id;
     let reuse = PreviewStep::Reuse { image: image.to_string() };
     assert_eq!(steps(&memory, &builder).await, [reuse]);
-    let replaced = steps(&memory, &builder.existing(Existing::Replace)).await;
+    let replaced = steps(&memory, &builder.reuse(ReusePolicy::Replace)).await;
     assert_eq!(replaced.last(), Some(&PreviewStep::Delete { resource: image.into() }));
     assert_eq!(replaced.len(), 6);
 }
@@ -93,7 +95,7 @@ async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
     let json = serde_json::to_value(builder.preview(&hcloud).await.unwrap()).unwrap();
     assert_eq!(
         json["steps"][0],
-        serde_json::json!({"step": "create", "kind": "claim", "size": null})
+        serde_json::json!({"step": "create", "kind": "lease", "size": null})
     );
     assert_eq!(json["cost"]["build"], "0.006548");
 }

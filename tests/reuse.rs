@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use cloudd_core::guest::Step;
-use cloudd_core::image::{Existing, ImageBuilder, Update};
+use cloudd_core::image::{BuildEventKind, ImageBuilder, ReusePolicy};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ErrorKind, Fingerprint, Image, ImageStatus, ResourceId, Size, keys};
 use cloudd_core::retention;
@@ -38,7 +38,7 @@ async fn the_same_again_returns_the_image_and_writes_nothing() {
     assert_eq!(again.await.unwrap(), first);
     let mut reused = None;
     while let Some(event) = control.events.next().await {
-        if let Update::Reused { image } = event.update {
+        if let BuildEventKind::Reused { image } = event.update {
             reused = Some(image);
         }
     }
@@ -77,7 +77,7 @@ async fn a_fingerprint_is_the_same_on_every_machine() {
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(context.path().join("Containerfile"), mode).unwrap();
     let image = build(&memory, &ImageBuilder::new("leap", context.container())).await;
-    let fingerprint = image.labels.value(keys::FINGERPRINT).unwrap().to_owned();
+    let fingerprint = image.labels.get(keys::FINGERPRINT).unwrap().to_owned();
     assert!(Fingerprint::try_from(fingerprint.clone()).is_ok());
     // Whoever changes what goes into it raises the pipeline's number, and then this.
     assert_eq!(fingerprint, "835a997a21e98b4d2a454b884eec48a4db1142b3");
@@ -88,21 +88,21 @@ async fn forced_builds_keep_or_replace_what_is_there() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("leap", context.container());
     let first = build(&memory, &builder).await;
-    let second = build(&memory, &builder.clone().existing(Existing::Keep)).await;
+    let second = build(&memory, &builder.clone().reuse(ReusePolicy::Never)).await;
     assert_eq!(images(&memory).len(), 2);
     assert_ne!(first.id, second.id);
     // Of several that would do, the newest.
     assert_eq!(build(&memory, &builder).await.id, second.id);
 
     memory.tamper_image(&first.id, |image| image.protected = true);
-    let third = build(&memory, &builder.existing(Existing::Replace)).await;
+    let third = build(&memory, &builder.reuse(ReusePolicy::Replace)).await;
     assert_eq!(images(&memory), [first.id.to_string(), third.id.to_string()]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_forced_build_that_fails_leaves_the_old_image() {
     let (context, memory) = (Context::plausible(), Memory::new());
-    let builder = ImageBuilder::new("leap", context.container()).existing(Existing::Replace);
+    let builder = ImageBuilder::new("leap", context.container()).reuse(ReusePolicy::Replace);
     let first = build(&memory, &builder).await;
     let failing = memory.clone().guests(GuestScript::PoweredOffIn(Step::Run));
     builder.build(&failing).await.unwrap_err();
@@ -114,9 +114,9 @@ async fn by_name_the_newest_is_returned_whatever_it_was_made_of() {
     let memory = Memory::new();
     let (old, new) = (Context::plausible(), Context::plausible().file("x", b"y"));
     let first = build(&memory, &ImageBuilder::new("leap", old.container())).await;
-    let by_name = ImageBuilder::new("leap", new.container()).existing(Existing::ReuseByName);
+    let by_name = ImageBuilder::new("leap", new.container()).reuse(ReusePolicy::SameName);
     assert_eq!(build(&memory, &by_name).await.id, first.id);
-    let other = ImageBuilder::new("other", new.container()).existing(Existing::ReuseByName);
+    let other = ImageBuilder::new("other", new.container()).reuse(ReusePolicy::SameName);
     assert_ne!(build(&memory, &other).await.id, first.id);
 }
 
@@ -176,7 +176,7 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("leap", context.container());
     build(&memory, &builder).await;
-    let replacing = builder.existing(Existing::Replace);
+    let replacing = builder.reuse(ReusePolicy::Replace);
     // The first deletion is that of the old image.
     let at = position_of("delete", &replacing).await;
     let faulty = Faulty::new(memory.clone(), at, Fault::Fails(ErrorKind::Failed));
@@ -184,7 +184,8 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     run.await.unwrap();
     let mut told = false;
     while let Some(event) = control.events.next().await {
-        told |= matches!(event.update, Update::Note { message } if message.contains("stays"));
+        told |=
+            matches!(event.update, BuildEventKind::Note { message } if message.contains("stays"));
     }
     assert!(told, "nobody was told that the old image stays");
     assert_eq!(images(&memory).len(), 2);

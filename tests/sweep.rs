@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cloudd_core::image::{ImageBuilder, Update};
+use cloudd_core::image::{BuildEventKind, ImageBuilder};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ErrorKind, ResourceId, ResourceKind, keys};
 use cloudd_core::sweep::Sweep;
@@ -118,7 +118,7 @@ fn number(id: &ResourceId) -> u64 {
         ResourceId::Vm(id) => id.as_str(),
         ResourceId::Volume(id) => id.as_str(),
         ResourceId::Image(id) => id.as_str(),
-        ResourceId::Claim(id) => id.as_str(),
+        ResourceId::Lease(id) => id.as_str(),
         other => panic!("{other}"),
     };
     text.parse().unwrap()
@@ -149,14 +149,14 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
         others.insert(project.key(&labels).await);
     }
     let (mut expired, mut stay) = (BTreeSet::new(), BTreeSet::new());
-    // Nine dead builds: claim, volume, and a server that holds it.
+    // Nine dead builds: lease, volume, and a server that holds it.
     for number in 0..9 {
         let labels = labels(&format!("deadbuild{number}"), &in_seconds(-4 * 3600));
         let volume = project.volume(&labels).await;
         let server = project.server(&labels, &[volume]).await;
         expired.extend([project.key(&labels).await, volume, server]);
     }
-    // Builds that may be alive elsewhere: by their expiry; and by that of their claim, if clocks differ.
+    // Builds that may be alive elsewhere: by their expiry; and by that of their lease, if clocks differ.
     for (number, seconds) in [(0, 3600), (1, 60), (2, -3600)] {
         let labels = labels(&format!("livebuild{number}"), &in_seconds(seconds));
         let volume = project.volume(&labels).await;
@@ -188,9 +188,9 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
     let shown: BTreeSet<_> = sweep.leftovers().iter().map(|it| number(&it.id)).collect();
     assert_eq!(shown, expired);
     assert_eq!(project.ids(), before, "showing changed something");
-    // What uses others goes first, claims last.
+    // What uses others goes first, leases last.
     let kinds: Vec<_> = sweep.leftovers().iter().map(|it| it.id.kind()).collect();
-    let order = [ResourceKind::Vm, ResourceKind::Volume, ResourceKind::Claim];
+    let order = [ResourceKind::Vm, ResourceKind::Volume, ResourceKind::Lease];
     assert_eq!(kinds, order.map(|kind| [kind; 9]).concat());
 
     let swept = sweep.run(&hcloud).await;
@@ -208,7 +208,7 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_protected_stays_with_its_claim_and_is_told() {
+async fn what_is_protected_stays_with_its_lease_and_is_told() {
     let mut project = Project::new();
     let labels = labels("deadbuild0", "1");
     let volume = project.volume(&labels).await;
@@ -272,7 +272,7 @@ async fn a_live_build_is_not_swept_whatever_its_expiry_says_nor_one_that_goes_on
     let (build, mut control) = builder.build_with_control(&memory);
     let late = async {
         while let Some(event) = control.events.next().await {
-            if matches!(event.update, Update::Adopted { .. }) {
+            if matches!(event.update, BuildEventKind::Adopted { .. }) {
                 return shown.run(&memory).await;
             }
         }

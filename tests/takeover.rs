@@ -101,7 +101,7 @@ async fn a_process_that_was_stopped_for_longer_than_its_lease_returns_the_image_
     }
 }
 
-/// Deletes the claim of a process by hand, and lets another one begin.
+/// Deletes the lease of a process by hand, and lets another one begin.
 async fn robbed_at(point: Point, another: bool) {
     let place = Place::new();
     let first = place.started_up_to(point).await;
@@ -124,7 +124,7 @@ async fn robbed_at(point: Point, another: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_whose_claim_is_deleted_by_hand_leaves_nothing_but_one_image() {
+async fn a_process_whose_lease_is_deleted_by_hand_leaves_nothing_but_one_image() {
     let points = POINTS.iter().flat_map(|point| [(*point, false), (*point, true)]);
     let running: Vec<_> = points
         .map(|(point, another)| (point, another, tokio::spawn(robbed_at(point, another))))

@@ -1,6 +1,6 @@
 // The first definition of a link counts: here the item, in README.md its source file.
 //! [`ImageBuilder`]: image::ImageBuilder
-//! [`ImageBuilder::existing`]: image::ImageBuilder::existing
+//! [`ImageBuilder::reuse`]: image::ImageBuilder::reuse
 //! [`Deadlines::lease`]: image::Deadlines::lease
 //! [`sweep`]: crate::sweep
 //! [`retention`]: crate::retention
@@ -12,7 +12,6 @@
 //! [`guide`]: crate::guide
 //! [`cloud_init`]: crate::cloud_init
 //! [`memory`]: crate::memory
-//! [`wait`]: crate::wait
 //! [guide to install containers]: crate::guide::install_containers
 #![doc = include_str!("../README.md")]
 
@@ -24,9 +23,9 @@ pub mod install;
 pub mod memory;
 pub mod provider;
 pub mod retention;
+pub mod retry;
 #[cfg(feature = "ssh")]
 pub mod ssh;
 pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod wait;

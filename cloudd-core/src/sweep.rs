@@ -22,7 +22,7 @@
 //! ```
 //!
 //! It never touches an image that is available, anything that lacks cloudd's labels, anything whose
-//! expiry is missing or spoilt, or anything of a build that may be alive: whose claim has not
+//! expiry is missing or spoilt, or anything of a build that may be alive: whose lease has not
 //! expired, by two hours for clocks that differ, or is held by a living process of this machine.
 
 use std::collections::BTreeSet;
@@ -88,9 +88,9 @@ impl Sweep {
             };
             dead.retain(|resource| !done(&resource.id));
         }
-        dead.sort_by_key(|resource| (resource.id.deletion_rank(), &resource.id));
+        dead.sort_by_key(|resource| (resource.id.delete_order(), &resource.id));
         let text =
-            |resource: &Resource, key| resource.labels.value(key).unwrap_or_default().to_owned();
+            |resource: &Resource, key| resource.labels.get(key).unwrap_or_default().to_owned();
         let leftovers = dead.into_iter().map(|resource| Leftover {
             id: resource.id.clone(),
             build: text(resource, keys::BUILD),
@@ -99,14 +99,14 @@ impl Sweep {
         Ok(Self { leftovers: leftovers.collect() })
     }
 
-    /// What would be deleted, in that order: what uses others first, claims last.
+    /// What would be deleted, in that order: what uses others first, leases last.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.leftovers
     }
 
     /// Deletes what was found and, looked at again, is still dead: meanwhile somebody may have gone on
-    /// with a build. What cannot be deleted does not keep the rest; only the claim of its build stays
+    /// with a build. What cannot be deleted does not keep the rest; only the lease of its build stays
     /// then, so that the next run of the build finds it.
     pub async fn run(&self, provider: &dyn Provider) -> Swept {
         let mut swept = Swept { deleted: Vec::new(), failed: Vec::new() };
@@ -117,7 +117,7 @@ impl Sweep {
             Ok(found) => found.leftovers,
             Err(error) => {
                 let failed = |leftover: &Leftover| {
-                    let error = Error::new(error.kind(), "sweep").message(&error);
+                    let error = Error::new(error.kind(), "sweep").with_message(&error);
                     (leftover.id.clone(), error)
                 };
                 swept.failed = self.leftovers.iter().map(failed).collect();
@@ -126,8 +126,8 @@ impl Sweep {
         };
         let mut incomplete = BTreeSet::new();
         for leftover in self.leftovers.iter().filter(|it| still_dead.contains(it)) {
-            let is_claim = leftover.id.kind() == ResourceKind::Claim;
-            if is_claim && incomplete.contains(&leftover.build) {
+            let is_lease = leftover.id.kind() == ResourceKind::Lease;
+            if is_lease && incomplete.contains(&leftover.build) {
                 continue;
             }
             match provider.delete(&leftover.id).await {
@@ -143,13 +143,13 @@ impl Sweep {
 }
 
 fn build(resource: &Resource) -> Option<&str> {
-    resource.labels.value(keys::BUILD)
+    resource.labels.get(keys::BUILD)
 }
 
-/// Whether this is the claim of a build that may be alive.
+/// Whether this is the lease of a build that may be alive.
 fn claims_life(resource: &Resource) -> bool {
-    resource.id.kind() == ResourceKind::Claim
-        && match resource.labels.value(keys::OWNER).map_or(OwnerLife::Unknown, owner_life) {
+    resource.id.kind() == ResourceKind::Lease
+        && match resource.labels.get(keys::HOLDER).map_or(OwnerLife::Unknown, owner_life) {
             OwnerLife::Alive => true,
             OwnerLife::Dead => false,
             OwnerLife::Unknown => !expired(&resource.labels, SKEW),

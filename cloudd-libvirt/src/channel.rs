@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{ErrorKind, PowerState, Result, Size};
-use cloudd_core::wait::Pace;
+use cloudd_core::retry::Backoff;
 
 use crate::host::Host;
 use crate::session::Session;
@@ -43,7 +43,7 @@ const PIECE: Size = Size::mib(1);
 /// How many old files of a log are looked for.
 const LOOKED_FOR: u32 = 9;
 
-const POLL: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(1), 1.5, 0.1);
+const POLL: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(1), 1.5, 0.1);
 
 impl EventLog {
     pub(crate) fn new(host: Arc<Host>, vm: String) -> Self {

@@ -27,8 +27,10 @@ impl Session {
                             RecordState::Creating => self.write_record(&record)?,
                             RecordState::Deleting => {
                                 return Err(Error::new(ErrorKind::Busy, CREATE)
-                                    .on(&spec.name)
-                                    .message("an older volume of this name is being deleted"));
+                                    .with_resource(&spec.name)
+                                    .with_message(
+                                        "an older volume of this name is being deleted",
+                                    ));
                             }
                         }
                     }

@@ -48,9 +48,12 @@ pub(crate) fn failed(operation: &str, resource: impl Display, error: virt::error
     let kind = kind(error.code(), error.domain(), error.message());
     let message = one_line(error.message());
     let hint = hint(kind, &message);
-    let mine = Error::new(kind, operation).on(resource).message(message).because(error);
+    let mine = Error::new(kind, operation)
+        .with_resource(resource)
+        .with_message(message)
+        .with_source(error);
     match hint {
-        Some(hint) => mine.hint(hint),
+        Some(hint) => mine.with_hint(hint),
         None => mine,
     }
 }
@@ -143,7 +146,7 @@ fn one_line(message: &str) -> String {
 
 /// An error that libvirt had no part in.
 pub(crate) fn invalid(operation: &str, message: impl Display) -> Error {
-    Error::new(ErrorKind::InvalidInput, operation).message(message)
+    Error::new(ErrorKind::InvalidInput, operation).with_message(message)
 }
 
 #[cfg(test)]

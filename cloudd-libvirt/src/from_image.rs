@@ -98,7 +98,7 @@ impl FromImage {
         check_name(CREATE, &name)?;
         let VmOptions { memory, disk_size, user_data, .. } = options;
         if memory.is_some_and(|memory| memory < Size::mib(16)) {
-            return Err(invalid(CREATE, "expected 16 MiB of memory at least").on(&name));
+            return Err(invalid(CREATE, "expected 16 MiB of memory at least").with_resource(&name));
         }
         let labels = Labels::from_provider([(keys::BUILD.to_owned(), id.to_string())]);
         let labels = labels.merged(&options.labels);

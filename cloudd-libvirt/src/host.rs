@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloudd_core::provider::{Error, ErrorKind, Result};
-use cloudd_core::wait::Pace;
+use cloudd_core::retry::Backoff;
 
 use crate::session::Session;
 use crate::settings::Config;
@@ -105,7 +105,8 @@ impl Host {
     }
 }
 
-const RECONNECT: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(4), 2.0, 0.2);
+const RECONNECT: Backoff =
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(4), 2.0, 0.2);
 
 fn is_lost(error: &Error) -> bool {
     error.kind() == ErrorKind::Connection
@@ -117,7 +118,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(ErrorKind::Internal, "run a call of libvirt")
-            .message("the call panicked or the runtime is shutting down")
-            .because(error)
+            .with_message("the call panicked or the runtime is shutting down")
+            .with_source(error)
     })
 }

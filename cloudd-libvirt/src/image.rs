@@ -33,13 +33,17 @@ impl Session {
         match self.power_state(&domain, vm)? {
             Some(PowerState::Off) => {}
             Some(_) => {
-                return Err(Error::new(ErrorKind::Busy, MAKE).on(vm).message("it is not off"));
+                return Err(Error::new(ErrorKind::Busy, MAKE)
+                    .with_resource(vm)
+                    .with_message("it is not off"));
             }
-            None => return Err(Error::new(ErrorKind::NotFound, MAKE).on(vm)),
+            None => return Err(Error::new(ErrorKind::NotFound, MAKE).with_resource(vm)),
         }
         let files = VmFiles(vm);
         let (root, description) = self.described_volume(&files.root())?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, MAKE).on(vm).message("its root disk is gone")
+            Error::new(ErrorKind::NotFound, MAKE)
+                .with_resource(vm)
+                .with_message("its root disk is gone")
         })?;
         let name = image_name(spec)?;
         let mut record =
@@ -47,7 +51,7 @@ impl Session {
         record.labels = spec.labels.clone();
         record.architecture = Some(spec.architecture);
         record.description = Some(spec.description.clone());
-        if let Some(done) = self.claim_image(&record)? {
+        if let Some(done) = self.record_or_adopt_image(&record)? {
             return Ok(image(&done));
         }
         if let Err(error) = self.export(&root, &record, reporter) {
@@ -69,7 +73,7 @@ impl Session {
     }
 
     /// Writes the record of an image to be. Gives the whole one, if this build has made it before.
-    fn claim_image(&self, record: &Record) -> Result<Option<Record>> {
+    fn record_or_adopt_image(&self, record: &Record) -> Result<Option<Record>> {
         match self.create_record(record) {
             Ok(()) => return Ok(None),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -122,14 +126,14 @@ impl Session {
         let (_, made) =
             self.described_volume(&record.data)?.ok_or_else(|| vanished(&record.name))?;
         if made.backing.is_some() && self.has_data() || made.capacity != record.size {
-            return Err(Error::new(ErrorKind::Failed, MAKE).on(&record.name).message(
-                format_args!(
+            return Err(Error::new(ErrorKind::Failed, MAKE)
+                .with_resource(&record.name)
+                .with_message(format_args!(
                     "libvirt made a volume of {} with {} under it, expected {} and nothing",
                     made.capacity,
                     made.backing.as_deref().unwrap_or("nothing"),
                     record.size
-                ),
-            ));
+                )));
         }
         Ok(())
     }
@@ -161,10 +165,14 @@ impl Session {
     /// The disk of a VM that begins with an image.
     pub(crate) fn root_disk_of_image(&self, name: &str, size: Option<Size>) -> Result<RootDisk> {
         let record = self.record(RecordKind::Image, name)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, CREATE).on(name).message("there is no such image")
+            Error::new(ErrorKind::NotFound, CREATE)
+                .with_resource(name)
+                .with_message("there is no such image")
         })?;
         if !record.is_ready() {
-            return Err(Error::new(ErrorKind::Failed, CREATE).on(name).message("it is incomplete"));
+            return Err(Error::new(ErrorKind::Failed, CREATE)
+                .with_resource(name)
+                .with_message("it is incomplete"));
         }
         let size = size.unwrap_or(record.size);
         if size < record.size {
@@ -172,7 +180,7 @@ impl Session {
                 CREATE,
                 format_args!("a disk of {size} is too small for an image of {}", record.size),
             )
-            .on(name));
+            .with_resource(name));
         }
         Ok(RootDisk {
             under: record.data,
@@ -184,7 +192,9 @@ impl Session {
 }
 
 fn vanished(name: &str) -> Error {
-    Error::new(ErrorKind::Vanished, MAKE).on(name).message("somebody deleted the image meanwhile")
+    Error::new(ErrorKind::Gone, MAKE)
+        .with_resource(name)
+        .with_message("somebody deleted the image meanwhile")
 }
 
 /// Unique for each build, the same for each try of one build, and readable.
@@ -192,7 +202,7 @@ fn image_name(spec: &ImageSpec) -> Result<String> {
     if spec.name.is_empty() || !cloudd_core::provider::validate_value(&spec.name) {
         return Err(invalid(MAKE, format_args!("{:?} cannot be an image's name", spec.name)));
     }
-    let build = spec.labels.value(keys::BUILD);
+    let build = spec.labels.get(keys::BUILD);
     Ok(match build {
         Some(build) => format!("{}-{build}", spec.name),
         None => format!("{}-{}", spec.name, BuildId::random()),

@@ -28,8 +28,8 @@ impl Session {
     ) -> Result<()> {
         let busy = |user: String| {
             Err(Error::new(ErrorKind::Busy, operation)
-                .on(path)
-                .message(format_args!("in use by {user}")))
+                .with_resource(path)
+                .with_message(format_args!("in use by {user}")))
         };
         if let Some(domain) = self.domain_with_disk(path, own)? {
             return busy(format!("VM {domain}"));

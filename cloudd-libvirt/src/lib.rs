@@ -7,7 +7,6 @@
 mod base;
 mod builder;
 mod channel;
-mod claim;
 mod disk;
 mod error;
 mod event_loop;
@@ -15,6 +14,7 @@ mod from_image;
 mod host;
 mod image;
 mod in_use;
+mod lease;
 mod provider;
 mod record;
 mod records;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    Architecture, BootSpec, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image, ImageId,
-    ImageSpec, Labels, Offer, PowerState, Provider, Reporter, Requirements, Resource, ResourceId,
-    Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    Architecture, BootSpec, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId,
+    ImageSpec, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder,
+    Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
-use cloudd_core::wait::{self, Pace};
+use cloudd_core::retry::{self, Backoff};
 
 use crate::base::{self, FileHashes};
 use crate::builder::LibvirtBuilder;
@@ -70,7 +70,7 @@ impl Provider for Libvirt {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         const CHECK: &str = "check libvirt";
         let config = &self.host.config;
         if requirements.architecture != self.architecture {
@@ -96,7 +96,7 @@ impl Provider for Libvirt {
             .await?;
         let Some(base) = &config.base else {
             return Err(invalid(CHECK, "no base image is given")
-                .hint("Libvirt::builder(…).base_image(BaseImage::path(…))"));
+                .with_hint("Libvirt::builder(…).base_image(BaseImage::path(…))"));
         };
         let resolved = base::resolve(&self.host, &self.hashes, base).await?;
         let smallest = requirements.volume_size.max(resolved.size);
@@ -109,7 +109,7 @@ impl Provider for Libvirt {
                     resolved.size
                 ),
             )
-            .on(base));
+            .with_resource(base));
         }
         if root < requirements.volume_size {
             return Err(invalid(
@@ -120,21 +120,26 @@ impl Provider for Libvirt {
                 ),
             ));
         }
-        Ok(Offer::new(resolved.identity.to_string(), root))
+        Ok(ResolvedBuilder::new(resolved.identity.to_string(), root))
     }
 
-    async fn prepare(&self, _: &Requirements, offer: &Offer, reporter: &Reporter) -> Result<()> {
+    async fn prepare(
+        &self,
+        _: &BuildRequirements,
+        offer: &ResolvedBuilder,
+        reporter: &Reporter,
+    ) -> Result<()> {
         match &self.host.config.base {
             Some(base) => base::prepare(&self.host, base, &offer.base, reporter).await,
             None => Ok(()),
         }
     }
 
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
-        check_name("create claim", &spec.name)?;
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
+        check_name("create lease", &spec.name)?;
         let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
         let architecture = self.architecture;
-        self.host.call(move |session| session.create_claim(&config, architecture, &spec)).await
+        self.host.call(move |session| session.create_lease(&config, architecture, &spec)).await
     }
 
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
@@ -153,9 +158,8 @@ impl Provider for Libvirt {
                     return Ok(made);
                 }
                 if session.record(RecordKind::Volume, spec.volume.id.as_str())?.is_none() {
-                    return Err(
-                        Error::new(ErrorKind::NotFound, "attach volume").on(&spec.volume.id)
-                    );
+                    return Err(Error::new(ErrorKind::NotFound, "attach volume")
+                        .with_resource(&spec.volume.id));
                 }
                 let root = session.root_disk(&spec.offer.base, spec.offer.root_size)?;
                 let new = NewVm {
@@ -197,12 +201,12 @@ impl Provider for Libvirt {
 
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
         // Asking libvirt is cheap, and seconds matter at the end of a build.
-        wait::until("wait for power-off of", vm, Pace::QUICK, || async {
+        retry::poll_until("wait for power-off of", vm, Backoff::QUICK, || async {
             match self.vm(vm).await?.map(|vm| vm.state) {
                 Some(PowerState::Off) => Ok(Some(())),
-                Some(PowerState::Stuck(reason)) => Err(wait::stuck(vm, &reason)),
+                Some(PowerState::Error(reason)) => Err(Error::vm_failed(vm, &reason)),
                 Some(_) => Ok(None),
-                None => Err(wait::vanished(vm)),
+                None => Err(Error::gone(vm)),
             }
         })
         .await
@@ -266,7 +270,7 @@ impl Provider for Libvirt {
 }
 
 pub(crate) fn existing(vm: Option<Vm>, operation: &str, name: &str) -> Result<Vm> {
-    vm.ok_or_else(|| Error::new(ErrorKind::NotFound, operation).on(name))
+    vm.ok_or_else(|| Error::new(ErrorKind::NotFound, operation).with_resource(name))
 }
 
 /// Names become names of files and of hosts.

@@ -195,13 +195,13 @@ mod tests {
     #[test]
     fn a_torn_record_still_tells_its_build_and_can_be_swept() {
         let torn = Record::torn(RecordKind::Volume, "cloudd-abc123defg-volume", Some(1000));
-        assert_eq!(torn.labels.value(keys::BUILD), Some("abc123defg"));
-        assert_eq!(torn.labels.value(keys::EXPIRES), Some("1600"));
+        assert_eq!(torn.labels.get(keys::BUILD), Some("abc123defg"));
+        assert_eq!(torn.labels.get(keys::EXPIRES), Some("1600"));
         assert!(!torn.is_ready());
         let image = Record::torn(RecordKind::Image, "kubernetes-1.31-abc123defg", Some(1000));
-        assert_eq!(image.labels.value(keys::BUILD), Some("abc123defg"));
+        assert_eq!(image.labels.get(keys::BUILD), Some("abc123defg"));
         let nameless = Record::torn(RecordKind::Volume, "x", None);
-        assert!(nameless.labels.are_clouddes());
+        assert!(nameless.labels.is_managed());
     }
 
     #[test]

@@ -45,7 +45,9 @@ impl Session {
         const WRITE: &str = "write record";
         let file = record.file();
         let volume = self.volume(&file)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, WRITE).on(&file).message("somebody deleted it")
+            Error::new(ErrorKind::NotFound, WRITE)
+                .with_resource(&file)
+                .with_message("somebody deleted it")
         })?;
         if !self.has_data() {
             remembered().insert(file, record.clone());
@@ -108,7 +110,9 @@ fn remembered() -> std::sync::MutexGuard<'static, BTreeMap<String, Record>> {
 
 fn encode(record: &Record, at_least: usize) -> Result<Vec<u8>> {
     record.encode(at_least).map_err(|error| {
-        Error::new(ErrorKind::Internal, "write record").on(&record.name).because(error)
+        Error::new(ErrorKind::Internal, "write record")
+            .with_resource(&record.name)
+            .with_source(error)
     })
 }
 

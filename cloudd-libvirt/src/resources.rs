@@ -11,10 +11,10 @@ use crate::session::Session;
 use crate::xml::metadata::VmRecord;
 
 impl Session {
-    /// Reads no more than it must: records are files, and a look at claims needs none of them.
+    /// Reads no more than it must: records are files, and a look at leases needs none of them.
     pub(crate) fn resources(&self, selector: &Selector) -> Result<Vec<Resource>> {
         let mut found = Vec::new();
-        if selector.takes(ResourceKind::Vm) || selector.takes(ResourceKind::Claim) {
+        if selector.takes(ResourceKind::Vm) || selector.takes(ResourceKind::Lease) {
             found.extend(self.domains()?);
         }
         // Base images are shared by builds, and of none of them.
@@ -47,14 +47,14 @@ impl Session {
                 let labels = record.labels.merged(labels);
                 return self.write_vm_record(&domain, id.as_str(), &VmRecord { labels, ..record });
             }
-            ResourceId::Claim(id) => return self.label_claim(id, labels),
+            ResourceId::Lease(id) => return self.label_lease(id, labels),
             ResourceId::Volume(id) => (RecordKind::Volume, id.as_str()),
             ResourceId::Image(id) => (RecordKind::Image, id.as_str()),
-            _ => return Err(Error::new(ErrorKind::NotFound, LABEL).on(resource)),
+            _ => return Err(Error::new(ErrorKind::NotFound, LABEL).with_resource(resource)),
         };
         let mut record = self
             .record(kind, name)?
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, LABEL).on(resource))?;
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, LABEL).with_resource(resource))?;
         record.labels = record.labels.merged(labels);
         self.write_record(&record)
     }
@@ -64,7 +64,7 @@ impl Session {
             ResourceId::Vm(id) => self.delete_vm(id.as_str()),
             ResourceId::Volume(id) => self.delete_disk(id.as_str()),
             ResourceId::Image(id) => self.delete_image(id.as_str()),
-            ResourceId::Claim(id) => self.delete_claim(id),
+            ResourceId::Lease(id) => self.delete_lease(id),
             // None of ours, so it does not exist.
             _ => Ok(()),
         }

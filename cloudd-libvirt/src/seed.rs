@@ -31,7 +31,9 @@ impl Seed<'_> {
     /// The bytes of the disk.
     pub(crate) fn build(&self) -> Result<Vec<u8>> {
         self.write().map_err(|error| {
-            Error::new(ErrorKind::Internal, "make seed").on(self.hostname).because(error)
+            Error::new(ErrorKind::Internal, "make seed")
+                .with_resource(self.hostname)
+                .with_source(error)
         })
     }
 

@@ -47,8 +47,8 @@ impl Session {
             "TEST" | "Test" => Driver::Test,
             other => {
                 return Err(Error::new(ErrorKind::Unsupported, "connect to libvirt")
-                    .on(uri)
-                    .message(format_args!("driver {other}, expected QEMU")));
+                    .with_resource(uri)
+                    .with_message(format_args!("driver {other}, expected QEMU")));
             }
         };
         if let Err(error) = connection.set_keep_alive(KEEPALIVE.0, KEEPALIVE.1) {
@@ -86,18 +86,20 @@ fn open_pool(connection: &Connect, name: &str) -> Result<StoragePool> {
     let pool = match StoragePool::lookup_by_name(connection, name) {
         Ok(pool) => pool,
         Err(error) if is_absent(&error) => {
-            return Err(failed(FIND, name, error).hint(existing_pools(connection)));
+            return Err(failed(FIND, name, error).with_hint(existing_pools(connection)));
         }
         Err(error) => return Err(failed(FIND, name, error)),
     };
     let xml = pool.get_xml_desc(0).during(FIND, name)?;
     let kind = Node::parse(&xml).ok().and_then(|pool| pool.attribute("type").map(str::to_owned));
     if !kind.as_deref().is_some_and(|kind| FILE_POOLS.contains(&kind)) {
-        return Err(Error::new(ErrorKind::Unsupported, FIND).on(name).message(format_args!(
-            "the pool is of type {}, expected one of {}",
-            kind.as_deref().unwrap_or("unknown"),
-            FILE_POOLS.join(", ")
-        )));
+        return Err(Error::new(ErrorKind::Unsupported, FIND).with_resource(name).with_message(
+            format_args!(
+                "the pool is of type {}, expected one of {}",
+                kind.as_deref().unwrap_or("unknown"),
+                FILE_POOLS.join(", ")
+            ),
+        ));
     }
     if !pool.is_active().during(FIND, name)? {
         pool.create(0).during("start storage pool", name)?;
@@ -128,7 +130,9 @@ fn read_host(connection: &Connect, uri: &str) -> Result<Host> {
         connection.baseline_cpu(&[cpu], virt_sys::VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES).ok()
     });
     Host::read(&capabilities, expanded.as_deref()).ok_or_else(|| {
-        Error::new(ErrorKind::Failed, READ).on(uri).message("libvirt's answer is not understood")
+        Error::new(ErrorKind::Failed, READ)
+            .with_resource(uri)
+            .with_message("libvirt's answer is not understood")
     })
 }
 
@@ -145,8 +149,8 @@ impl Session {
             }
             Some(_) => return Ok(()),
         };
-        Err(crate::error::invalid(CHECK, wrong)
-            .on(name)
-            .hint(format!("virsh net-start {name}, or the network of QEMU itself (Network::User)")))
+        Err(crate::error::invalid(CHECK, wrong).with_resource(name).with_hint(format!(
+            "virsh net-start {name}, or the network of QEMU itself (Network::User)"
+        )))
     }
 }

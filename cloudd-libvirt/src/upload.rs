@@ -123,9 +123,9 @@ impl Writer<'_> {
 fn unreadable(name: &str, error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| {
         Error::new(ErrorKind::Failed, UPLOAD)
-            .on(name)
-            .message(format_args!("reading what is to be uploaded: {error}"))
-            .because(error)
+            .with_resource(name)
+            .with_message(format_args!("reading what is to be uploaded: {error}"))
+            .with_source(error)
     })
 }
 

@@ -42,7 +42,9 @@ impl Session {
         let Some(volume) = self.volume(name)? else { return Ok(None) };
         let Some(xml) = found(volume.get_xml_desc(0)).during(READ, name)? else { return Ok(None) };
         let description = VolumeDescription::read(&xml).ok_or_else(|| {
-            Error::new(ErrorKind::Failed, READ).on(name).message("its description has no path")
+            Error::new(ErrorKind::Failed, READ)
+                .with_resource(name)
+                .with_message("its description has no path")
         })?;
         Ok(Some((volume, description)))
     }

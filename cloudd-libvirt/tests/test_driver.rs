@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use cloudd_core::provider::{
-    Architecture, ClaimId, ErrorKind, Labels, Offer, Provider, Reporter, Requirements, ResourceId,
-    Size,
+    Architecture, BuildRequirements, ErrorKind, Labels, LeaseId, Provider, Reporter,
+    ResolvedBuilder, ResourceId, Size,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 use cloudd_libvirt::{Accel, BaseImage, Libvirt, Network};
@@ -23,8 +23,8 @@ async fn provider() -> (tempfile::TempDir, Libvirt) {
     (dir, provider)
 }
 
-fn requirements() -> Requirements {
-    Requirements::new(Architecture::X86_64, Size::mib(16))
+fn requirements() -> BuildRequirements {
+    BuildRequirements::new(Architecture::X86_64, Size::mib(16))
 }
 
 #[tokio::test]
@@ -64,12 +64,12 @@ async fn a_libvirt_that_cannot_be_reached_is_named() {
 #[tokio::test]
 async fn input_that_cannot_work_is_found_before_anything_is_made() {
     let (dir, provider) = provider().await;
-    let kind_and_text = |result: cloudd_core::provider::Result<Offer>| {
+    let kind_and_text = |result: cloudd_core::provider::Result<ResolvedBuilder>| {
         let error = result.unwrap_err();
         (error.kind(), error.to_string())
     };
 
-    let arm = Requirements::new(Architecture::Aarch64, Size::mib(16));
+    let arm = BuildRequirements::new(Architecture::Aarch64, Size::mib(16));
     let (kind, text) = kind_and_text(provider.check(&arm).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("aarch64"), "{text}");
 
@@ -111,7 +111,7 @@ async fn input_that_cannot_work_is_found_before_anything_is_made() {
 #[tokio::test]
 async fn an_offer_of_another_provider_is_refused() {
     let (_dir, provider) = provider().await;
-    let offer = Offer::new("memory x86_64", Size::gib(1));
+    let offer = ResolvedBuilder::new("memory x86_64", Size::gib(1));
     let error = provider.prepare(&requirements(), &offer, &Reporter::silent()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
@@ -127,11 +127,11 @@ async fn domains_of_others_are_neither_seen_nor_deleted() {
 }
 
 #[tokio::test]
-async fn a_domain_that_is_no_claim_is_not_deleted_as_one() {
+async fn a_domain_that_is_no_lease_is_not_deleted_as_one() {
     let (_dir, provider) = provider().await;
     // The UUID of that domain, and what is none.
     for id in ["6695eb01-f6a4-8304-79aa-97f2502e193f", "no UUID", ""] {
-        let id = ResourceId::from(ClaimId::new(id));
+        let id = ResourceId::from(LeaseId::new(id));
         provider.delete(&id).await.unwrap();
         let labelled = provider.set_labels(&id, &Labels::new()).await;
         assert_eq!(labelled.unwrap_err().kind(), ErrorKind::NotFound);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cloudd_core::cloud_init::User;
 use cloudd_core::image::{
-    BootCheck, BuildError, Builds, Events, Existing, ImageBuilder, OnFailure,
+    BootCheck, BuildError, Builds, Events, ImageBuilder, OnFailure, ReusePolicy,
 };
 use cloudd_core::install::{InstallContainer, containers};
 use cloudd_core::provider::Image;
@@ -54,10 +54,10 @@ pub(crate) fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
     if build.keep {
         builder = builder.on_failure(OnFailure::Keep);
     }
-    builder = builder.existing(match build.force {
-        None => Existing::Reuse,
-        Some(Force::Keep) => Existing::Keep,
-        Some(Force::Replace) => Existing::Replace,
+    builder = builder.reuse(match build.force {
+        None => ReusePolicy::SameInputs,
+        Some(Force::Keep) => ReusePolicy::Never,
+        Some(Force::Replace) => ReusePolicy::Replace,
     });
     if let Some(images) = build.keep_newest {
         builder = builder.keep_newest(images);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use cloudd_core::image::SignOfLife;
+use cloudd_core::image::ReadinessProbe;
 use cloudd_core::install::containers::names;
 use cloudd_core::provider::{Architecture, Size};
 
@@ -123,7 +123,7 @@ pub(crate) struct Build {
     pub(crate) keep_newest: Option<NonZeroUsize>,
     /// Boot it first: tcp:22 ssh:22 http:80/ console:X
     #[arg(long, value_name = "SIGN", value_parser = sign)]
-    pub(crate) boot_check: Option<SignOfLife>,
+    pub(crate) boot_check: Option<ReadinessProbe>,
     /// Keep builder VM and volume when it fails
     #[arg(long)]
     pub(crate) keep: bool,
@@ -159,18 +159,18 @@ fn architecture(text: &str) -> Result<Architecture, String> {
     }
 }
 
-fn sign(text: &str) -> Result<SignOfLife, String> {
+fn sign(text: &str) -> Result<ReadinessProbe, String> {
     const EXPECTED: &str = "expected tcp:PORT, ssh:PORT, http:PORT/PATH or console:TEXT";
     let (kind, rest) = text.split_once(':').ok_or(EXPECTED)?;
     let port = |text: &str| text.parse().map_err(|_| EXPECTED.to_owned());
     match kind {
-        "tcp" => Ok(SignOfLife::Tcp(port(rest)?)),
-        "ssh" => Ok(SignOfLife::Ssh(port(rest)?)),
+        "tcp" => Ok(ReadinessProbe::Tcp(port(rest)?)),
+        "ssh" => Ok(ReadinessProbe::Ssh(port(rest)?)),
         "http" => {
             let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
-            Ok(SignOfLife::Http { port: port(number)?, path: format!("/{path}") })
+            Ok(ReadinessProbe::Http { port: port(number)?, path: format!("/{path}") })
         }
-        "console" => Ok(SignOfLife::Console(rest.to_owned())),
+        "console" => Ok(ReadinessProbe::Console(rest.to_owned())),
         _ => Err(EXPECTED.to_owned()),
     }
 }
@@ -202,10 +202,10 @@ mod tests {
 
     #[test]
     fn signs_of_life_are_read() {
-        assert_eq!(sign("tcp:22"), Ok(SignOfLife::Tcp(22)));
-        let health = SignOfLife::Http { port: 80, path: "/health".to_owned() };
+        assert_eq!(sign("tcp:22"), Ok(ReadinessProbe::Tcp(22)));
+        let health = ReadinessProbe::Http { port: 80, path: "/health".to_owned() };
         assert_eq!(sign("http:80/health"), Ok(health));
-        assert_eq!(sign("console:a: b"), Ok(SignOfLife::Console("a: b".to_owned())));
+        assert_eq!(sign("console:a: b"), Ok(ReadinessProbe::Console("a: b".to_owned())));
         for bad in ["", "tcp", "tcp:x", "udp:1"] {
             assert!(sign(bad).is_err(), "{bad}");
         }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use cloudd_core::provider::{ClaimId, Error, ImageId, ResourceId, Selector, VmId, VolumeId};
+use cloudd_core::provider::{Error, ImageId, LeaseId, ResourceId, Selector, VmId, VolumeId};
 use serde_json::json;
 
 use crate::cli::{Delete, Place};
@@ -12,7 +12,7 @@ use crate::place::provider;
 pub(crate) async fn run(place: &Place, delete: &Delete, json: bool) -> Result<Exit, Trouble> {
     let provider = provider(place, None).await?;
     let mut ids: Vec<_> = delete.ids.iter().map(|text| parse(text)).collect();
-    ids.sort_by_key(ResourceId::deletion_rank);
+    ids.sort_by_key(ResourceId::delete_order);
     // A number too many must not cost somebody a server that is none of ours.
     let found = provider.find(&Selector::all()).await?;
     if let Some(foreign) = ids.iter().find(|id| found.iter().all(|it| it.id != **id)) {
@@ -61,7 +61,7 @@ fn parse(text: &str) -> ResourceId {
         Some(("vm", id)) => VmId::new(id).into(),
         Some(("volume", id)) => VolumeId::new(id).into(),
         Some(("image", id)) => ImageId::new(id).into(),
-        Some(("claim", id)) => ClaimId::new(id).into(),
+        Some(("lease", id)) => LeaseId::new(id).into(),
         Some((kind, id)) => ResourceId::Other(kind.replace('-', " "), id.to_owned()),
         None => ImageId::new(text).into(),
     }

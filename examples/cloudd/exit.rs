@@ -130,7 +130,7 @@ pub(crate) fn handle(id: &ResourceId) -> String {
         ResourceId::Vm(id) => format!("vm/{id}"),
         ResourceId::Volume(id) => format!("volume/{id}"),
         ResourceId::Image(id) => format!("image/{id}"),
-        ResourceId::Claim(id) => format!("claim/{id}"),
+        ResourceId::Lease(id) => format!("lease/{id}"),
         ResourceId::Other(kind, id) => format!("{}/{id}", kind.replace(' ', "-")),
         other => other.to_string(),
     }

@@ -39,7 +39,7 @@ pub(crate) async fn run(place: &Place, json: bool) -> Result<Exit, Trouble> {
 }
 
 fn row(resource: &Resource) -> [String; 5] {
-    let label = |key| resource.labels.value(key).unwrap_or("-").to_owned();
+    let label = |key| resource.labels.get(key).unwrap_or("-").to_owned();
     let state = match resource.id {
         ResourceId::Image(_) => "image".to_owned(),
         _ => leftover(resource),
@@ -60,6 +60,6 @@ fn leftover(resource: &Resource) -> String {
 /// as a VM that was started from an image.
 fn seconds_to_live(resource: &Resource) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let expires: i64 = resource.labels.value(keys::EXPIRES)?.parse().ok()?;
+    let expires: i64 = resource.labels.get(keys::EXPIRES)?.parse().ok()?;
     Some(expires.saturating_sub_unsigned(now))
 }

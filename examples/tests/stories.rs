@@ -124,7 +124,7 @@ fn a_preview_names_prices_and_orders_nothing() {
     assert_eq!(inventory, Inventory::default());
     let expected = [
         "image hello for x86_64 on Hetzner Cloud, built from 330120054 fedora-43",
-        "  + claim\n  + volume, disk of 10 GiB\n  + VM, disk of ",
+        "  + lease\n  + volume, disk of 10 GiB\n  + VM, disk of ",
         "  - all of these but the image, when it is done\ntime: ",
         "cost: at most 0.",
     ];

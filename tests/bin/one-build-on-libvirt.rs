@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Parser;
-use cloudd_core::image::{BootCheck, SignOfLife};
+use cloudd_core::image::{BootCheck, ReadinessProbe};
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::Size;
 use cloudd_core::testing::Faulty;
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Stage 2 reads all of the root disk, and should last long enough to be met in it.
     let mut builder = lab.builder(&options.name, container).root_size(Size::gib(10));
     if let Some(text) = options.check_console {
-        builder = builder.boot_check(BootCheck::new(SignOfLife::Console(text)));
+        builder = builder.boot_check(BootCheck::new(ReadinessProbe::Console(text)));
     }
     let provider = Faulty::never(lab.libvirt).observed(move |_, call| {
         if options.hold.as_deref() == Some(call) {

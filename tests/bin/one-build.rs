@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::image::{BootCheck, Deadlines, ImageBuilder, SignOfLife};
+use cloudd_core::image::{BootCheck, Deadlines, ImageBuilder, ReadinessProbe};
 use cloudd_core::install::InstallContainer;
 use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::{Token, Tuning};
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let container = InstallContainer::directory(&options.context);
     let mut builder = ImageBuilder::new("leap", container).deadlines(deadlines);
     if let Some(port) = options.check_port {
-        builder = builder.boot_check(BootCheck::new(SignOfLife::Tcp(port)));
+        builder = builder.boot_check(BootCheck::new(ReadinessProbe::Tcp(port)));
     }
     tell(&builder, &hcloud).await?;
     Ok(())

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cloudd_core::guest::{Entry, StepState};
-use cloudd_core::image::{ImageBuilder, Phase, Update};
+use cloudd_core::guest::{Stage2Entry, StepState};
+use cloudd_core::image::{BuildEventKind, ImageBuilder, Phase};
 use cloudd_core::provider::{
-    Architecture, BuildId, ImageSpec, Labels, Provider, Reporter, Requirements, ResourceId, Size,
-    VmSpec, VolumeSpec, keys,
+    Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, ResourceId,
+    Size, VmSpec, VolumeSpec, keys,
 };
 use cloudd_tests::containers::Context;
 use cloudd_tests::installer::Installer;
@@ -28,7 +28,7 @@ struct Measured {
     written: u64,
 }
 
-async fn measure(lab: &Lab, context: &Context, written: u64, entry: Entry) -> Measured {
+async fn measure(lab: &Lab, context: &Context, written: u64, entry: Stage2Entry) -> Measured {
     let builder = ImageBuilder::new(format!("bench-{entry}"), context.container())
         .volume_size(DISK)
         .root_size(DISK)
@@ -37,9 +37,11 @@ async fn measure(lab: &Lab, context: &Context, written: u64, entry: Entry) -> Me
     let begun = Instant::now();
     let (result, story) = lab
         .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
-            Update::Created { resource: ResourceId::Vm(vm) } => reads.watch(lab, vm.as_str()),
-            Update::Armed { .. } => reads.stage2_begins(),
-            Update::Phase { phase: Phase::Image } => reads.stop(),
+            BuildEventKind::Created { resource: ResourceId::Vm(vm) } => {
+                reads.watch(lab, vm.as_str())
+            }
+            BuildEventKind::Armed { .. } => reads.stage2_begins(),
+            BuildEventKind::Phase { phase: Phase::Image } => reads.stop(),
             _ => {}
         })
         .await;
@@ -51,7 +53,7 @@ async fn measure(lab: &Lab, context: &Context, written: u64, entry: Entry) -> Me
 
 impl Measured {
     /// Judges what the disk was asked for, as QEMU counted it.
-    fn assert_little_is_read(&self, entry: Entry) {
+    fn assert_little_is_read(&self, entry: Stage2Entry) {
         let (from, to) = self.read;
         let ratio = (to - from) as f64 / self.written as f64;
         println!(
@@ -109,9 +111,11 @@ impl Drop for Reads {
 fn steps(story: &Story) -> Vec<(String, Duration)> {
     let mut steps = Vec::new();
     for event in &story.0 {
-        let Update::Step { step, state: StepState::Start, .. } = event.update else { continue };
+        let BuildEventKind::Step { step, state: StepState::Start, .. } = event.update else {
+            continue;
+        };
         let end = story.0.iter().find(|end| {
-            matches!(&end.update, Update::Step { step: s, state: StepState::End, .. } if *s == step)
+            matches!(&end.update, BuildEventKind::Step { step: s, state: StepState::End, .. } if *s == step)
         });
         let end = end.map_or(event.at, |end| end.at);
         steps.push((format!("  {step}"), end.saturating_sub(event.at)));
@@ -134,7 +138,7 @@ async fn bench_the_three_ways_into_stage_2() {
     let mut columns = Vec::new();
     let installer = Installer::new(MEBIBYTES);
     let (context, written) = (installer.context(), installer.written());
-    for entry in [Entry::Exitrd, Entry::Kexec, Entry::Reboot] {
+    for entry in [Stage2Entry::Exitrd, Stage2Entry::Kexec, Stage2Entry::Reboot] {
         columns.push((entry, measure(&lab, &context, written, entry).await));
     }
     println!(
@@ -163,7 +167,7 @@ async fn bench_the_three_ways_into_stage_2() {
 async fn bench_against_the_pipeline_of_the_original() {
     let lab = Lab::new().await;
     let (context, written) = original::container(MEBIBYTES as u64);
-    let entry = Entry::default();
+    let entry = Stage2Entry::default();
     let ours = measure(&lab, &context, written, entry).await;
     let original = the_original(&lab, &context).await;
     println!("\n{:<14}{:>10}", "cloudd", "s");
@@ -188,7 +192,7 @@ async fn the_original(lab: &Lab, context: &Context) -> [(&'static str, Duration)
     let mut labels = Labels::new();
     labels.insert(keys::BUILD, build.as_str()).unwrap();
     let (provider, silent) = (&lab.libvirt, Reporter::silent());
-    let mut requirements = Requirements::new(Architecture::X86_64, DISK);
+    let mut requirements = BuildRequirements::new(Architecture::X86_64, DISK);
     requirements.root_size = Some(DISK);
     let begun = Instant::now();
     let offer = provider.check(&requirements).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{Cause, Phase, Update};
+use cloudd_core::image::{BuildEventKind, Cause, Phase};
 use cloudd_tests::installer::Installer;
 use cloudd_tests::lab::Lab;
 
@@ -14,7 +14,7 @@ async fn cancelling_in(phase: Phase) {
     let mut cancelled = None;
     let (result, story) = lab
         .build_watched(&*lab.libvirt, &builder, |event, handle| {
-            if event.update == (Update::Phase { phase }) {
+            if event.update == (BuildEventKind::Phase { phase }) {
                 handle.cancel();
                 cancelled = Some(event.at);
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cloudd_core::image::{Existing, ImageBuilder};
+use cloudd_core::image::{ImageBuilder, ReusePolicy};
 use cloudd_core::install::{InstallContainer, containers::Debian};
 use cloudd_core::provider::{Image, Provider, Size};
 use cloudd_libvirt::VmOptions;
@@ -48,7 +48,7 @@ async fn e2e_debian_installed_from_its_packages_takes_user_data_and_shows_its_lo
     let (_context, container) = without_registry(Debian::new());
     let builder = ImageBuilder::new("debian", container)
         // What a run that was killed has left is no proof of this one.
-        .existing(Existing::Replace)
+        .reuse(ReusePolicy::Replace)
         .volume_size(Size::gib(2))
         // Base image, packages and tree stand on the builder's disk.
         .root_size(Size::gib(8));

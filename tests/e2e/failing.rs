@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::guest::{Entry, FailureReason};
-use cloudd_core::image::{BuildError, Cause, ImageBuilder, Update};
+use cloudd_core::guest::{FailureReason, Stage2Entry};
+use cloudd_core::image::{BuildError, BuildEventKind, Cause, ImageBuilder};
 use cloudd_core::provider::{ResourceId, Size};
 use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;
@@ -40,7 +40,7 @@ async fn e2e_a_container_that_exits_3_is_reported_with_its_code_and_its_last_wor
     assert_eq!(reason(&error), (&FailureReason::ContainerFailed, Some(3)));
     assert!(error.log_tail().iter().any(|line| line.contains("about to give up")), "{error}");
     let said = story.when(
-        |update| matches!(update, Update::Log { line, .. } if line.contains("about to give up")),
+        |update| matches!(update, BuildEventKind::Log { line, .. } if line.contains("about to give up")),
     );
     let ended = story.0.last().map(|event| event.at).unwrap_or_default();
     let late = ended - said.unwrap();
@@ -80,7 +80,7 @@ async fn e2e_a_container_that_writes_nothing_is_reported() {
 async fn e2e_without_dracut_the_ways_that_need_it_are_refused_by_name() {
     let lab = Lab::with_base("CLOUDD_TEST_BASE_NODRACUT").await;
     let context = shell_container("echo never run");
-    let builder = lab.builder("no-dracut", context.container()).entry(Entry::Reboot);
+    let builder = lab.builder("no-dracut", context.container()).entry(Stage2Entry::Reboot);
     let (error, _) = fails(&lab, &builder).await;
     assert_eq!(reason(&error).0, &FailureReason::DracutMissing);
 }
@@ -94,10 +94,10 @@ async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
     let mut domain = String::new();
     let (result, story) = lab
         .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
-            Update::Created { resource: ResourceId::Vm(vm) } => {
+            BuildEventKind::Created { resource: ResourceId::Vm(vm) } => {
                 domain = vm.to_string();
             }
-            Update::Log { line, .. } if line.contains("started") => {
+            BuildEventKind::Log { line, .. } if line.contains("started") => {
                 let _ = lab.virsh(&["destroy", &domain]);
                 destroyed = Some(event.at);
             }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::{Step, StepState};
-use cloudd_core::image::{BuildError, Cause, ImageBuilder, Update};
+use cloudd_core::image::{BuildError, BuildEventKind, Cause, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image, PowerState, Provider, ResourceId, Size, VmId};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::client::{Token, Tuning};
@@ -115,7 +115,7 @@ fn free_port() -> u16 {
 /// The server that a build created.
 fn builder_of(story: &Story) -> u64 {
     let created = story.0.iter().find_map(|event| match &event.update {
-        Update::Created { resource: ResourceId::Vm(vm) } => Some(number(vm)),
+        BuildEventKind::Created { resource: ResourceId::Vm(vm) } => Some(number(vm)),
         _ => None,
     });
     created.expect("a server was created")
@@ -141,16 +141,16 @@ async fn e2e_on_hetzner_the_snapshot_is_exact_and_a_server_from_it_boots() {
     assert!(console.contains("Datasource DataSourceHetzner"), "{console}");
     assert!(story.logged("sectors: one, two $HOME"), "argument and variable did not arrive");
     let written = story.when(
-        |update| matches!(update, Update::Log { line, .. } if line.contains("writing to /dev/sd")),
+        |update| matches!(update, BuildEventKind::Log { line, .. } if line.contains("writing to /dev/sd")),
     );
     let ended = story.when(|update| {
-        matches!(update, Update::Step { step: Step::Run, state: StepState::End, .. })
+        matches!(update, BuildEventKind::Step { step: Step::Run, state: StepState::End, .. })
     });
     // The container paused in between.
     let early = ended.unwrap() - written.unwrap();
     println!("the container's first line was here {early:?} before the container had ended");
     assert!(early > Duration::from_secs(2), "{early:?}");
-    let armed = story.when(|update| matches!(update, Update::Armed { .. }));
+    let armed = story.when(|update| matches!(update, BuildEventKind::Armed { .. }));
     assert!(armed.is_some(), "the guest was not heard to its end");
 
     installer.assert_exact(&project.disk(&image), VOLUME, VOLUME);

@@ -91,10 +91,10 @@ impl Scene {
 
         let image = libvirt.image(&id).await.unwrap().unwrap();
         assert_eq!(image.status, ImageStatus::Available);
-        assert_eq!(image.labels.value(keys::BUILD), Some(build));
+        assert_eq!(image.labels.get(keys::BUILD), Some(build));
         let path = self.lab.image_path(&id);
         self.installer.assert_exact(&path, image.disk_size, Size::gib(1));
-        let fingerprint = image.labels.value(keys::FINGERPRINT).unwrap();
+        let fingerprint = image.labels.get(keys::FINGERPRINT).unwrap();
         for (key, value) in [(keys::FINGERPRINT, fingerprint), (keys::NAME, &self.name)] {
             let found = libvirt.find(&Selector::all().with(key, value)).await.unwrap();
             let found: Vec<_> = found.into_iter().map(|it| it.id).collect();
@@ -119,7 +119,7 @@ impl Drop for Scene {
         let selector = Selector::all().with(keys::NAME, &self.name);
         let delete = async {
             let mut left = self.lab.libvirt.find(&selector).await.unwrap_or_default();
-            left.sort_by_key(|it| it.id.deletion_rank());
+            left.sort_by_key(|it| it.id.delete_order());
             for it in left {
                 let deleted = self.lab.libvirt.delete(&it.id).await;
                 println!("deleting {}: {deleted:?}", it.id);
@@ -140,9 +140,9 @@ impl Killed {
     }
 
     fn phase(&self) -> Option<&str> {
-        let claims = self.left(ResourceKind::Claim);
-        assert_eq!(claims.len(), 1, "{claims:?}");
-        claims[0].labels.value(keys::PHASE)
+        let leases = self.left(ResourceKind::Lease);
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        leases[0].labels.get(keys::PHASE)
     }
 
     /// Whether the next run heard the guest from its first word on.
@@ -200,7 +200,7 @@ async fn e2e_killed_in_stage_1_the_next_run_goes_on_with_the_guest_and_boots_the
     assert_eq!(ids(&next.events, "created", "vm"), [check.as_str()]);
     assert!(ids(&next.events, "deleted", "vm").contains(&check));
     let image = scene.ended(killed, next).await;
-    assert_eq!(image.labels.value(keys::BOOT_CHECK), Some("passed"));
+    assert_eq!(image.labels.get(keys::BOOT_CHECK), Some("passed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{BuildError, BuildEvent, Cause, Deadlines, ImageBuilder, Update};
+use cloudd_core::image::{BuildError, BuildEvent, BuildEventKind, Cause, Deadlines, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::Hcloud;
@@ -76,7 +76,7 @@ impl Ended {
         self.events
             .iter()
             .filter_map(|event| match &event.update {
-                Update::Log { line, .. } => Some((line.as_str(), event.at)),
+                BuildEventKind::Log { line, .. } => Some((line.as_str(), event.at)),
                 _ => None,
             })
             .collect()
@@ -86,7 +86,7 @@ impl Ended {
         self.events
             .iter()
             .filter_map(|event| match &event.update {
-                Update::Note { message } => Some(message.as_str()),
+                BuildEventKind::Note { message } => Some(message.as_str()),
                 _ => None,
             })
             .collect()
@@ -128,7 +128,7 @@ async fn a_whole_build_is_heard_as_it_happens_over_ssh() {
     let [("one", one), ("two", two)] = log[..] else { panic!("{log:?}") };
     assert!(two - one >= Duration::from_secs(1), "as they are written: {log:?}");
     assert_eq!(ended.notes(), [""; 0]);
-    assert!(ended.events.iter().any(|event| matches!(event.update, Update::Armed { .. })));
+    assert!(ended.events.iter().any(|event| matches!(event.update, BuildEventKind::Armed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +178,9 @@ async fn a_context_of_any_size_is_uploaded_and_how_far_it_is_is_told() {
     let ended = cloud.build(&context, Deadlines::default()).await;
     cloud.holds_only(ended.result.as_ref().unwrap());
     let told = |event: &BuildEvent| match &event.update {
-        Update::Progress { what, done, .. } if what == "upload build context" => Some(*done),
+        BuildEventKind::Progress { what, done, .. } if what == "upload build context" => {
+            Some(*done)
+        }
         _ => None,
     };
     let last = ended.events.iter().filter_map(told).next_back().unwrap();

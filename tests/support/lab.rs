@@ -135,7 +135,7 @@ impl Lab {
     }
 
     /// What libvirt itself lists of a build: volumes with its id in their names, and domains that
-    /// have it anywhere, since a claim's name does not say of which build it is.
+    /// have it anywhere, since a lease's name does not say of which build it is.
     ///
     /// # Panics
     /// When virsh fails.

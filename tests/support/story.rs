@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, BuildEvent, CancelHandle, ImageBuilder, Phase, Update};
+use cloudd_core::image::{
+    BuildError, BuildEvent, BuildEventKind, CancelHandle, ImageBuilder, Phase,
+};
 use cloudd_core::provider::{Image, Provider, ResourceId, VmId};
 
 use crate::boot_log::BootLog;
@@ -22,7 +24,7 @@ pub async fn of_build(
     let listen = async {
         while let Some(event) = events.next().await {
             println!("{:7.1} {:?}", event.at.as_secs_f64(), event.update);
-            if let Update::Created { resource: ResourceId::Vm(vm) } = &event.update {
+            if let BuildEventKind::Created { resource: ResourceId::Vm(vm) } = &event.update {
                 boot_log = Some(BootLog::follow(logs(vm)));
             }
             watch(&event, &cancel);
@@ -44,7 +46,7 @@ pub struct Story(pub Vec<BuildEvent>);
 impl Story {
     /// When the guest reported this step's beginning or end for the first time.
     #[must_use]
-    pub fn when(&self, wanted: impl Fn(&Update) -> bool) -> Option<Duration> {
+    pub fn when(&self, wanted: impl Fn(&BuildEventKind) -> bool) -> Option<Duration> {
         self.0.iter().find(|event| wanted(&event.update)).map(|event| event.at)
     }
 
@@ -55,7 +57,7 @@ impl Story {
             .0
             .iter()
             .filter_map(|event| match event.update {
-                Update::Phase { phase } => Some((phase, event.at)),
+                BuildEventKind::Phase { phase } => Some((phase, event.at)),
                 _ => None,
             })
             .collect();
@@ -68,7 +70,7 @@ impl Story {
     #[must_use]
     pub fn logged(&self, text: &str) -> bool {
         self.0.iter().any(|event| match &event.update {
-            Update::Log { line, .. } => line.contains(text),
+            BuildEventKind::Log { line, .. } => line.contains(text),
             _ => false,
         })
     }

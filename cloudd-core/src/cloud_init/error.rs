@@ -175,7 +175,7 @@ pub enum Error {
         reason: &'static str,
     },
 
-    /// Two things claim the same place, and one would silently win.
+    /// Two things lease the same place, and one would silently win.
     #[error("{key}: {name:?} is given twice")]
     GivenTwice {
         /// The cloud-config key.

@@ -32,6 +32,6 @@ pub trait GuestChannel: Send {
     async fn upload(&mut self, archive: &ContextArchive, reporter: &Reporter) -> Result<()> {
         let _ = (archive, reporter);
         Err(Error::new(ErrorKind::Unsupported, "upload build context")
-            .message("this channel only carries events"))
+            .with_message("this channel only carries events"))
     }
 }

@@ -165,7 +165,7 @@ pub enum EventBody {
     /// Stage 1 is done; the way into stage 2 was taken.
     Armed {
         /// Which way.
-        entry: super::Entry,
+        entry: super::Stage2Entry,
     },
     /// Stage 2 is done and verified; power-off follows at once.
     Done,

@@ -13,7 +13,7 @@ mod text;
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
 pub use obstacle::Obstacle;
-pub use parameters::Entry;
+pub use parameters::Stage2Entry;
 #[cfg(feature = "ssh")]
 pub(crate) use parameters::quoted;
 pub use parser::{EventParser, Parsed};

@@ -11,7 +11,7 @@ use crate::provider::BuildId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Entry {
+pub enum Stage2Entry {
     /// systemd stops everything and pivots into a tree in memory: no second boot, no dracut.
     #[default]
     Exitrd,
@@ -21,7 +21,7 @@ pub enum Entry {
     Reboot,
 }
 
-impl Entry {
+impl Stage2Entry {
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -33,7 +33,7 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for Stage2Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -62,7 +62,7 @@ pub(crate) struct Parameters {
     /// The serial port for events.
     pub(crate) port: Option<PathBuf>,
     /// The way into stage 2.
-    pub(crate) entry: Entry,
+    pub(crate) entry: Stage2Entry,
 }
 
 impl Parameters {
@@ -72,7 +72,7 @@ impl Parameters {
         build: BuildId,
         volume: PathBuf,
         port: Option<PathBuf>,
-        entry: Entry,
+        entry: Stage2Entry,
     ) -> Self {
         Self { build, volume, port, entry }
     }
@@ -147,7 +147,7 @@ mod tests {
             BuildId::try_from("abcdefghij".to_owned()).unwrap(),
             nasty.into(),
             Some("/dev/ttyS1".into()),
-            Entry::Kexec,
+            Stage2Entry::Kexec,
         );
         let reference = "registry.example/x:1";
         let container = InstallContainer::reference(reference).load().unwrap();

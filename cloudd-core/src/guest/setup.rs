@@ -118,7 +118,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::guest::Entry;
+    use crate::guest::Stage2Entry;
     use crate::install::InstallContainer;
     use crate::provider::BuildId;
 
@@ -130,7 +130,7 @@ mod tests {
                 BuildId::random(),
                 "/dev/disk/by-id/virtio-cloudd-volume".into(),
                 Some("/dev/ttyS1".into()),
-                Entry::Exitrd,
+                Stage2Entry::Exitrd,
             ),
             container: &InstallContainer::reference(reference).load().unwrap(),
             delivery: ContainerDelivery::Reference(reference.to_owned()),

@@ -23,7 +23,7 @@ pub mod install_containers {}
 /// [`Provider`]: crate::provider::Provider
 /// [`Capabilities`]: crate::provider::Capabilities
 /// [`Capabilities::new`]: crate::provider::Capabilities::new
-/// [`Offer`]: crate::provider::Offer
+/// [`ResolvedBuilder`]: crate::provider::ResolvedBuilder
 /// [`Memory`]: crate::memory::Memory
 /// [`Error`]: crate::provider::Error
 /// [`ErrorKind`]: crate::provider::ErrorKind

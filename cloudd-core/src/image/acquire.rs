@@ -27,11 +27,11 @@ use super::error::Cause;
 use super::owner::{Life, Owner, life};
 use super::plan::Planned;
 use super::run::Run;
-use super::{Update, reuse};
+use super::{BuildEventKind, reuse};
 use crate::provider::{
-    BuildId, ClaimId, ClaimSpec, Error, ErrorKind, Image, Labels, Resource, ResourceId, keys,
+    BuildId, Error, ErrorKind, Image, Labels, LeaseId, LeaseSpec, Resource, ResourceId, keys,
 };
-use crate::wait::Pace;
+use crate::retry::Backoff;
 
 /// How a build may go on.
 pub(super) enum Acquired {
@@ -43,10 +43,10 @@ pub(super) enum Acquired {
 
 /// How often a claim of another process is looked at. Each look is a request, of which a Hetzner
 /// project has 3,600 an hour for all that wait.
-const LOOKS: Pace = Pace::new(Duration::from_secs(5), Duration::from_secs(30), 1.5, 0.3);
+const LOOKS: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30), 1.5, 0.3);
 
 /// Pauses of those who got into each other's way.
-const AGAIN: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(10), 2.0, 0.5);
+const AGAIN: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10), 2.0, 0.5);
 
 /// Expiry is written by one clock and read by another; this much they may differ.
 pub(crate) const SKEW: Duration = Duration::from_secs(2 * 3600);
@@ -100,7 +100,7 @@ pub(super) async fn yielded(run: &Run<'_>, planned: &Planned) -> Result<(), Caus
     run.drop_claim();
     let claims = claims(run, planned).await?;
     let goes_on = claims.iter().any(|claim| {
-        claim.labels.value(keys::BUILD) == Some(build.as_str()) && Some(&claim.id) != own.as_ref()
+        claim.labels.get(keys::BUILD) == Some(build.as_str()) && Some(&claim.id) != own.as_ref()
     });
     if goes_on {
         run.sink.note("another process has taken the build over: this one was silent for too long");
@@ -112,13 +112,15 @@ pub(super) async fn yielded(run: &Run<'_>, planned: &Planned) -> Result<(), Caus
 
 fn unseen_claim(planned: &Planned) -> Error {
     Error::new(ErrorKind::AlreadyExists, "claim image")
-        .on(claim_name(planned, 1))
-        .message("something has this name and not the labels of a claim; somebody has changed them")
-        .hint("delete it if no build is under way")
+        .with_resource(claim_name(planned, 1))
+        .with_message(
+            "something has this name and not the labels of a claim; somebody has changed them",
+        )
+        .with_hint("delete it if no build is under way")
 }
 
 fn reused(run: &Run<'_>, image: Image) -> Acquired {
-    run.sink.send(Update::Reused { image: image.id.clone() });
+    run.sink.send(BuildEventKind::Reused { image: image.id.clone() });
     Acquired::Image(image)
 }
 
@@ -158,7 +160,7 @@ async fn take_over(
     let next = last.max(dead.len() as u64) + 1;
     // Later ones of another build are what is left of somebody who gave them up. Of labels that
     // somebody has spoilt: another build, which finds nothing of its own.
-    let of_build = |claim: &Resource| claim.labels.value(keys::BUILD).map(ToOwned::to_owned);
+    let of_build = |claim: &Resource| claim.labels.get(keys::BUILD).map(ToOwned::to_owned);
     let build = dead.first().and_then(&of_build);
     let newest = dead.iter().rfind(|claim| of_build(claim) == build);
     let newest = newest.map(|claim| claim.labels.clone()).unwrap_or_default();
@@ -173,9 +175,9 @@ async fn take_over(
     }
     claim.supersede(dead.iter().filter_map(claim_id));
     run.took_over();
-    run.sink.send(Update::Adopted { build });
+    run.sink.send(BuildEventKind::Adopted { build });
     if let Some(image) = image {
-        run.sink.send(Update::Reused { image: image.id.clone() });
+        run.sink.send(BuildEventKind::Reused { image: image.id.clone() });
         return Ok(Some(Standing::Image(image)));
     }
     standing(run, planned, &newest).await.map(Some)
@@ -191,18 +193,18 @@ async fn create(
     let (owner, at) = (Owner::new(), Moment::now());
     let lease = Claim::lease_label(run.builder.deadlines.lease, 0);
     let own = [
-        (keys::OWNER, owner.label()),
+        (keys::HOLDER, owner.label()),
         (keys::LEASE, &lease),
         (keys::PHASE, phase::PROVISION),
-        (keys::GENERATION, &generation.to_string()),
+        (keys::FENCING_TOKEN, &generation.to_string()),
     ];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let labels = planned.labels(run, &build).merged(&Labels::from_provider(own));
     let name = claim_name(planned, generation);
-    let spec = ClaimSpec::new(&name, labels);
+    let spec = LeaseSpec::new(&name, labels);
     // Until it is known what came of it: an answer can be lost.
     run.may_have_claimed(Some(owner.label()));
-    let created = run.call("create claim", &name, run.provider.create_claim(&spec)).await;
+    let created = run.call("create claim", &name, run.provider.create_lease(&spec)).await;
     let claim = match created {
         Ok(id) => {
             let fingerprint = planned.fingerprint.clone();
@@ -227,9 +229,9 @@ pub(super) async fn claims(run: &Run<'_>, planned: &Planned) -> Result<Vec<Resou
     run.wait("answer of the provider", run.builder.deadlines.call, all).await
 }
 
-fn claim_id(claim: &Resource) -> Option<ClaimId> {
+fn claim_id(claim: &Resource) -> Option<LeaseId> {
     match &claim.id {
-        ResourceId::Claim(id) => Some(id.clone()),
+        ResourceId::Lease(id) => Some(id.clone()),
         _ => None,
     }
 }
@@ -247,7 +249,7 @@ pub(super) enum Verdict {
 /// What was seen of the claims of others, and since when.
 #[derive(Default)]
 pub(super) struct Watch {
-    seen: BTreeMap<ClaimId, (Labels, Instant)>,
+    seen: BTreeMap<LeaseId, (Labels, Instant)>,
     waiting_since: Option<Instant>,
 }
 
@@ -267,10 +269,10 @@ impl Watch {
 
     fn is_alive(&mut self, claim: &Resource) -> bool {
         const PATIENCE: Duration = Duration::from_secs(300);
-        let life = claim.labels.value(keys::OWNER).map_or(Life::Unknown, life);
+        let life = claim.labels.get(keys::HOLDER).map_or(Life::Unknown, life);
         let Some(id) = claim_id(claim).filter(|_| life != Life::Dead) else { return false };
         let now = Instant::now();
-        let lease = claim.labels.value(keys::LEASE).and_then(Claim::lease_of).unwrap_or(PATIENCE);
+        let lease = claim.labels.get(keys::LEASE).and_then(Claim::lease_of).unwrap_or(PATIENCE);
         // No lease is longer than a build can live.
         let lease = if expired(&claim.labels, SKEW) { lease.min(PATIENCE) } else { lease };
         let (labels, since) = self.seen.entry(id).or_insert_with(|| (claim.labels.clone(), now));
@@ -294,14 +296,14 @@ impl Watch {
         let mut looks = LOOKS.pauses();
         loop {
             let now = claims.last().map(|claim| {
-                let value = |key| claim.labels.value(key).unwrap_or_default().to_owned();
+                let value = |key| claim.labels.get(key).unwrap_or_default().to_owned();
                 (value(keys::BUILD), value(keys::PHASE))
             });
             if now != told
                 && let Some((build, phase)) = &now
             {
                 let (build, phase) = (build.clone(), phase.clone());
-                run.sink.send(Update::Waiting { build, phase });
+                run.sink.send(BuildEventKind::Waiting { build, phase });
             }
             told = now;
             run.pause("image that another process makes", looks.next().unwrap_or(LOOKS.longest))
@@ -323,6 +325,6 @@ impl Watch {
 /// Whether the time in the expiry label is over, by this machine's clock, for at least so long.
 pub(crate) fn expired(labels: &Labels, margin: Duration) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let expires = labels.value(keys::EXPIRES).and_then(|text| text.parse().ok());
+    let expires = labels.get(keys::EXPIRES).and_then(|text| text.parse().ok());
     expires.is_some_and(|expires| now > Duration::from_secs(expires) + margin)
 }

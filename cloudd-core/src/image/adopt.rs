@@ -65,13 +65,13 @@ pub(super) async fn standing(
         };
     };
     let needs_keys = planned.speaks_ssh() && run.provider.secret(&run.build()).is_none();
-    let reached = claimed.value(keys::PHASE).unwrap_or_default();
+    let reached = claimed.get(keys::PHASE).unwrap_or_default();
     match &vm.state {
         PowerState::Running | PowerState::Changing if needs_keys && planned.uploads() => {
             remove(run, "nobody has the keys of its VM any more").await?;
         }
         PowerState::Running | PowerState::Changing => return Ok(Standing::Started(vm)),
-        PowerState::Stuck(reason) => {
+        PowerState::Error(reason) => {
             remove(run, &format!("its VM is stopped: {reason}")).await?;
         }
         PowerState::Off if reached == phase::IMAGE => return Ok(Standing::Done(vm)),
@@ -98,7 +98,7 @@ async fn vms(run: &Run<'_>) -> Result<(Option<Vm>, Vec<Vm>), Cause> {
         let vm = run.provider.vm(id);
         let vm = run.wait("answer of the provider", run.builder.deadlines.call, vm).await?;
         match vm {
-            Some(vm) if found.labels.value(keys::PHASE) == Some(CHECK) => checks.push(vm),
+            Some(vm) if found.labels.get(keys::PHASE) == Some(CHECK) => checks.push(vm),
             Some(vm) => builder = Some(vm),
             None => {}
         }
@@ -120,12 +120,12 @@ async fn found(run: &Run<'_>) -> Result<Vec<Resource>, Cause> {
 /// Deletes what is left of the build, so that it can begin anew under the same claim.
 async fn remove(run: &Run<'_>, why: &str) -> Result<(), Cause> {
     let mut left = found(run).await?;
-    left.retain(|resource| !matches!(resource.id, ResourceId::Claim(_)));
+    left.retain(|resource| !matches!(resource.id, ResourceId::Lease(_)));
     if left.is_empty() {
         return Ok(());
     }
     run.sink.note(format!("what a dead process left cannot be gone on with: {why}; building anew"));
-    left.sort_by_key(|resource| resource.id.deletion_rank());
+    left.sort_by_key(|resource| resource.id.delete_order());
     for resource in left {
         run.delete_found(&resource.id).await?;
     }
@@ -140,12 +140,12 @@ pub(super) async fn abandon(run: &Run<'_>) -> Result<(), Cause> {
     let images = run.wait("answer of the provider", run.builder.deadlines.call, images).await?;
     let stays = |id: &ResourceId| {
         let is = |image: &&Image| ResourceId::from(image.id.clone()) == *id;
-        matches!(id, ResourceId::Claim(_))
+        matches!(id, ResourceId::Lease(_))
             || images.iter().find(is).is_some_and(|it| it.status == ImageStatus::Available)
     };
     let mut left = found(run).await?;
     left.retain(|resource| !stays(&resource.id));
-    left.sort_by_key(|resource| resource.id.deletion_rank());
+    left.sort_by_key(|resource| resource.id.delete_order());
     // Remembered first: the teardown tells of what could not be deleted.
     run.remember(left.iter().map(|resource| resource.id.clone()));
     for resource in left {

@@ -17,12 +17,12 @@ use super::{ImageBuilder, Phase};
 use crate::provider::{
     BootSpec, Capabilities, Error, ErrorKind, Image, Labels, Provider, Result, Vm, VmId, keys,
 };
-use crate::wait::{self, Pace};
+use crate::retry::{self, Backoff};
 
 /// How a VM that was started from an image shows that the image is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SignOfLife {
+pub enum ReadinessProbe {
     /// Its console shows this text, such as `login:`. Hetzner Cloud shows no console.
     Console(String),
     /// This TCP port takes connections.
@@ -39,7 +39,7 @@ pub enum SignOfLife {
     },
 }
 
-impl fmt::Display for SignOfLife {
+impl fmt::Display for ReadinessProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Console(text) => write!(f, "{text:?} on its console"),
@@ -53,7 +53,7 @@ impl fmt::Display for SignOfLife {
 /// What becomes of an image that does not pass its boot check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum FailedImage {
+pub enum OnBootCheckFailure {
     /// It is deleted.
     #[default]
     Delete,
@@ -65,19 +65,19 @@ pub enum FailedImage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct BootCheck {
-    sign: SignOfLife,
-    failed_image: FailedImage,
+    sign: ReadinessProbe,
+    failed_image: OnBootCheckFailure,
 }
 
 impl BootCheck {
     /// A check that waits for this sign, for at most
     /// [`Deadlines::boot_check`](super::Deadlines::boot_check).
-    pub fn new(sign: SignOfLife) -> Self {
-        Self { sign, failed_image: FailedImage::default() }
+    pub fn new(sign: ReadinessProbe) -> Self {
+        Self { sign, failed_image: OnBootCheckFailure::default() }
     }
 
-    /// What becomes of an image that does not pass; default [`FailedImage::Delete`].
-    pub fn failed_image(mut self, failed_image: FailedImage) -> Self {
+    /// What becomes of an image that does not pass; default [`OnBootCheckFailure::Delete`].
+    pub fn failed_image(mut self, failed_image: OnBootCheckFailure) -> Self {
         self.failed_image = failed_image;
         self
     }
@@ -92,19 +92,19 @@ impl ImageBuilder {
         let missing = match &self.boot_check {
             None => return Ok(()),
             Some(_) if !capabilities.boots_images => "start a VM from an image",
-            Some(BootCheck { sign: SignOfLife::Console(text), .. }) if text.is_empty() => {
+            Some(BootCheck { sign: ReadinessProbe::Console(text), .. }) if text.is_empty() => {
                 return Err(InvalidInput::BootCheck(
                     "the text to wait for on the console is empty".to_owned(),
                 ));
             }
-            Some(BootCheck { sign: SignOfLife::Console(_), .. }) if !capabilities.console => {
+            Some(BootCheck { sign: ReadinessProbe::Console(_), .. }) if !capabilities.console => {
                 "show a VM's console"
             }
             Some(BootCheck {
-                sign: SignOfLife::Tcp(_) | SignOfLife::Ssh(_) | SignOfLife::Http { .. },
+                sign: ReadinessProbe::Tcp(_) | ReadinessProbe::Ssh(_) | ReadinessProbe::Http { .. },
                 ..
             }) if !capabilities.addresses => "tell the address of a VM on the network that it has",
-            Some(BootCheck { sign: SignOfLife::Http { path, .. }, .. })
+            Some(BootCheck { sign: ReadinessProbe::Http { path, .. }, .. })
                 if !path.starts_with('/') || path.contains(char::is_whitespace) =>
             {
                 return Err(InvalidInput::BootCheck(format!(
@@ -124,7 +124,7 @@ pub(super) async fn passed(
     image: Image,
 ) -> std::result::Result<Image, Cause> {
     let Some(check) = &run.builder.boot_check else { return Ok(image) };
-    if image.labels.value(keys::BOOT_CHECK) == Some(PASSED) {
+    if image.labels.get(keys::BOOT_CHECK) == Some(PASSED) {
         return Ok(image);
     }
     run.enter(Phase::BootCheck);
@@ -141,8 +141,8 @@ pub(super) async fn passed(
             cause => return Err(cause),
         };
         let kept = match check.failed_image {
-            FailedImage::Keep => Some(image.id),
-            FailedImage::Delete => {
+            OnBootCheckFailure::Keep => Some(image.id),
+            OnBootCheckFailure::Delete => {
                 run.created(image.id);
                 None
             }
@@ -167,7 +167,7 @@ async fn started(
     let labels = planned.labels(run, &run.build()).merged(&check);
     let architecture = run.builder.architecture;
     let mut spec = BootSpec::new(&name, labels, image.id.clone(), architecture, image.disk_size);
-    spec.claim = run.claim().map(|claim| claim.id.clone());
+    spec.lease = run.claim().map(|lease| lease.id.clone());
     let reporter = run.sink.reporter();
     let create = run.provider.create_vm_from_image(&spec, &reporter);
     let vm = run.call("create VM from image", &name, create).await?;
@@ -195,8 +195,8 @@ async fn tell_console(run: &Run<'_>, vm: &VmId) {
 }
 
 /// Waits until the VM shows it. Ends with an error at once when the VM goes off without it.
-async fn sign(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<()> {
-    let shown = wait::until("look for sign of life of", vm, Pace::STEADY, || async {
+async fn sign(provider: &dyn Provider, vm: &VmId, sign: &ReadinessProbe) -> Result<()> {
+    let shown = retry::poll_until("look for sign of life of", vm, Backoff::STEADY, || async {
         Ok(shows(provider, vm, sign).await?.then_some(()))
     });
     tokio::select! {
@@ -204,19 +204,19 @@ async fn sign(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<(
         off = provider.wait_vm_off(vm) => {
             off?;
             // Its last words may be what is waited for, and nobody had looked since.
-            if matches!(sign, SignOfLife::Console(_)) && shows(provider, vm, sign).await? {
+            if matches!(sign, ReadinessProbe::Console(_)) && shows(provider, vm, sign).await? {
                 return Ok(());
             }
             Err(Error::new(ErrorKind::Failed, "wait for sign of life of")
-                .on(vm)
-                .message("the VM went off"))
+                .with_resource(vm)
+                .with_message("the VM went off"))
         }
     }
 }
 
 /// Whether the VM shows it now.
-async fn shows(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<bool> {
-    if let SignOfLife::Console(text) = sign {
+async fn shows(provider: &dyn Provider, vm: &VmId, sign: &ReadinessProbe) -> Result<bool> {
+    if let ReadinessProbe::Console(text) = sign {
         let console = provider.console(vm).await?;
         return Ok(String::from_utf8_lossy(&console).contains(text.as_str()));
     }
@@ -230,17 +230,17 @@ async fn shows(provider: &dyn Provider, vm: &VmId, sign: &SignOfLife) -> Result<
 }
 
 /// Whether what is wanted answers at this address, within seconds.
-async fn answers(address: IpAddr, sign: &SignOfLife) -> bool {
+async fn answers(address: IpAddr, sign: &ReadinessProbe) -> bool {
     const PATIENCE: Duration = Duration::from_secs(5);
     let answer = async {
         match sign {
-            SignOfLife::Console(_) => Ok(false),
-            SignOfLife::Tcp(port) => connect(address, *port).await.map(|_| true),
-            SignOfLife::Ssh(port) => {
+            ReadinessProbe::Console(_) => Ok(false),
+            ReadinessProbe::Tcp(port) => connect(address, *port).await.map(|_| true),
+            ReadinessProbe::Ssh(port) => {
                 let mut connection = connect(address, *port).await?;
                 Ok(first(&mut connection).await?.starts_with(b"SSH-"))
             }
-            SignOfLife::Http { port, path } => {
+            ReadinessProbe::Http { port, path } => {
                 let mut connection = connect(address, *port).await?;
                 let host = SocketAddr::new(address, *port);
                 let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n");

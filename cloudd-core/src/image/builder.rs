@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use super::control::Sink;
 use super::{BootCheck, BuildControl, BuildError, Deadlines, run};
 use crate::cloud_init::User;
-use crate::guest::Entry;
+use crate::guest::Stage2Entry;
 use crate::install::InstallContainer;
 use crate::provider::{Architecture, BuildId, Image, Provider, Size};
 
@@ -23,17 +23,17 @@ pub enum OnFailure {
 /// What becomes of images that exist already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Existing {
-    /// An available image that was made from the same is returned, and nothing is created.
+pub enum ReusePolicy {
+    /// An available image with the same fingerprint is returned, and nothing is created.
     #[default]
-    Reuse,
-    /// The newest available image of this name and architecture is returned, whatever it was made
-    /// from.
-    ReuseByName,
-    /// An image is built anew, and those that exist stay.
-    Keep,
-    /// An image is built anew; when it is available, those that were made from the same are
-    /// deleted, but for protected ones.
+    SameInputs,
+    /// The newest available image of this name and architecture is returned, whatever its
+    /// fingerprint.
+    SameName,
+    /// A new image is always built; existing images are kept.
+    Never,
+    /// A new image is always built. Once it is available, unprotected images with the same
+    /// fingerprint are deleted.
     Replace,
 }
 
@@ -59,12 +59,12 @@ pub struct ImageBuilder {
     pub(super) architecture: Architecture,
     pub(super) volume_size: Size,
     pub(super) root_size: Option<Size>,
-    pub(super) entry: Entry,
+    pub(super) entry: Stage2Entry,
     pub(super) description: Option<String>,
     pub(super) labels: Vec<(String, String)>,
     pub(super) debug_user: Option<User>,
     pub(super) on_failure: OnFailure,
-    pub(super) existing: Existing,
+    pub(super) existing: ReusePolicy,
     pub(super) keep_newest: Option<NonZeroUsize>,
     pub(super) boot_check: Option<BootCheck>,
     pub(super) sweep_first: bool,
@@ -81,12 +81,12 @@ impl ImageBuilder {
             architecture: Architecture::X86_64,
             volume_size: Size::gib(10),
             root_size: None,
-            entry: Entry::default(),
+            entry: Stage2Entry::default(),
             description: None,
             labels: Vec::new(),
             debug_user: None,
             on_failure: OnFailure::default(),
-            existing: Existing::default(),
+            existing: ReusePolicy::default(),
             keep_newest: None,
             boot_check: None,
             sweep_first: false,
@@ -114,8 +114,8 @@ impl ImageBuilder {
         self
     }
 
-    /// The way into stage 2; default [`Entry::Exitrd`].
-    pub fn entry(mut self, entry: Entry) -> Self {
+    /// The way into stage 2; default [`Stage2Entry::Exitrd`].
+    pub fn entry(mut self, entry: Stage2Entry) -> Self {
         self.entry = entry;
         self
     }
@@ -145,8 +145,8 @@ impl ImageBuilder {
         self
     }
 
-    /// What becomes of images that exist already; default [`Existing::Reuse`].
-    pub fn existing(mut self, existing: Existing) -> Self {
+    /// What becomes of images that exist already; default [`ReusePolicy::SameInputs`].
+    pub fn reuse(mut self, existing: ReusePolicy) -> Self {
         self.existing = existing;
         self
     }
@@ -179,12 +179,12 @@ impl ImageBuilder {
     }
 
     /// Builds the image and returns it when servers can be started from it; or returns the one that
-    /// there is already, as [`ImageBuilder::existing`] says.
+    /// there is already, as [`ImageBuilder::reuse`] says.
     ///
     /// Of several processes that ask for the same image at the same time one makes it, and the
     /// others wait for it. A build whose process died goes on where it is.
     ///
-    /// Nothing but the image is left then. Dropping the future leaves VM, volume and claim behind,
+    /// Nothing but the image is left then. Dropping the future leaves VM, volume and lease behind,
     /// since nothing can be deleted while dropping; the next run goes on with them, and they carry
     /// an expiry after which a [sweep](crate::sweep) takes them. To end a build early and cleanly,
     /// use [`ImageBuilder::build_with_control`].

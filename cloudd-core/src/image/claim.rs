@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::owner::Owner;
 use crate::provider::{
-    ClaimId, Error, ErrorKind, Fingerprint, Labels, Provider, Resource, ResourceId, ResourceKind,
+    Error, ErrorKind, Fingerprint, Labels, LeaseId, Provider, Resource, ResourceId, ResourceKind,
     Result, Selector, keys,
 };
 
@@ -34,14 +34,14 @@ pub(super) mod phase {
 /// sees the other, whatever happens in between.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) id: ClaimId,
+    pub(super) id: LeaseId,
     fingerprint: Fingerprint,
     generation: u64,
     #[expect(dead_code, reason = "what is dropped with the claim: then nobody holds it")]
     owner: Owner,
     /// Those of dead processes that this one took over, oldest first. They stay as long as this
     /// one, see [`acquire`](super::acquire).
-    superseded: OnceLock<Vec<ClaimId>>,
+    superseded: OnceLock<Vec<LeaseId>>,
     lease: Duration,
     written: Mutex<Written>,
     /// Another process has taken the build over.
@@ -72,7 +72,7 @@ impl Moment {
 /// A claim that was created: the part of it that does not depend on others.
 #[derive(Debug)]
 pub(super) struct Created {
-    pub(super) id: ClaimId,
+    pub(super) id: LeaseId,
     pub(super) fingerprint: Fingerprint,
     pub(super) generation: u64,
     pub(super) owner: Owner,
@@ -95,7 +95,7 @@ impl Claim {
         provider: &dyn Provider,
         fingerprint: &Fingerprint,
     ) -> Result<Vec<Resource>> {
-        let selector = Selector::fingerprint(fingerprint).of_kind(ResourceKind::Claim);
+        let selector = Selector::fingerprint(fingerprint).of_kind(ResourceKind::Lease);
         let mut all = provider.find(&selector).await?;
         all.sort_by(|a, b| {
             (Self::generation(&a.labels), &a.id).cmp(&(Self::generation(&b.labels), &b.id))
@@ -105,7 +105,7 @@ impl Claim {
 
     /// Which claim to its image it is, from 1.
     pub(super) fn generation(labels: &Labels) -> u64 {
-        labels.value(keys::GENERATION).and_then(|text| text.parse().ok()).unwrap_or(1)
+        labels.get(keys::FENCING_TOKEN).and_then(|text| text.parse().ok()).unwrap_or(1)
     }
 
     /// The label that says how long a claim holds and how often it was written. Times of day are
@@ -121,11 +121,11 @@ impl Claim {
     }
 
     /// Takes the place of these, oldest first; said once.
-    pub(super) fn supersede(&self, dead: impl Iterator<Item = ClaimId>) {
+    pub(super) fn supersede(&self, dead: impl Iterator<Item = LeaseId>) {
         self.superseded.get_or_init(|| dead.collect());
     }
 
-    fn superseded(&self) -> &[ClaimId] {
+    fn superseded(&self) -> &[LeaseId] {
         self.superseded.get().map_or(&[], Vec::as_slice)
     }
 
@@ -212,16 +212,16 @@ impl Claim {
     async fn look(&self, provider: &dyn Provider) -> Result<()> {
         let all = Self::all(provider, &self.fingerprint).await?;
         let is_later = |it: &&Resource| Self::generation(&it.labels) > self.generation;
-        let is = |it: &Resource, id: &ClaimId| it.id == ResourceId::from(id.clone());
+        let is = |it: &Resource, id: &LeaseId| it.id == ResourceId::from(id.clone());
         let is_old = |it: &Resource| self.superseded().iter().any(|id| is(it, id));
         match all.iter().filter(is_later).find(|it| !is_old(it)) {
             None if all.iter().any(|it| is(it, &self.id)) => Ok(()),
-            later => Err(Error::new(ErrorKind::NotFound, "hold claim").on(&self.id).message(
-                later.map_or_else(
+            later => Err(Error::new(ErrorKind::NotFound, "hold claim")
+                .with_resource(&self.id)
+                .with_message(later.map_or_else(
                     || "it is gone".to_owned(),
                     |later| format!("it was silent for too long; {} stands now", later.id),
-                ),
-            )),
+                ))),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::guest::{Entry, Step, StepState};
+use crate::guest::{Stage2Entry, Step, StepState};
 use crate::provider::{BuildId, ImageId, Report, Reporter, ResourceId, Size};
 
 /// Where a build is.
@@ -67,14 +67,14 @@ pub struct BuildEvent {
     pub at: Duration,
     /// What happened.
     #[serde(flatten)]
-    pub update: Update,
+    pub update: BuildEventKind,
 }
 
 /// What happened in a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Update {
+pub enum BuildEventKind {
     /// A phase begins; the one before is over.
     Phase {
         /// Which.
@@ -155,7 +155,7 @@ pub enum Update {
     /// The guest leaves its operating system for stage 2.
     Armed {
         /// By which way.
-        entry: Entry,
+        entry: Stage2Entry,
     },
     /// Anything the reader should know.
     Note {
@@ -172,7 +172,7 @@ pub enum Update {
 /// The events of a build, in order. Ends when the build does.
 ///
 /// At most 4,096 unread events are kept; what comes after that is left out and counted
-/// ([`Update::Skipped`]), so that a program that does not read needs no memory for it.
+/// ([`BuildEventKind::Skipped`]), so that a program that does not read needs no memory for it.
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<BuildEvent>);
 
@@ -291,7 +291,7 @@ impl Sink {
         *self.build.lock().unwrap_or_else(PoisonError::into_inner) = build;
     }
 
-    pub(super) fn send(&self, update: Update) {
+    pub(super) fn send(&self, update: BuildEventKind) {
         let build = self.build();
         tracing::debug!(%build, ?update, "build event");
         let Some(events) = &self.events else { return };
@@ -303,7 +303,9 @@ impl Sink {
             update,
         };
         let skipped = self.skipped.swap(0, Ordering::Relaxed);
-        if skipped > 0 && events.try_send(event(Update::Skipped { count: skipped })).is_err() {
+        if skipped > 0
+            && events.try_send(event(BuildEventKind::Skipped { count: skipped })).is_err()
+        {
             self.skipped.fetch_add(skipped, Ordering::Relaxed);
         }
         if events.try_send(event(update)).is_err() {
@@ -312,7 +314,7 @@ impl Sink {
     }
 
     pub(super) fn note(&self, message: impl Into<String>) {
-        self.send(Update::Note { message: message.into() });
+        self.send(BuildEventKind::Note { message: message.into() });
     }
 
     /// Passes on what a provider reports; of progress, so much as a reader can follow.
@@ -330,9 +332,11 @@ impl Sink {
                 *quiet = Instant::now() + Self::BETWEEN_PROGRESS;
             }
             sink.send(match report {
-                Report::Progress { what, done, total } => Update::Progress { what, done, total },
-                Report::Percent { what, percent } => Update::Percent { what, percent },
-                Report::Note(message) => Update::Note { message },
+                Report::Progress { what, done, total } => {
+                    BuildEventKind::Progress { what, done, total }
+                }
+                Report::Percent { what, percent } => BuildEventKind::Percent { what, percent },
+                Report::Note(message) => BuildEventKind::Note { message },
             });
         })
     }
@@ -349,10 +353,13 @@ mod tests {
             sink.note("n");
         }
         for _ in 0..Sink::UNREAD {
-            assert!(matches!(control.events.next().await.unwrap().update, Update::Note { .. }));
+            assert!(matches!(
+                control.events.next().await.unwrap().update,
+                BuildEventKind::Note { .. }
+            ));
         }
         sink.note("last");
         let skipped = control.events.next().await.unwrap().update;
-        assert_eq!(skipped, Update::Skipped { count: 10 });
+        assert_eq!(skipped, BuildEventKind::Skipped { count: 10 });
     }
 }

@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Phase, SignOfLife};
+use super::{Phase, ReadinessProbe};
 use crate::guest::{FailureReason, Step};
 use crate::install::InstallError;
 use crate::provider::{BuildId, Error, Image, ImageId, InvalidLabel, ResourceId, Size};
@@ -114,7 +114,7 @@ pub enum Cause {
     /// A VM that was started from the image showed no sign of life.
     BootCheck {
         /// What was waited for.
-        wanted: SignOfLife,
+        wanted: ReadinessProbe,
         /// Why it did not come.
         why: String,
         /// The image, where it was to be kept.

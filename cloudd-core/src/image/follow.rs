@@ -53,8 +53,8 @@ impl Provisioned {
                 if upload.is_some() && !started {
                     return Err(Cause::Provider(
                         Error::new(ErrorKind::Unsupported, "upload build context")
-                            .on(&vm.id)
-                            .message("there is no channel to it"),
+                            .with_resource(&vm.id)
+                            .with_message("there is no channel to it"),
                     ));
                 }
                 run.sink.note(

@@ -9,7 +9,7 @@ use tokio::time::{self, Instant};
 use super::error::Cause;
 use super::plan::Planned;
 use super::run::Run;
-use super::{Phase, Update};
+use super::{BuildEventKind, Phase};
 use crate::guest::{
     EventBody, EventParser, GuestChannel, Obstacle, Parsed, Source, Step, StepState,
 };
@@ -256,23 +256,23 @@ impl<'a> Listener<'a> {
             EventBody::Hello | EventBody::Unknown => {}
             EventBody::Step { step, state, exit } => {
                 self.during = (state == StepState::Start).then_some(step).or(self.during);
-                sink.send(Update::Step { step, state, exit });
+                sink.send(BuildEventKind::Step { step, state, exit });
             }
-            EventBody::Progress { step, done, total } => sink.send(Update::Progress {
+            EventBody::Progress { step, done, total } => sink.send(BuildEventKind::Progress {
                 what: step.to_string(),
                 done: Size::bytes(done),
                 total: Some(Size::bytes(total)),
             }),
             EventBody::Log { step, line } => {
                 self.run.log(line.clone());
-                sink.send(Update::Log { step, line });
+                sink.send(BuildEventKind::Log { step, line });
             }
             EventBody::Note { message } => {
                 self.run.log(message.clone());
                 sink.note(message);
             }
             EventBody::Report { written, copy, extents, volume, root } => {
-                sink.send(Update::Written {
+                sink.send(BuildEventKind::Written {
                     written: Size::bytes(written),
                     copy: Size::bytes(copy),
                     extents,
@@ -285,7 +285,7 @@ impl<'a> Listener<'a> {
             }
             EventBody::Armed { entry } => {
                 self.armed = true;
-                sink.send(Update::Armed { entry });
+                sink.send(BuildEventKind::Armed { entry });
                 self.run.enter(Phase::Stage2);
                 self.wait_for("end of stage 2", deadlines.stage2);
             }

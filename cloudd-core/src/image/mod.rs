@@ -42,10 +42,10 @@ mod reuse;
 mod run;
 mod teardown;
 
-pub use boot_check::{BootCheck, FailedImage, SignOfLife};
-pub use builder::{Existing, ImageBuilder, OnFailure};
+pub use boot_check::{BootCheck, OnBootCheckFailure, ReadinessProbe};
+pub use builder::{ImageBuilder, OnFailure, ReusePolicy};
 pub use builds::Builds;
-pub use control::{BuildControl, BuildEvent, CancelHandle, Events, Phase, Update};
+pub use control::{BuildControl, BuildEvent, BuildEventKind, CancelHandle, Events, Phase};
 pub use deadlines::Deadlines;
 pub use error::{BuildError, Cause, InvalidInput};
 pub use preview::{Preview, PreviewStep};

@@ -10,15 +10,15 @@ use crate::cloud_init;
 use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
-    BuildId, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint, ImageSpec, Labels,
-    Offer, Requirements, Size, keys, validate_value,
+    BuildId, BuildRequirements, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint,
+    ImageSpec, Labels, ResolvedBuilder, Size, keys, validate_value,
 };
 
 /// A build whose inputs are known to work: what would be created, and from what.
 #[derive(Clone)]
 pub(super) struct Planned {
-    pub(super) requirements: Requirements,
-    pub(super) offer: Offer,
+    pub(super) requirements: BuildRequirements,
+    pub(super) offer: ResolvedBuilder,
     /// What the image is made from.
     pub(super) fingerprint: Fingerprint,
     /// The user's labels of the image.
@@ -42,7 +42,7 @@ impl Planned {
         builder.check_boot_check(capabilities).map_err(Cause::Input)?;
         let container = load(builder).await?;
 
-        let mut requirements = Requirements::new(builder.architecture, builder.volume_size);
+        let mut requirements = BuildRequirements::new(builder.architecture, builder.volume_size);
         requirements.root_size = builder.root_size;
         let check = run.provider.check(&requirements);
         let offer = run.wait("answer of the provider", builder.deadlines.call, check).await?;
@@ -63,7 +63,7 @@ impl Planned {
         })
     }
 
-    /// The plan for the build that has the claim now: it may be one that another process began, with
+    /// The plan for the build that has the lease now: it may be one that another process began, with
     /// keys that this one can make again.
     pub(super) fn settle(mut self, run: &Run<'_>) -> Result<Self, Cause> {
         let secret = run.provider.secret(&run.build());
@@ -136,7 +136,9 @@ async fn load(builder: &ImageBuilder) -> Result<LoadedContainer, Cause> {
     let container = builder.container.clone();
     let loaded = tokio::task::spawn_blocking(move || container.load()).await;
     let loaded = loaded.map_err(|error| {
-        Cause::Provider(Error::new(ErrorKind::Internal, "read install container").because(error))
+        Cause::Provider(
+            Error::new(ErrorKind::Internal, "read install container").with_source(error),
+        )
     })?;
     loaded.map_err(|error| Cause::Input(error.into()))
 }
@@ -174,7 +176,7 @@ impl ImageBuilder {
     }
 
     /// What the image is made from, stable across machines and runs.
-    fn fingerprint(&self, container: &LoadedContainer, offer: &Offer) -> Fingerprint {
+    fn fingerprint(&self, container: &LoadedContainer, offer: &ResolvedBuilder) -> Fingerprint {
         let fields = [
             // Changes when the pipeline makes other images of the same inputs.
             "cloudd pipeline 1".to_owned(),

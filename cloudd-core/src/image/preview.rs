@@ -10,7 +10,7 @@ use super::control::Sink;
 use super::error::{BuildError, Cause};
 use super::plan::Planned;
 use super::run::Run;
-use super::{Existing, ImageBuilder, Phase, reuse};
+use super::{ImageBuilder, Phase, ReusePolicy, reuse};
 use crate::guest::ContainerDelivery;
 use crate::provider::{
     Architecture, BuildId, Cost, Fingerprint, Image, Labels, Provider, ResourceId, ResourceKind,
@@ -137,15 +137,15 @@ async fn preview(run: &Run<'_>) -> Result<Preview, Cause> {
 /// What leads to the image.
 async fn steps(run: &Run<'_>, planned: &Planned) -> Result<Vec<PreviewStep>, Cause> {
     let claims = claims(run, planned).await?;
-    let newest = claims.last().map(|claim| claim.labels.clone()).unwrap_or_default();
-    let text = |labels: &Labels, key| labels.value(key).unwrap_or_default().to_owned();
+    let newest = claims.last().map(|lease| lease.labels.clone()).unwrap_or_default();
+    let text = |labels: &Labels, key| labels.get(key).unwrap_or_default().to_owned();
     let (build, phase) = (text(&newest, keys::BUILD), text(&newest, keys::PHASE));
     let create = |kind, size| PreviewStep::Create { kind, size };
     let mut steps = match Watch::default().judge(&claims) {
         Verdict::Alive => return Ok(vec![PreviewStep::Wait { build, phase }]),
         Verdict::Dead => vec![PreviewStep::Adopt { build, phase }],
         Verdict::Nobody => vec![
-            create(ResourceKind::Claim, None),
+            create(ResourceKind::Lease, None),
             create(ResourceKind::Volume, Some(planned.requirements.volume_size)),
             create(ResourceKind::Vm, Some(planned.offer.root_size)),
         ],
@@ -161,7 +161,7 @@ async fn steps(run: &Run<'_>, planned: &Planned) -> Result<Vec<PreviewStep>, Cau
 /// The images that a new one stands in for.
 async fn deletions(run: &Run<'_>, planned: &Planned) -> Result<Vec<PreviewStep>, Cause> {
     let mut old: Vec<Image> = Vec::new();
-    if run.builder.existing == Existing::Replace {
+    if run.builder.existing == ReusePolicy::Replace {
         old.extend(reuse::same(run, planned).await?);
     }
     if let Some(keep) = run.builder.keep_newest {

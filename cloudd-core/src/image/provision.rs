@@ -83,7 +83,7 @@ impl Planned {
         if let ContainerDelivery::Media(archive, _) = &self.delivery {
             spec.media = Some(Media::new(archive.clone()));
         }
-        spec.claim = run.claim().map(|claim| claim.id.clone());
+        spec.lease = run.claim().map(|lease| lease.id.clone());
         let reporter = run.sink.reporter();
         let create = run.provider.create_vm(&spec, &reporter);
         let vm = run.call("create VM", &name, create).await?;

@@ -1,6 +1,6 @@
 //! Images that exist already.
 
-use super::Existing;
+use super::ReusePolicy;
 use super::error::Cause;
 use super::plan::Planned;
 use super::run::Run;
@@ -14,7 +14,7 @@ pub(super) const PASSED: &str = "passed";
 pub(super) async fn image(run: &Run<'_>, planned: &Planned) -> Result<Option<Image>, Cause> {
     let images = available(run, planned).await?;
     let wants_check = run.builder.boot_check.is_some();
-    let passed = |image: &Image| image.labels.value(keys::BOOT_CHECK) == Some(PASSED);
+    let passed = |image: &Image| image.labels.get(keys::BOOT_CHECK) == Some(PASSED);
     Ok(images.into_iter().find(|image| !wants_check || passed(image)))
 }
 
@@ -36,9 +36,9 @@ pub(super) async fn unchecked(run: &Run<'_>, planned: &Planned) -> Result<Option
 /// Those that may be used in place of a new one, the newest first.
 async fn available(run: &Run<'_>, planned: &Planned) -> Result<Vec<Image>, Cause> {
     let selector = match run.builder.existing {
-        Existing::Reuse => Selector::fingerprint(&planned.fingerprint),
-        Existing::ReuseByName => of_name(run),
-        Existing::Keep | Existing::Replace => return Ok(Vec::new()),
+        ReusePolicy::SameInputs => Selector::fingerprint(&planned.fingerprint),
+        ReusePolicy::SameName => of_name(run),
+        ReusePolicy::Never | ReusePolicy::Replace => return Ok(Vec::new()),
     };
     let mut images = find(run, &selector).await?;
     images.retain(|image| image.status == ImageStatus::Available);
@@ -48,7 +48,7 @@ async fn available(run: &Run<'_>, planned: &Planned) -> Result<Vec<Image>, Cause
 /// Deletes what a new image stands in for, protected ones excepted. A failure is told and does not
 /// fail the build: the image is there.
 pub(super) async fn replace(run: &Run<'_>, planned: &Planned, new: &Image) {
-    if run.builder.existing == Existing::Replace {
+    if run.builder.existing == ReusePolicy::Replace {
         let old = same(run, planned).await;
         for image in old.unwrap_or_default() {
             if image.id == new.id || image.protected {

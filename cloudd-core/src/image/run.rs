@@ -14,10 +14,10 @@ use super::control::Sink;
 use super::error::{BuildError, Cause};
 use super::plan::Planned;
 use super::provision::Provisioned;
-use super::{ImageBuilder, OnFailure, Phase, Update, boot_check, reuse, teardown};
+use super::{BuildEventKind, ImageBuilder, OnFailure, Phase, boot_check, reuse, teardown};
 use crate::provider::{BuildId, Error, Image, Provider, ResourceId, Result};
+use crate::retry;
 use crate::sweep::Sweep;
-use crate::wait;
 
 /// What the phases of one build share.
 pub(super) struct Run<'a> {
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         if let Some(claim) = self.claim() {
             let release = claim.release(self.provider);
             let deadline = self.builder.deadlines.call;
-            wait::within("give up claim", &claim.id, deadline, release)
+            retry::with_timeout("give up claim", &claim.id, deadline, release)
                 .await
                 .map_err(Cause::Provider)?;
         }
@@ -197,14 +197,14 @@ impl<'a> Run<'a> {
     pub(super) async fn ensure_claim(&self) -> Result<()> {
         let Some(claim) = self.claim() else { return Ok(()) };
         let ensure = claim.ensure(self.provider);
-        wait::within("renew claim", &claim.id, self.builder.deadlines.call, ensure).await
+        retry::with_timeout("renew claim", &claim.id, self.builder.deadlines.call, ensure).await
     }
 
     /// Writes the claim, which shows whether it still holds.
     async fn renew(&self) -> Result<()> {
         let Some(claim) = self.claim() else { return Ok(()) };
         let renew = claim.renew(self.provider);
-        wait::within("renew claim", &claim.id, self.builder.deadlines.call, renew).await
+        retry::with_timeout("renew claim", &claim.id, self.builder.deadlines.call, renew).await
     }
 
     /// Forgets what was created: it is deleted, or another process's now.
@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
     /// Begins a phase.
     pub(super) fn enter(&self, phase: Phase) {
         self.state().phase = phase;
-        self.sink.send(Update::Phase { phase });
+        self.sink.send(BuildEventKind::Phase { phase });
     }
 
     /// Keeps a line for the error, should there be one.
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
     /// Remembers what was created.
     pub(super) fn created(&self, resource: impl Into<ResourceId>) {
         let resource = resource.into();
-        self.sink.send(Update::Created { resource: resource.clone() });
+        self.sink.send(BuildEventKind::Created { resource: resource.clone() });
         self.state().created.push(resource);
     }
 
@@ -280,7 +280,7 @@ impl<'a> Run<'a> {
 
     /// Remembers what was deleted again, before the teardown.
     pub(super) fn deleted(&self, resource: &ResourceId) {
-        self.sink.send(Update::Deleted { resource: resource.clone() });
+        self.sink.send(BuildEventKind::Deleted { resource: resource.clone() });
         self.state().created.retain(|created| created != resource);
     }
 
@@ -307,7 +307,7 @@ impl<'a> Run<'a> {
             return Err(Cause::Cancelled);
         }
         self.ensure_claim().await.map_err(Cause::Provider)?;
-        let result = wait::within(operation, resource, deadline, call).await;
+        let result = retry::with_timeout(operation, resource, deadline, call).await;
         result.map_err(|error| {
             self.state().uncertain = true;
             Cause::Provider(error)

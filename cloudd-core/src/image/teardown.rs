@@ -1,11 +1,11 @@
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Update;
+use super::BuildEventKind;
 use super::run::{Left, Run};
 use crate::provider::{
     Error, ErrorKind, ImageId, ResourceId, ResourceKind, Result, Selector, keys,
 };
-use crate::wait::Pace;
+use crate::retry::Backoff;
 
 /// Deletes what a build created, except the image it returns, within a deadline of its own.
 ///
@@ -30,7 +30,7 @@ pub(super) async fn delete_all(
         resources.extend(run.claim().iter().flat_map(|claim| claim.ids()));
         Left { resources, error }
     };
-    let mut pauses = Pace::STEADY.pauses();
+    let mut pauses = Backoff::STEADY.pauses();
     let mut last_error = None;
     loop {
         match timeout_at(deadline, work.pass(run, kept.as_ref())).await {
@@ -44,10 +44,10 @@ pub(super) async fn delete_all(
             Ok(Err(error)) => last_error = Some(error),
             Err(_) => {}
         }
-        let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
+        let pause = pauses.next().unwrap_or(Backoff::STEADY.longest);
         if Instant::now() + pause >= deadline {
             let error = last_error.unwrap_or_else(|| {
-                Error::new(ErrorKind::Timeout, "delete what the build created").message(
+                Error::new(ErrorKind::Timeout, "delete what the build created").with_message(
                     format_args!(
                         "not done within {} s",
                         run.builder.deadlines.teardown.as_secs_f32()
@@ -67,7 +67,7 @@ pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
         return Ok(());
     }
     let deadline = Instant::now() + run.builder.deadlines.teardown;
-    let mut pauses = Pace::STEADY.pauses();
+    let mut pauses = Backoff::STEADY.pauses();
     loop {
         let give_up = async {
             if let Some(claim) = &claim {
@@ -88,7 +88,7 @@ pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
             Ok(Err(error)) => error,
             Err(_) => Error::new(ErrorKind::Timeout, "give up claim"),
         };
-        let pause = pauses.next().unwrap_or(Pace::STEADY.longest);
+        let pause = pauses.next().unwrap_or(Backoff::STEADY.longest);
         if error.kind() == ErrorKind::Unauthorized || Instant::now() + pause >= deadline {
             let resources = claim.iter().flat_map(|claim| claim.ids()).collect();
             return Err(Left { resources, error });
@@ -102,7 +102,7 @@ pub(super) async fn release(run: &Run<'_>) -> std::result::Result<(), Left> {
 
 /// Deletes the claim with this owner label, if there is one: its creation had no usable answer.
 async fn delete_claim_of(run: &Run<'_>, owner: &str) -> Result<()> {
-    let selector = Selector::all().with(keys::OWNER, owner).of_kind(ResourceKind::Claim);
+    let selector = Selector::all().with(keys::HOLDER, owner).of_kind(ResourceKind::Lease);
     for claim in run.provider.find(&selector).await? {
         run.provider.delete(&claim.id).await?;
     }
@@ -126,21 +126,21 @@ impl Work {
                     let found = found.into_iter().map(|resource| resource.id);
                     // Claims are given up when all else is done.
                     let goes =
-                        |id: &ResourceId| Some(id) != kept && !matches!(id, ResourceId::Claim(_));
+                        |id: &ResourceId| Some(id) != kept && !matches!(id, ResourceId::Lease(_));
                     self.left.extend(found.filter(goes));
                     self.searched = true;
                 }
                 Err(error) => result = Err(error),
             }
         }
-        self.left.sort_by(|a, b| (a.deletion_rank(), a).cmp(&(b.deletion_rank(), b)));
+        self.left.sort_by(|a, b| (a.delete_order(), a).cmp(&(b.delete_order(), b)));
         self.left.dedup();
         let mut next = 0;
         while let Some(resource) = self.left.get(next).filter(|_| !run.is_lost()).cloned() {
             match run.provider.delete(&resource).await {
                 Ok(()) => {
                     self.left.remove(next);
-                    run.sink.send(Update::Deleted { resource });
+                    run.sink.send(BuildEventKind::Deleted { resource });
                 }
                 Err(error) => {
                     tracing::debug!(%resource, %error, "not deleted yet");

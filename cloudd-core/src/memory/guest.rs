@@ -96,7 +96,7 @@ pub(super) async fn play(memory: Memory, vm: VmId) {
                     };
                     *seq += 1;
                     event["cloudd"] = GuestEvent::VERSION.into();
-                    event["build"] = record.vm.labels.value(keys::BUILD).into();
+                    event["build"] = record.vm.labels.get(keys::BUILD).into();
                     event["from"] = from.into();
                     event["seq"] = (*seq).into();
                     record.said.extend(event.to_string().into_bytes());

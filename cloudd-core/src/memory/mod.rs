@@ -174,7 +174,7 @@ impl Memory {
             ResourceId::Vm(id) => drop(state.vms.remove(id)),
             ResourceId::Volume(id) => drop(state.volumes.remove(id)),
             ResourceId::Image(id) => drop(state.images.remove(id)),
-            ResourceId::Claim(id) => drop(state.claims.remove(id)),
+            ResourceId::Lease(id) => drop(state.leases.remove(id)),
             ResourceId::Other(..) => {}
         });
     }

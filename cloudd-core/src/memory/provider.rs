@@ -6,11 +6,11 @@ use super::{Memory, guest};
 use crate::guest::{GuestChannel, Obstacle};
 use crate::install::ContextArchive;
 use crate::provider::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Error, ErrorKind, Image,
-    ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Provider, Reporter, Requirements,
-    Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeId, VolumeSpec, keys,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Error, ErrorKind, Image,
+    ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter,
+    ResolvedBuilder, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeId,
+    VolumeSpec, keys,
 };
-use crate::wait;
 
 #[async_trait]
 impl Provider for Memory {
@@ -18,9 +18,9 @@ impl Provider for Memory {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         let root = requirements.root_size.unwrap_or(self.root_size);
-        Ok(Offer::new(format!("memory {}", requirements.architecture), root))
+        Ok(ResolvedBuilder::new(format!("memory {}", requirements.architecture), root))
     }
 
     fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
@@ -31,14 +31,14 @@ impl Provider for Memory {
         Some(BuildSecret::new(secret))
     }
 
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
         self.change(|state| {
-            if let Some((id, existing)) = state.claims.iter().find(|(_, it)| it.name == spec.name) {
+            if let Some((id, existing)) = state.leases.iter().find(|(_, it)| it.name == spec.name) {
                 let (has, wanted) = (&existing.labels, &spec.labels);
-                return adopt("create claim", &spec.name, id, has, wanted, keys::OWNER);
+                return adopt("create lease", &spec.name, id, has, wanted, keys::HOLDER);
             }
-            let id = ClaimId::new(state.next_id());
-            state.claims.insert(id.clone(), spec.clone());
+            let id = LeaseId::new(state.next_id());
+            state.leases.insert(id.clone(), spec.clone());
             Ok(id)
         })
     }
@@ -66,7 +66,9 @@ impl Provider for Memory {
                 return adopt("create VM", &spec.name, vm, has, wanted, keys::BUILD);
             }
             if !state.volumes.contains_key(&spec.volume.id) {
-                return Err(Error::new(ErrorKind::NotFound, "attach volume").on(&spec.volume.id));
+                return Err(
+                    Error::new(ErrorKind::NotFound, "attach volume").with_resource(&spec.volume.id)
+                );
             }
             Ok(state.add_vm(&spec.name, &spec.labels, Some(spec.clone())))
         })
@@ -75,7 +77,7 @@ impl Provider for Memory {
     async fn start_vm(&self, vm: &VmId, _: &Reporter) -> Result<()> {
         let started = self.change(|state| {
             let Some(record) = state.vms.get_mut(vm) else {
-                return Err(Error::new(ErrorKind::NotFound, "start VM").on(vm));
+                return Err(Error::new(ErrorKind::NotFound, "start VM").with_resource(vm));
             };
             let was_off = record.vm.state == PowerState::Off;
             record.vm.state = PowerState::Running;
@@ -91,7 +93,7 @@ impl Provider for Memory {
     async fn stop_vm(&self, vm: &VmId) -> Result<()> {
         self.change(|state| {
             let Some(record) = state.vms.get_mut(vm) else {
-                return Err(Error::new(ErrorKind::NotFound, "stop VM").on(vm));
+                return Err(Error::new(ErrorKind::NotFound, "stop VM").with_resource(vm));
             };
             record.vm.state = PowerState::Off;
             Ok(())
@@ -110,9 +112,9 @@ impl Provider for Memory {
         let mut changed = self.changed.subscribe();
         loop {
             match self.state().vms.get(vm).map(|record| record.vm.state.clone()) {
-                None => return Err(wait::vanished(vm)),
+                None => return Err(Error::gone(vm)),
                 Some(PowerState::Off) => return Ok(()),
-                Some(PowerState::Stuck(reason)) => return Err(wait::stuck(vm, &reason)),
+                Some(PowerState::Error(reason)) => return Err(Error::vm_failed(vm, &reason)),
                 Some(PowerState::Running | PowerState::Changing) => {}
             }
             tick(&mut changed).await;
@@ -130,18 +132,20 @@ impl Provider for Memory {
     async fn create_image(&self, vm: &VmId, spec: &ImageSpec, _: &Reporter) -> Result<Image> {
         self.change(|state| {
             let Some(record) = state.vms.get(vm) else {
-                return Err(Error::new(ErrorKind::NotFound, "make image of VM").on(vm));
+                return Err(Error::new(ErrorKind::NotFound, "make image of VM").with_resource(vm));
             };
             if record.vm.state != PowerState::Off {
                 return Err(Error::new(ErrorKind::Busy, "make image of VM")
-                    .on(vm)
-                    .message("it is not off"));
+                    .with_resource(vm)
+                    .with_message("it is not off"));
             }
             let Some(size) = record.spec.as_ref().map(|spec| spec.offer.root_size) else {
-                return Err(Error::new(ErrorKind::Unsupported, "make image of VM").on(vm));
+                return Err(
+                    Error::new(ErrorKind::Unsupported, "make image of VM").with_resource(vm)
+                );
             };
-            let build = spec.labels.value(keys::BUILD);
-            let of_build = |image: &&Image| image.labels.value(keys::BUILD) == build;
+            let build = spec.labels.get(keys::BUILD);
+            let of_build = |image: &&Image| image.labels.get(keys::BUILD) == build;
             if let Some(made) = state.images.values().find(of_build).filter(|_| build.is_some()) {
                 return Ok(made.clone());
             }
@@ -175,9 +179,9 @@ impl Provider for Memory {
             match state.images.get(&spec.image).map(|image| image.status) {
                 Some(ImageStatus::Available) => Ok(state.add_vm(&spec.name, &spec.labels, None)),
                 Some(_) => Err(Error::new(ErrorKind::Busy, CREATE)
-                    .on(&spec.image)
-                    .message("the image is not available yet")),
-                None => Err(Error::new(ErrorKind::NotFound, CREATE).on(&spec.image)),
+                    .with_resource(&spec.image)
+                    .with_message("the image is not available yet")),
+                None => Err(Error::new(ErrorKind::NotFound, CREATE).with_resource(&spec.image)),
             }
         })
     }
@@ -194,7 +198,7 @@ impl Provider for Memory {
                 *existing = std::mem::take(existing).merged(labels);
                 Ok(())
             }
-            None => Err(Error::new(ErrorKind::NotFound, "label").on(resource)),
+            None => Err(Error::new(ErrorKind::NotFound, "label").with_resource(resource)),
         })
     }
 
@@ -213,20 +217,20 @@ impl Provider for Memory {
                         |vm: &&VmRecord| vm.spec.as_ref().is_some_and(|spec| spec.volume.id == *id);
                     if let Some(vm) = state.vms.values().find(holds) {
                         return Err(Error::new(ErrorKind::Busy, "delete volume")
-                            .on(id)
-                            .message(format_args!("it is attached to VM {}", vm.vm.id)));
+                            .with_resource(id)
+                            .with_message(format_args!("it is attached to VM {}", vm.vm.id)));
                     }
                     state.volumes.remove(id);
                 }
                 ResourceId::Image(id) => {
                     if state.images.get(id).is_some_and(|image| image.protected) {
                         return Err(Error::new(ErrorKind::Busy, "delete image")
-                            .on(id)
-                            .message("it is protected"));
+                            .with_resource(id)
+                            .with_message("it is protected"));
                     }
                     state.images.remove(id);
                 }
-                ResourceId::Claim(id) => drop(state.claims.remove(id)),
+                ResourceId::Lease(id) => drop(state.leases.remove(id)),
                 ResourceId::Other(..) => {}
             }
             Ok(())
@@ -244,12 +248,12 @@ fn adopt<T: Clone>(
     wanted: &Labels,
     key: &str,
 ) -> Result<T> {
-    if has.value(key).is_some() && has.value(key) == wanted.value(key) {
+    if has.get(key).is_some() && has.get(key) == wanted.get(key) {
         return Ok(existing.clone());
     }
     Err(Error::new(ErrorKind::AlreadyExists, operation)
-        .on(name)
-        .message(format_args!("the name is taken by something whose {key} is another")))
+        .with_resource(name)
+        .with_message(format_args!("the name is taken by something whose {key} is another")))
 }
 
 /// Makes an image available when its time has come.

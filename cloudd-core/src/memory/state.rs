@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::provider::{
-    ClaimId, ClaimSpec, Image, ImageId, Labels, Resource, ResourceId, Vm, VmId, VmSpec, Volume,
+    Image, ImageId, Labels, LeaseId, LeaseSpec, Resource, ResourceId, Vm, VmId, VmSpec, Volume,
     VolumeId,
 };
 
@@ -11,7 +11,7 @@ pub(super) struct State {
     pub(super) vms: BTreeMap<VmId, VmRecord>,
     pub(super) volumes: BTreeMap<VolumeId, Volume>,
     pub(super) images: BTreeMap<ImageId, Image>,
-    pub(super) claims: BTreeMap<ClaimId, ClaimSpec>,
+    pub(super) leases: BTreeMap<LeaseId, LeaseSpec>,
     pub(super) vms_ever_created: usize,
     pub(super) images_ever_made: usize,
     next_id: u64,
@@ -55,8 +55,8 @@ impl State {
         let vms = self.vms.iter().map(|(id, it)| (id.clone().into(), &it.vm.labels));
         let volumes = self.volumes.iter().map(|(id, it)| (id.clone().into(), &it.labels));
         let images = self.images.iter().map(|(id, it)| (id.clone().into(), &it.labels));
-        let claims = self.claims.iter().map(|(id, it)| (id.clone().into(), &it.labels));
-        let all = vms.chain(volumes).chain(images).chain(claims);
+        let leases = self.leases.iter().map(|(id, it)| (id.clone().into(), &it.labels));
+        let all = vms.chain(volumes).chain(images).chain(leases);
         all.map(|(id, labels): (ResourceId, _)| Resource::new(id, labels.clone())).collect()
     }
 
@@ -66,7 +66,7 @@ impl State {
             ResourceId::Vm(id) => self.vms.get_mut(id).map(|it| &mut it.vm.labels),
             ResourceId::Volume(id) => self.volumes.get_mut(id).map(|it| &mut it.labels),
             ResourceId::Image(id) => self.images.get_mut(id).map(|it| &mut it.labels),
-            ResourceId::Claim(id) => self.claims.get_mut(id).map(|it| &mut it.labels),
+            ResourceId::Lease(id) => self.leases.get_mut(id).map(|it| &mut it.labels),
             ResourceId::Other(..) => None,
         }
     }

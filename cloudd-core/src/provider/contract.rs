@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
-    Image, ImageId, ImageSpec, ImageStatus, Labels, Offer, PowerState, Reporter, Requirements,
-    Resource, ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec, Volume,
-    VolumeSpec,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Reporter,
+    ResolvedBuilder, Resource, ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec,
+    Volume, VolumeSpec,
 };
 use crate::guest::GuestChannel;
-use crate::wait;
+use crate::retry;
 
 /// A cloud on which images can be built.
 ///
@@ -24,7 +24,7 @@ use crate::wait;
 /// * **Names are unique.** Creating a VM or a volume whose name exists gives
 ///   [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) and changes nothing, unless the
 ///   existing one carries the same build label: then an earlier answer was lost, or the process that
-///   made it died, and the existing one is returned. For claims it is the owner label that must be
+///   made it died, and the existing one is returned. For leases it is the owner label that must be
 ///   the same, and of several processes that create one of the same name exactly one succeeds.
 /// * **Idempotent deletion.** Deleting what does not exist is success. Deleting a running VM stops
 ///   it. When `delete` returns, [`find`](Self::find) does not return the resource any more.
@@ -49,7 +49,7 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// # Errors
     /// As the trait says; [`ErrorKind::InvalidInput`](super::ErrorKind::InvalidInput) names the
     /// offending value.
-    async fn check(&self, requirements: &Requirements) -> Result<Offer>;
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder>;
 
     /// Brings in place what builds share, such as the base image in a cache. Costs no money and is
     /// not part of any build.
@@ -58,8 +58,8 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// As the trait says.
     async fn prepare(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
         let _ = (requirements, offer, reporter);
@@ -73,8 +73,8 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// As the trait says.
     async fn cost(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
@@ -90,13 +90,13 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         None
     }
 
-    /// Creates a claim: what says that somebody is making a certain image. It costs nothing, and
+    /// Creates a lease: what says that somebody is making a certain image. It costs nothing, and
     /// holds nothing but its labels.
     ///
     /// # Errors
     /// As the trait says; [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) when there
     /// is one of this name and another owner.
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId>;
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId>;
 
     /// Creates a volume that reads as zeros or is at least writable from end to end.
     ///
@@ -142,18 +142,18 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     }
 
     /// Waits until a VM that was started is off, without a deadline of its own. Ends at once, with
-    /// [`ErrorKind::Vanished`](super::ErrorKind::Vanished), when the VM disappears, and with the
-    /// provider's reason when it is [stuck](PowerState::Stuck).
+    /// [`ErrorKind::Gone`](super::ErrorKind::Gone), when the VM disappears, and with the
+    /// provider's reason when it is [stuck](PowerState::Error).
     ///
     /// # Errors
     /// As the trait says.
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
-        wait::until("wait for power-off of", vm, wait::Pace::STEADY, || async {
+        retry::poll_until("wait for power-off of", vm, retry::Backoff::STEADY, || async {
             match self.vm(vm).await?.map(|vm| vm.state) {
                 Some(PowerState::Off) => Ok(Some(())),
                 Some(PowerState::Running | PowerState::Changing) => Ok(None),
-                Some(PowerState::Stuck(reason)) => Err(wait::stuck(vm, &reason)),
-                None => Err(wait::vanished(vm)),
+                Some(PowerState::Error(reason)) => Err(Error::vm_failed(vm, &reason)),
+                None => Err(Error::gone(vm)),
             }
         })
         .await
@@ -201,16 +201,18 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// Waits until an image is available, without a deadline of its own.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::Vanished`](super::ErrorKind::Vanished) when the image
+    /// As the trait says; [`ErrorKind::Gone`](super::ErrorKind::Gone) when the image
     /// disappears, [`ErrorKind::Failed`](super::ErrorKind::Failed) when it is broken.
     async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
         let _ = reporter;
-        wait::until("wait for image", image, wait::Pace::STEADY, || async {
+        retry::poll_until("wait for image", image, retry::Backoff::STEADY, || async {
             match self.image(image).await? {
                 Some(found) if found.status == ImageStatus::Available => Ok(Some(found)),
-                Some(found) if found.status == ImageStatus::Broken => Err(wait::broken(image)),
+                Some(found) if found.status == ImageStatus::Broken => {
+                    Err(Error::image_broken(image))
+                }
                 Some(_) => Ok(None),
-                None => Err(wait::vanished(image)),
+                None => Err(Error::gone(image)),
             }
         })
         .await
@@ -224,8 +226,8 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     async fn create_vm_from_image(&self, spec: &BootSpec, reporter: &Reporter) -> Result<Vm> {
         let _ = reporter;
         Err(Error::new(ErrorKind::Unsupported, "create VM from image")
-            .on(&spec.image)
-            .message("this provider does not do it"))
+            .with_resource(&spec.image)
+            .with_message("this provider does not do it"))
     }
 
     /// All that a VM has printed on its console so far; empty where there is none
@@ -242,7 +244,7 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     ///
     /// # Errors
     /// As the trait says; [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when the resource is
-    /// gone, which tells the owner of a claim that it is not the owner any more.
+    /// gone, which tells the owner of a lease that it is not the owner any more.
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()>;
 
     /// Everything of cloudd's that the selector matches, of every kind this provider creates,
@@ -267,21 +269,21 @@ macro_rules! forward {
             fn capabilities(&self) -> &Capabilities {
                 (**self).capabilities()
             }
-            async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+            async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
                 (**self).check(requirements).await
             }
             async fn prepare(
                 &self,
-                requirements: &Requirements,
-                offer: &Offer,
+                requirements: &BuildRequirements,
+                offer: &ResolvedBuilder,
                 reporter: &Reporter,
             ) -> Result<()> {
                 (**self).prepare(requirements, offer, reporter).await
             }
             async fn cost(
                 &self,
-                requirements: &Requirements,
-                offer: &Offer,
+                requirements: &BuildRequirements,
+                offer: &ResolvedBuilder,
                 run_time: Duration,
                 image: Size,
             ) -> Result<Option<Cost>> {
@@ -290,8 +292,8 @@ macro_rules! forward {
             fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
                 (**self).secret(build)
             }
-            async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
-                (**self).create_claim(spec).await
+            async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
+                (**self).create_lease(spec).await
             }
             async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
                 (**self).create_volume(spec, reporter).await

@@ -35,11 +35,11 @@ pub enum ErrorKind {
     /// The storage of the provider is full.
     StorageFull,
     /// A resource disappeared or broke while it was being used.
-    Vanished,
+    Gone,
     /// The provider cannot do this at all ([`Capabilities`](super::Capabilities) say so).
     Unsupported,
     /// The answer was lost or not understood: the operation may have taken effect.
-    Ambiguous,
+    OutcomeUnknown,
     /// The cloud tried and failed.
     Failed,
     /// A fault of cloudd or of this machine.
@@ -88,44 +88,67 @@ impl Error {
         }))
     }
 
-    /// The resource it was done to: id or name.
+    /// A resource that was waited for does not exist any more ([`ErrorKind::Gone`]).
     #[must_use]
-    pub fn on(mut self, resource: impl fmt::Display) -> Self {
+    pub fn gone(resource: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Gone, "wait for")
+            .with_resource(resource)
+            .with_message("it does not exist any more; another program deleted it")
+    }
+
+    /// The provider stopped a VM that was waited for ([`PowerState::Error`](super::PowerState::Error)).
+    #[must_use]
+    pub fn vm_failed(vm: impl fmt::Display, reason: &str) -> Self {
+        Self::new(ErrorKind::Gone, "wait for VM").with_resource(vm).with_message(reason)
+    }
+
+    /// An image that was waited for will never be complete
+    /// ([`ImageStatus::Broken`](super::ImageStatus::Broken)).
+    #[must_use]
+    pub fn image_broken(image: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, "make image")
+            .with_resource(image)
+            .with_message("the image is incomplete")
+    }
+
+    /// Names the resource concerned: its id or its name.
+    #[must_use]
+    pub fn with_resource(mut self, resource: impl fmt::Display) -> Self {
         self.0.resource = Some(resource.to_string());
         self
     }
 
-    /// Why it failed: lower case, no final dot, no secret.
+    /// Says why it failed: lower case, no final dot, no secret.
     #[must_use]
-    pub fn message(mut self, message: impl fmt::Display) -> Self {
+    pub fn with_message(mut self, message: impl fmt::Display) -> Self {
         self.0.message = Some(message.to_string());
         self
     }
 
-    /// How often it was tried.
+    /// Says how many times it was tried.
     #[must_use]
-    pub fn attempts(mut self, attempts: u32) -> Self {
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// The cloud's own id of the failed request, for its support.
+    /// Adds the cloud's id of the failed request, which its support asks for.
     #[must_use]
-    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+    pub fn with_correlation_id(mut self, id: impl Into<String>) -> Self {
         self.0.correlation_id = Some(id.into());
         self
     }
 
-    /// What the reader can do.
+    /// Says what the reader can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
-    /// The error underneath.
+    /// Adds the underlying error, which [`source`](StdError::source) returns.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
@@ -136,10 +159,40 @@ impl Error {
         self.0.kind
     }
 
-    /// The resource concerned, if one is.
+    /// The operation that failed, an infinitive such as `create volume`.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.0.operation
+    }
+
+    /// The id or name of the resource concerned, if there is one.
     #[must_use]
     pub fn resource(&self) -> Option<&str> {
         self.0.resource.as_deref()
+    }
+
+    /// Why it failed, without the source.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// How many times the operation was tried.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// The cloud's id of the failed request, which its support asks for.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.0.correlation_id.as_deref()
+    }
+
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 }
 

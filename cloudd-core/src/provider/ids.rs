@@ -47,8 +47,8 @@ id! {
 }
 
 id! {
-    /// A claim of a provider ([`Provider::create_claim`](super::Provider::create_claim)).
-    ClaimId
+    /// A lease of a provider ([`Provider::create_lease`](super::Provider::create_lease)).
+    LeaseId
 }
 
 /// Anything a provider created for a build and can delete again.
@@ -62,8 +62,8 @@ pub enum ResourceId {
     Volume(VolumeId),
     /// An image.
     Image(ImageId),
-    /// A claim.
-    Claim(ClaimId),
+    /// A lease.
+    Lease(LeaseId),
     /// Something only this provider has (a seed volume, say), as `kind` and id.
     Other(String, String),
 }
@@ -71,14 +71,14 @@ pub enum ResourceId {
 impl ResourceId {
     /// The order in which resources are deleted: what uses others goes first.
     #[must_use]
-    pub fn deletion_rank(&self) -> u8 {
+    pub fn delete_order(&self) -> u8 {
         match self {
             Self::Vm(_) => 0,
             Self::Image(_) => 1,
             Self::Volume(_) => 2,
             Self::Other(..) => 3,
             // What tells others that there may be something left goes when nothing is.
-            Self::Claim(_) => 4,
+            Self::Lease(_) => 4,
         }
     }
 
@@ -89,7 +89,7 @@ impl ResourceId {
             Self::Vm(_) => ResourceKind::Vm,
             Self::Volume(_) => ResourceKind::Volume,
             Self::Image(_) => ResourceKind::Image,
-            Self::Claim(_) => ResourceKind::Claim,
+            Self::Lease(_) => ResourceKind::Lease,
             Self::Other(..) => ResourceKind::Other,
         }
     }
@@ -101,7 +101,7 @@ impl fmt::Display for ResourceId {
             Self::Vm(id) => write!(f, "VM {id}"),
             Self::Volume(id) => write!(f, "volume {id}"),
             Self::Image(id) => write!(f, "image {id}"),
-            Self::Claim(id) => write!(f, "claim {id}"),
+            Self::Lease(id) => write!(f, "lease {id}"),
             Self::Other(kind, id) => write!(f, "{kind} {id}"),
         }
     }
@@ -125,9 +125,9 @@ impl From<ImageId> for ResourceId {
     }
 }
 
-impl From<ClaimId> for ResourceId {
-    fn from(id: ClaimId) -> Self {
-        Self::Claim(id)
+impl From<LeaseId> for ResourceId {
+    fn from(id: LeaseId) -> Self {
+        Self::Lease(id)
     }
 }
 
@@ -142,8 +142,8 @@ pub enum ResourceKind {
     Volume,
     /// Images.
     Image,
-    /// Claims.
-    Claim,
+    /// Leases.
+    Lease,
     /// What only one provider has.
     Other,
 }
@@ -154,7 +154,7 @@ impl fmt::Display for ResourceKind {
             Self::Vm => "VM",
             Self::Volume => "volume",
             Self::Image => "image",
-            Self::Claim => "claim",
+            Self::Lease => "lease",
             Self::Other => "other",
         })
     }
@@ -297,9 +297,9 @@ mod tests {
 
     #[test]
     fn what_uses_others_is_deleted_first() {
-        let mut ids = [ClaimId::new("1").into(), VolumeId::new("2").into(), VmId::new("3").into()];
-        ids.sort_by_key(ResourceId::deletion_rank);
+        let mut ids = [LeaseId::new("1").into(), VolumeId::new("2").into(), VmId::new("3").into()];
+        ids.sort_by_key(ResourceId::delete_order);
         assert_eq!(ids[0], VmId::new("3").into());
-        assert_eq!(ids[2], ClaimId::new("1").into());
+        assert_eq!(ids[2], LeaseId::new("1").into());
     }
 }

@@ -11,16 +11,16 @@ pub mod keys {
     pub const FINGERPRINT: &str = "cloudd/fingerprint";
     /// The run that created the resource ([`BuildId`](super::super::BuildId)).
     pub const BUILD: &str = "cloudd/build";
-    /// On a claim, how far its build is; written before the step, so that "off" before the first
+    /// On a lease, how far its build is; written before the step, so that "off" before the first
     /// boot is never taken for success.
     pub const PHASE: &str = "cloudd/phase";
-    /// On a claim, the process that holds it; different for every claim that was ever made.
-    pub const OWNER: &str = "cloudd/owner";
-    /// On a claim, for how many seconds it holds after it was last written, a dot, and how often
+    /// On a lease, the process that holds it; different for every lease that was ever made.
+    pub const HOLDER: &str = "cloudd/holder";
+    /// On a lease, for how many seconds it holds after it was last written, a dot, and how often
     /// it was written: a process that sees it unchanged for so long takes its owner for dead.
     pub const LEASE: &str = "cloudd/lease";
-    /// On a claim, how many claims to the same image came before it, and one.
-    pub const GENERATION: &str = "cloudd/generation";
+    /// On a lease, how many leases to the same image came before it, and one.
+    pub const FENCING_TOKEN: &str = "cloudd/fencing-token";
     /// On an image, `passed` once a VM that was started from it has shown a sign of life.
     pub const BOOT_CHECK: &str = "cloudd/boot-check";
     /// UNIX time in seconds after which a sweep may delete the resource.
@@ -101,7 +101,7 @@ impl Labels {
 
     /// The value of a label.
     #[must_use]
-    pub fn value(&self, key: &str) -> Option<&str> {
+    pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
@@ -125,7 +125,7 @@ impl Labels {
 
     /// Whether cloudd created the resource that carries these labels.
     #[must_use]
-    pub fn are_clouddes(&self) -> bool {
+    pub fn is_managed(&self) -> bool {
         self.0.contains_key(keys::BUILD)
     }
 }
@@ -197,8 +197,7 @@ impl Selector {
     /// Whether a resource with these labels is selected, if its kind is.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        labels.are_clouddes()
-            && self.labels.iter().all(|(key, value)| labels.value(key) == Some(value))
+        labels.is_managed() && self.labels.iter().all(|(key, value)| labels.get(key) == Some(value))
     }
 }
 

@@ -22,11 +22,13 @@ pub use contract::Provider;
 pub use cost::Cost;
 pub use error::{Error, ErrorKind, Result};
 pub use ids::{
-    BuildId, ClaimId, Fingerprint, ImageId, InvalidName, ResourceId, ResourceKind, VmId, VolumeId,
+    BuildId, Fingerprint, ImageId, InvalidName, LeaseId, ResourceId, ResourceKind, VmId, VolumeId,
 };
 pub use labels::{InvalidLabel, Labels, Selector, keys, validate_value};
 pub use reporter::{Report, Reporter};
 pub use resources::{Architecture, Image, ImageStatus, PowerState, Resource, Vm, Volume};
 pub use secret::BuildSecret;
 pub use size::Size;
-pub use specs::{BootSpec, ClaimSpec, ImageSpec, Media, Offer, Requirements, VmSpec, VolumeSpec};
+pub use specs::{
+    BootSpec, BuildRequirements, ImageSpec, LeaseSpec, Media, ResolvedBuilder, VmSpec, VolumeSpec,
+};

@@ -45,7 +45,7 @@ pub enum PowerState {
     /// Running.
     Running,
     /// Stopped by the provider, with its reason: the guest cannot go on by itself.
-    Stuck(String),
+    Error(String),
 }
 
 /// A VM.

@@ -1,13 +1,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Architecture, ClaimId, ImageId, Labels, Size, Volume};
+use super::{Architecture, ImageId, Labels, LeaseId, Size, Volume};
 use crate::install::ContextArchive;
 
 /// What a build needs of a provider; asked before anything is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Requirements {
+pub struct BuildRequirements {
     /// The architecture of builder VM and image.
     pub architecture: Architecture,
     /// The size of the volume that the container writes.
@@ -16,7 +16,7 @@ pub struct Requirements {
     pub root_size: Option<Size>,
 }
 
-impl Requirements {
+impl BuildRequirements {
     /// A volume of this size and the smallest root disk that fits it.
     #[must_use]
     pub fn new(architecture: Architecture, volume_size: Size) -> Self {
@@ -27,7 +27,7 @@ impl Requirements {
 /// What a provider would use for a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Offer {
+pub struct ResolvedBuilder {
     /// What the builder base image is, so exactly that two different ones differ here.
     pub base: String,
     /// The size that the root disk will have: at least the volume's.
@@ -37,7 +37,7 @@ pub struct Offer {
     pub build_time: Option<Duration>,
 }
 
-impl Offer {
+impl ResolvedBuilder {
     /// An offer.
     #[must_use]
     pub fn new(base: impl Into<String>, root_size: Size) -> Self {
@@ -45,19 +45,19 @@ impl Offer {
     }
 }
 
-/// A claim to be created: something that holds nothing but its labels, and of which there can be
+/// A lease to be created: something that holds nothing but its labels, and of which there can be
 /// only one with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ClaimSpec {
+pub struct LeaseSpec {
     /// Its name: `[a-z0-9-]`, at most 63 characters.
     pub name: String,
-    /// Its labels, among them [`keys::OWNER`](super::keys::OWNER).
+    /// Its labels, among them [`keys::HOLDER`](super::keys::HOLDER).
     pub labels: Labels,
 }
 
-impl ClaimSpec {
-    /// A claim.
+impl LeaseSpec {
+    /// A lease.
     #[must_use]
     pub fn new(name: impl Into<String>, labels: Labels) -> Self {
         Self { name: name.into(), labels }
@@ -109,18 +109,18 @@ pub struct VmSpec {
     /// Its labels.
     pub labels: Labels,
     /// What was asked for.
-    pub requirements: Requirements,
+    pub requirements: BuildRequirements,
     /// What the provider offered for it.
-    pub offer: Offer,
+    pub offer: ResolvedBuilder,
     /// The volume to attach.
     pub volume: Volume,
     /// User data for cloud-init, already in an encoding that the provider takes.
     pub user_data: Vec<u8>,
     /// The build context, when the provider delivers it on media.
     pub media: Option<Media>,
-    /// The claim of its build. Only for clouds whose claims are something that a VM needs:
+    /// The lease of its build. Only for clouds whose leases are something that a VM needs:
     /// nothing has to be done with it.
-    pub claim: Option<ClaimId>,
+    pub lease: Option<LeaseId>,
 }
 
 impl VmSpec {
@@ -129,8 +129,8 @@ impl VmSpec {
     pub fn new(
         name: impl Into<String>,
         labels: Labels,
-        requirements: Requirements,
-        offer: Offer,
+        requirements: BuildRequirements,
+        offer: ResolvedBuilder,
         volume: Volume,
         user_data: Vec<u8>,
     ) -> Self {
@@ -142,7 +142,7 @@ impl VmSpec {
             volume,
             user_data,
             media: None,
-            claim: None,
+            lease: None,
         }
     }
 }
@@ -158,7 +158,7 @@ impl fmt::Debug for VmSpec {
             .field("volume", &self.volume)
             .field("user_data", &format_args!("<{} bytes>", self.user_data.len()))
             .field("media", &self.media)
-            .field("claim", &self.claim)
+            .field("lease", &self.lease)
             .finish()
     }
 }
@@ -204,8 +204,8 @@ pub struct BootSpec {
     pub architecture: Architecture,
     /// The size of its disk: that of the image.
     pub disk_size: Size,
-    /// The claim of its build, as in [`VmSpec::claim`].
-    pub claim: Option<ClaimId>,
+    /// The lease of its build, as in [`VmSpec::lease`].
+    pub lease: Option<LeaseId>,
 }
 
 impl BootSpec {
@@ -218,6 +218,6 @@ impl BootSpec {
         architecture: Architecture,
         disk_size: Size,
     ) -> Self {
-        Self { name: name.into(), labels, image, architecture, disk_size, claim: None }
+        Self { name: name.into(), labels, image, architecture, disk_size, lease: None }
     }
 }

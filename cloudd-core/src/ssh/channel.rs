@@ -53,7 +53,7 @@ impl SshChannel {
         let addresses: Vec<_> = addresses.into_iter().collect();
         if addresses.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "open SSH channel")
-                .message("the builder VM has no address"));
+                .with_message("the builder VM has no address"));
         }
         let target = Target {
             keys: keys.clone(),

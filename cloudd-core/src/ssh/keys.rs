@@ -123,7 +123,7 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
 }
 
 fn failed(error: ssh_key::Error) -> Error {
-    Error::new(ErrorKind::Internal, "make SSH keys").because(error)
+    Error::new(ErrorKind::Internal, "make SSH keys").with_source(error)
 }
 
 #[cfg(test)]

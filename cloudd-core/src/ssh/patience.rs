@@ -3,11 +3,11 @@ use std::time::Duration;
 use super::trouble::{Nature, Trouble};
 use crate::guest::Obstacle;
 use crate::provider::Result;
-use crate::wait::Pace;
+use crate::retry::Backoff;
 
 /// How soon a connection is tried again. A guest boots for minutes and answers within a second of
 /// its sshd's start, so pauses stay short.
-const PACE: Pace = Pace::new(Duration::from_millis(200), Duration::from_secs(2), 1.5, 0.2);
+const PACE: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), 1.5, 0.2);
 
 /// How often a stubborn trouble is seen before it is believed: while a guest boots, its sshd may be
 /// up a moment before cloud-init is done with the keys.

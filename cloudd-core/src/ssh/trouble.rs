@@ -89,10 +89,13 @@ impl Trouble {
             ),
             _ => (ErrorKind::Connection, "look at the guest's sshd and at firewalls on the way"),
         };
-        let error =
-            Error::new(kind, operation).on(guest).message(&self).attempts(attempts).hint(hint);
+        let error = Error::new(kind, operation)
+            .with_resource(guest)
+            .with_message(&self)
+            .with_attempts(attempts)
+            .with_hint(hint);
         match self {
-            Self::Incompatible(cause) | Self::Broken(cause) => error.because(cause),
+            Self::Incompatible(cause) | Self::Broken(cause) => error.with_source(cause),
             _ => error,
         }
     }

@@ -70,7 +70,10 @@ impl Upload<'_> {
                 Ok(Outcome::Fault(fault)) => {
                     faults += 1;
                     if faults == FAULTS {
-                        return Err(self.error(ErrorKind::Failed).message(fault).attempts(faults));
+                        return Err(self
+                            .error(ErrorKind::Failed)
+                            .with_message(fault)
+                            .with_attempts(faults));
                     }
                     patience.after(Trouble::Ended { name: UPLOAD.name, said: fault })?
                 }
@@ -78,8 +81,8 @@ impl Upload<'_> {
                 Err(Stop::Unreadable(error)) => {
                     return Err(self
                         .error(ErrorKind::Internal)
-                        .message("the packed context cannot be read")
-                        .because(error));
+                        .with_message("the packed context cannot be read")
+                        .with_source(error));
                 }
             };
             time::sleep(pause).await;
@@ -150,7 +153,7 @@ impl Upload<'_> {
     }
 
     fn error(&self, kind: ErrorKind) -> Error {
-        Error::new(kind, OPERATION).on(self.target.name())
+        Error::new(kind, OPERATION).with_resource(self.target.name())
     }
 }
 

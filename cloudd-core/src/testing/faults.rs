@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use crate::guest::GuestChannel;
 use crate::provider::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
-    Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, Provider, Reporter, ResolvedBuilder, Resource,
     ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
@@ -103,7 +103,7 @@ impl<P> Faulty<P> {
         if number != self.at {
             return call.await;
         }
-        let error = |kind| Error::new(kind, name).message("injected fault");
+        let error = |kind| Error::new(kind, name).with_message("injected fault");
         match self.fault {
             Fault::Fails(kind) => Err(error(kind)),
             Fault::AnswerLost(kind) => {
@@ -140,21 +140,21 @@ impl<P: Provider> Provider for Faulty<P> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
-    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         self.call("check", self.inner.check(requirements)).await
     }
     async fn prepare(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
         self.call("prepare", self.inner.prepare(requirements, offer, reporter)).await
     }
     async fn cost(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
@@ -163,8 +163,8 @@ impl<P: Provider> Provider for Faulty<P> {
     fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
         self.inner.secret(build)
     }
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
-        self.call("create_claim", self.inner.create_claim(spec)).await
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
+        self.call("create_lease", self.inner.create_lease(spec)).await
     }
     async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
         let mut spec = spec.clone();

@@ -9,16 +9,16 @@ impl From<Error> for provider::Error {
     fn from(error: Error) -> Self {
         let (kind, hint) = meaning(&error);
         let mut core = Self::new(kind, error.operation())
-            .message(error.explanation())
-            .attempts(error.attempts().max(1));
+            .with_message(error.explanation())
+            .with_attempts(error.attempts().max(1));
         if let Some(id) = error.correlation_id() {
-            core = core.correlation_id(id);
+            core = core.with_correlation_id(id);
         }
         if let Some(hint) = hint {
-            core = core.hint(hint);
+            core = core.with_hint(hint);
         }
         match error.inner.source {
-            Some(source) => core.because(source),
+            Some(source) => core.with_source(source),
             None => core,
         }
     }
@@ -48,8 +48,8 @@ fn meaning(error: &Error) -> (provider::ErrorKind, Option<&'static str>) {
         ErrorKind::RateLimited => (Core::RateLimited, None),
         ErrorKind::Server if gateway => (Core::Connection, None),
         ErrorKind::Connection => (Core::Connection, None),
-        ErrorKind::AnswerLost | ErrorKind::Protocol => (Core::Ambiguous, None),
-        ErrorKind::ActionMissing | ErrorKind::Vanished => (Core::Vanished, None),
+        ErrorKind::AnswerLost | ErrorKind::Protocol => (Core::OutcomeUnknown, None),
+        ErrorKind::ActionMissing | ErrorKind::Vanished => (Core::Gone, None),
         ErrorKind::Deadline => (Core::Timeout, None),
         ErrorKind::Server | ErrorKind::ActionFailed | ErrorKind::Refused => (Core::Failed, None),
     }
@@ -92,6 +92,6 @@ mod tests {
         use provider::ErrorKind as Core;
         assert_eq!(of(ErrorKind::Server, ApiCode::BadGateway), Core::Connection);
         assert_eq!(of(ErrorKind::Server, ApiCode::ServerError), Core::Failed);
-        assert_eq!(of(ErrorKind::AnswerLost, ApiCode::BadGateway), Core::Ambiguous);
+        assert_eq!(of(ErrorKind::AnswerLost, ApiCode::BadGateway), Core::OutcomeUnknown);
     }
 }

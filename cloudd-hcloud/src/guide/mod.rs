@@ -20,7 +20,7 @@ pub mod cost {}
 /// [`Token`]: crate::Token
 /// [`ImageBuilder::new`]: cloudd_core::image::ImageBuilder::new
 /// [`ImageBuilder::debug_user`]: cloudd_core::image::ImageBuilder::debug_user
-/// [`Existing::ReuseByName`]: cloudd_core::image::Existing::ReuseByName
+/// [`ReusePolicy::SameName`]: cloudd_core::image::ReusePolicy::SameName
 /// [`ImageBuilder::volume_size`]: cloudd_core::image::ImageBuilder::volume_size
 /// [`ImageBuilder::root_size`]: cloudd_core::image::ImageBuilder::root_size
 /// [`InstallContainer::directory`]: cloudd_core::install::InstallContainer::directory

@@ -10,6 +10,6 @@ pub(super) fn of_hetzner(architecture: Architecture) -> Result<schema::Architect
         Architecture::X86_64 => Ok(schema::Architecture::X86),
         Architecture::Aarch64 => Ok(schema::Architecture::Arm),
         other => Err(Error::new(ErrorKind::InvalidInput, "choose server type")
-            .message(format_args!("Hetzner Cloud has no servers of architecture {other}"))),
+            .with_message(format_args!("Hetzner Cloud has no servers of architecture {other}"))),
     }
 }

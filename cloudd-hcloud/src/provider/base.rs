@@ -64,7 +64,9 @@ impl BaseImage {
             }
         };
         let unfit = |why: &str| {
-            Error::new(ErrorKind::InvalidInput, "find base image").on(self).message(why)
+            Error::new(ErrorKind::InvalidInput, "find base image")
+                .with_resource(self)
+                .with_message(why)
         };
         let Some(image) = image else {
             return Err(unfit(&format!("there is none for {wanted}")));
@@ -79,7 +81,7 @@ impl BaseImage {
     }
 }
 
-/// How a base image stands in an [`Offer`](cloudd_core::provider::Offer): the number first, as the
+/// How a base image stands in an [`ResolvedBuilder`](cloudd_core::provider::ResolvedBuilder): the number first, as the
 /// name is shared by architectures and by what Hetzner puts in an image's place.
 pub(super) fn identity(image: &Image) -> String {
     let name = image.name.as_deref().filter(|name| !name.is_empty());
@@ -91,7 +93,7 @@ pub(super) fn id(identity: &str) -> Result<ImageId> {
     let number = identity.split(' ').next().unwrap_or_default();
     number.parse().map_err(|_| {
         Error::new(ErrorKind::InvalidInput, "create VM")
-            .message(format_args!("the offer's base {identity:?} is not of this provider"))
+            .with_message(format_args!("the offer's base {identity:?} is not of this provider"))
     })
 }
 

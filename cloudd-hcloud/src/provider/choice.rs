@@ -86,8 +86,8 @@ pub(super) fn places(
     if places.is_empty() {
         let tried = if sold_out.is_empty() { "nothing".to_owned() } else { sold_out.join(", ") };
         return Err(Error::new(ErrorKind::Unavailable, "choose server type")
-            .message(format_args!("no server type can be ordered now; sold out: {tried}"))
-            .hint("allow more locations or server types"));
+            .with_message(format_args!("no server type can be ordered now; sold out: {tried}"))
+            .with_hint("allow more locations or server types"));
     }
     Ok(places)
 }
@@ -170,7 +170,7 @@ fn price(server_type: &ServerType, location: &str) -> Decimal {
 }
 
 fn invalid(message: impl Display) -> Error {
-    Error::new(ErrorKind::InvalidInput, "choose server type").message(message)
+    Error::new(ErrorKind::InvalidInput, "choose server type").with_message(message)
 }
 
 #[expect(

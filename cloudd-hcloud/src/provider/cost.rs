@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::provider::{Cost, Offer, Requirements, Result, Size};
+use cloudd_core::provider::{BuildRequirements, Cost, ResolvedBuilder, Result, Size};
 use rust_decimal::Decimal;
 
 use super::Hcloud;
@@ -17,8 +17,8 @@ const MONTH: u64 = 30 * 24;
 impl Hcloud {
     pub(super) async fn cost_of(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {

@@ -4,7 +4,7 @@ use cloudd_core::provider::{
     Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, Reporter, Result, Selector,
     keys,
 };
-use cloudd_core::wait::{self, Pace};
+use cloudd_core::retry::{self, Backoff};
 
 use super::{ACTION, Hcloud, NO_DEADLINE, choice, labels, vm};
 use crate::client::{ActionWait, Made};
@@ -20,8 +20,8 @@ impl Hcloud {
         };
         if status != ServerStatus::Off {
             return Err(Error::new(ErrorKind::Busy, CREATE)
-                .on(server)
-                .message(format_args!("the server is not off but {status}")));
+                .with_resource(server)
+                .with_message(format_args!("the server is not off but {status}")));
         }
         // Snapshots have no unique name; a build has one snapshot, which is found by its label.
         let mine = labels::build_label(CREATE, &spec.labels)?;
@@ -43,7 +43,7 @@ impl Hcloud {
     /// The snapshot that an earlier process, or an earlier call, has made or begun for this build. One
     /// that came to nothing is deleted.
     async fn made_before(&self, labels: &Labels) -> Result<Option<Image>> {
-        let build = labels.value(keys::BUILD).unwrap_or_default();
+        let build = labels.get(keys::BUILD).unwrap_or_default();
         for image in self.found_images(&Selector::all().with(keys::BUILD, build)).await? {
             if image.status != schema::ImageStatus::Unavailable {
                 return Ok(Some(of(&image)));
@@ -63,16 +63,16 @@ impl Hcloud {
         let wait = ActionWait::new(actions, NO_DEADLINE)
             .on_progress(|action| vm::percent(action, reporter));
         self.client().wait(wait).await?;
-        let image = wait::until("wait for image", id, Pace::STEADY, || async {
+        let image = retry::poll_until("wait for image", id, Backoff::STEADY, || async {
             // From the list that tells of the images of all builds.
             let all = self.found_images(&Selector::all()).await?;
             match all.iter().find(|image| image.id == id) {
                 Some(found) => match of(found) {
                     image if image.status == ImageStatus::Available => Ok(Some(image)),
-                    image if image.status == ImageStatus::Broken => Err(wait::broken(id)),
+                    image if image.status == ImageStatus::Broken => Err(Error::image_broken(id)),
                     _ => Ok(None),
                 },
-                None => Err(wait::vanished(id)),
+                None => Err(Error::gone(id)),
             }
         })
         .await?;

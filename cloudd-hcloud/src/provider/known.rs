@@ -26,7 +26,7 @@ struct State {
     volumes: HashMap<VolumeId, KnownVolume>,
     servers: HashMap<ServerId, KnownServer>,
     images: HashMap<ImageId, Vec<Action>>,
-    claims: HashMap<SshKeyId, Labels>,
+    leases: HashMap<SshKeyId, Labels>,
     /// By build: where it was refused, and why.
     refusals: HashMap<String, Vec<Refusal>>,
     /// What was offered for a volume of this size.
@@ -152,17 +152,17 @@ impl Known {
         self.state().images.remove(&id);
     }
 
-    pub(super) fn note_claim(&self, key: &SshKey) {
-        self.state().claims.insert(key.id, key.labels.clone());
+    pub(super) fn note_lease(&self, key: &SshKey) {
+        self.state().leases.insert(key.id, key.labels.clone());
     }
 
-    /// The labels of a claim of this process; nobody else labels it.
-    pub(super) fn claim_labels(&self, id: SshKeyId) -> Option<Labels> {
-        self.state().claims.get(&id).cloned()
+    /// The labels of a lease of this process; nobody else labels it.
+    pub(super) fn lease_labels(&self, id: SshKeyId) -> Option<Labels> {
+        self.state().leases.get(&id).cloned()
     }
 
-    pub(super) fn forget_claim(&self, id: SshKeyId) {
-        self.state().claims.remove(&id);
+    pub(super) fn forget_lease(&self, id: SshKeyId) {
+        self.state().leases.remove(&id);
     }
 
     pub(super) fn note_refusal(&self, build: &str, refusal: Refusal) {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    ClaimId, Error, ErrorKind, ImageId, Labels, Resource, ResourceId, ResourceKind, Result,
+    Error, ErrorKind, ImageId, Labels, LeaseId, Resource, ResourceId, ResourceKind, Result,
     Selector, VmId, VolumeId, keys,
 };
 
-use super::{Hcloud, claim, image_id, server_id, volume};
+use super::{Hcloud, image_id, lease, server_id, volume};
 use crate::client::{ImageFilter, ServerFilter, SshKeyFilter, VolumeFilter};
 use crate::schema::{
     self, ImageType, Label, UpdateImage, UpdateServer, UpdateSshKey, UpdateVolume,
@@ -43,17 +43,17 @@ impl Hcloud {
                 let existing = client.image(id).await?.labels;
                 client.update_image(id, &UpdateImage::new().labels(over(existing))).await?;
             }
-            ResourceId::Claim(id) => {
-                let id = claim::id(id)?;
-                let existing = match self.known().claim_labels(id) {
+            ResourceId::Lease(id) => {
+                let id = lease::id(id)?;
+                let existing = match self.known().lease_labels(id) {
                     Some(labels) => labels,
                     None => client.ssh_key(id).await?.labels,
                 };
                 let key = client.update_ssh_key(id, &UpdateSshKey::labels(over(existing))).await?;
-                self.known().note_claim(&key);
+                self.known().note_lease(&key);
             }
             ResourceId::Other(..) | _ => {
-                return Err(Error::new(ErrorKind::Unsupported, "label").on(resource));
+                return Err(Error::new(ErrorKind::Unsupported, "label").with_resource(resource));
             }
         }
         Ok(())
@@ -61,11 +61,11 @@ impl Hcloud {
 
     /// Everything of cloudd's that is selected.
     pub(super) async fn find_labelled(&self, selector: &Selector) -> Result<Vec<Resource>> {
-        let (servers, volumes, images, claims) = tokio::try_join!(
+        let (servers, volumes, images, leases) = tokio::try_join!(
             self.found_servers(selector),
             self.found_volumes(selector),
             self.found_images(selector),
-            self.found_claims(selector),
+            self.found_leases(selector),
         )?;
         let images = images
             .iter()
@@ -73,7 +73,7 @@ impl Hcloud {
         let mut all = servers;
         all.extend(volumes);
         all.extend(images);
-        all.extend(claims);
+        all.extend(leases);
         all.retain(|resource| selector.selects(resource));
         Ok(all)
     }
@@ -115,14 +115,14 @@ impl Hcloud {
     }
 
     /// SSH keys, all of cloudd's, for the same reason.
-    async fn found_claims(&self, selector: &Selector) -> Result<Vec<Resource>> {
-        if !selector.takes(ResourceKind::Claim) {
+    async fn found_leases(&self, selector: &Selector) -> Result<Vec<Resource>> {
+        if !selector.takes(ResourceKind::Lease) {
             return Ok(Vec::new());
         }
         let filter = SshKeyFilter::new().selector(ours());
         let all = self.client().shared_ssh_keys(&filter, Duration::ZERO).await?;
         let resource = |it: &schema::SshKey| {
-            Resource::new(ClaimId::new(it.id.to_string()), of_hetzner(&it.labels))
+            Resource::new(LeaseId::new(it.id.to_string()), of_hetzner(&it.labels))
         };
         Ok(all.iter().map(resource).filter(|it| selector.selects(it)).collect())
     }
@@ -130,9 +130,9 @@ impl Hcloud {
 
 /// The label by which a build's own things are told from others.
 pub(super) fn build_label(operation: &str, labels: &Labels) -> Result<Label> {
-    let Some(build) = labels.value(keys::BUILD) else {
+    let Some(build) = labels.get(keys::BUILD) else {
         return Err(Error::new(ErrorKind::InvalidInput, operation)
-            .message(format_args!("the label {} is missing", keys::BUILD)));
+            .with_message(format_args!("the label {} is missing", keys::BUILD)));
     };
     Ok(Label::new(keys::BUILD, build)?)
 }

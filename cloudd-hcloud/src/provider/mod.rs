@@ -5,11 +5,11 @@ mod base;
 mod builder;
 mod catalog;
 mod choice;
-mod claim;
 mod cost;
 mod image;
 mod known;
 mod labels;
+mod lease;
 mod place;
 mod start;
 mod vm;
@@ -22,8 +22,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    BootSpec, BuildId, BuildSecret, Capabilities, ClaimId, ClaimSpec, Cost, Error, ErrorKind,
-    Image, ImageId, ImageSpec, Labels, Offer, Provider, Reporter, Requirements, Resource,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Cost, Error, ErrorKind, Image,
+    ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, Provider, Reporter, ResolvedBuilder, Resource,
     ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
 };
 
@@ -93,14 +93,14 @@ impl Provider for Hcloud {
         &self.0.capabilities
     }
 
-    async fn check(&self, requirements: &Requirements) -> Result<Offer> {
+    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         self.offer(requirements).await
     }
 
     async fn cost(
         &self,
-        requirements: &Requirements,
-        offer: &Offer,
+        requirements: &BuildRequirements,
+        offer: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
@@ -111,8 +111,8 @@ impl Provider for Hcloud {
         Some(self.build_secret(build))
     }
 
-    async fn create_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
-        self.new_claim(spec).await
+    async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
+        self.new_lease(spec).await
     }
 
     async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
@@ -181,10 +181,10 @@ impl Provider for Hcloud {
             ResourceId::Vm(id) => self.delete_server(server_id(id)?).await,
             ResourceId::Volume(id) => self.delete_volume(volume::id(id)?).await,
             ResourceId::Image(id) => self.delete_image(image_id(id)?).await,
-            ResourceId::Claim(id) => self.delete_claim(claim::id(id)?).await,
+            ResourceId::Lease(id) => self.delete_lease(lease::id(id)?).await,
             other => Err(Error::new(ErrorKind::InvalidInput, "delete")
-                .on(other)
-                .message("this provider creates no such thing")),
+                .with_resource(other)
+                .with_message("this provider creates no such thing")),
         }
     }
 }
@@ -201,7 +201,7 @@ fn image_id(id: &ImageId) -> Result<crate::schema::ImageId> {
 fn parse<I: std::str::FromStr>(operation: &str, id: &str) -> Result<I> {
     id.parse().map_err(|_| {
         Error::new(ErrorKind::InvalidInput, operation)
-            .on(id)
-            .message("ids of Hetzner Cloud are numbers")
+            .with_resource(id)
+            .with_message("ids of Hetzner Cloud are numbers")
     })
 }

@@ -1,6 +1,8 @@
 //! Where a build takes place: what is offered, and where else it goes when a place is refused.
 
-use cloudd_core::provider::{Architecture, Error, ErrorKind, Offer, Requirements, Result, Size};
+use cloudd_core::provider::{
+    Architecture, BuildRequirements, Error, ErrorKind, ResolvedBuilder, Result, Size,
+};
 
 use super::choice::{self, Disk, Place, Want};
 use super::known::Refusal;
@@ -8,8 +10,8 @@ use super::{Hcloud, base};
 use crate::schema::Timestamp;
 
 impl Hcloud {
-    pub(super) async fn offer(&self, requirements: &Requirements) -> Result<Offer> {
-        let Requirements { architecture, volume_size, root_size, .. } = *requirements;
+    pub(super) async fn offer(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+        let BuildRequirements { architecture, volume_size, root_size, .. } = *requirements;
         // First, as it is the one that tells a bad token from a bad wish.
         let image = self.catalog().base(self.client(), &self.config().base, architecture).await?;
         let least = [Some(volume_size), root_size, Some(choice::disk_size(image.disk_size))];
@@ -19,7 +21,7 @@ impl Hcloud {
             return Err(Error::new(ErrorKind::Unavailable, "choose server type"));
         };
         self.known().note_root(architecture, volume_size, first.disk);
-        let mut offer = Offer::new(base::identity(&image), first.disk);
+        let mut offer = ResolvedBuilder::new(base::identity(&image), first.disk);
         let expected = self.client().expected();
         // Beside these and its run, a build creates a volume, starts a server, and deletes one.
         offer.build_time = Some(
@@ -79,10 +81,10 @@ impl Hcloud {
         if left.is_empty() {
             self.known().forget_refusals(build);
             return Error::new(ErrorKind::Unavailable, operation)
-                .message(format_args!("there is no room; tried {tried}"))
-                .hint("allow more locations or server types, or try again later");
+                .with_message(format_args!("there is no room; tried {tried}"))
+                .with_hint("allow more locations or server types, or try again later");
         }
         Error::new(ErrorKind::NoRoom, operation)
-            .message(format_args!("there is no room; tried {tried}; left {}", left.join(", ")))
+            .with_message(format_args!("there is no room; tried {tried}; left {}", left.join(", ")))
     }
 }

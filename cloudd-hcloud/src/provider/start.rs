@@ -7,7 +7,7 @@ use cloudd_core::provider::{
 };
 
 use super::choice::{self, Disk, Want};
-use super::{ACTION, Hcloud, claim, image, image_id, labels, vm};
+use super::{ACTION, Hcloud, image, image_id, labels, lease, vm};
 use crate::client::{ActionWait, Made};
 use crate::schema::{
     self, Addresses, CreateServer, IdOrName, Label, LocationRef, Server, ServerStatus, SshKeyId,
@@ -110,7 +110,7 @@ impl Hcloud {
     /// Creates a server from an image to see whether it boots, off, where there is room for it.
     pub(super) async fn new_server_from_image(&self, spec: &BootSpec) -> Result<Vm> {
         const CREATE: &str = "create server from image";
-        let key = claim::key(CREATE, spec.claim.as_ref())?;
+        let key = lease::key(CREATE, spec.lease.as_ref())?;
         let mine = labels::build_label(CREATE, &spec.labels)?;
         let build = mine.value().to_owned();
         let config = self.config();
@@ -175,8 +175,8 @@ impl Hcloud {
         let image = image::of(&found);
         if image.status != ImageStatus::Available {
             return Err(Error::new(ErrorKind::Unavailable, operation)
-                .on(&order.image)
-                .message("the image is not available yet"));
+                .with_resource(&order.image)
+                .with_message("the image is not available yet"));
         }
         let architecture = match &found.architecture {
             Some(schema::Architecture::Arm) => Architecture::Aarch64,
@@ -203,8 +203,8 @@ impl Hcloud {
             }
         }
         Err(Error::new(ErrorKind::Unavailable, operation)
-            .on(name)
-            .message(format_args!("there is no room; tried {}", tried.join("; "))))
+            .with_resource(name)
+            .with_message(format_args!("there is no room; tried {}", tried.join("; "))))
     }
 
     async fn running(&self, server: Server, actions: Vec<schema::Action>) -> Result<Server> {

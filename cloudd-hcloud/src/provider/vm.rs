@@ -7,7 +7,7 @@ use cloudd_core::provider::{
 };
 
 use super::choice::{Disk, Want};
-use super::{ACTION, Hcloud, NO_DEADLINE, base, claim, known, labels, volume};
+use super::{ACTION, Hcloud, NO_DEADLINE, base, known, labels, lease, volume};
 use crate::client::{ActionWait, Made, Origin};
 use crate::schema::{
     Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, Ipv6, LocationRef, Selector,
@@ -23,14 +23,14 @@ impl Hcloud {
         let image = base::id(&spec.offer.base)?;
         let user_data = std::str::from_utf8(&spec.user_data).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, CREATE)
-                .on(&spec.name)
-                .message("the API takes user data as text only")
-                .because(error)
+                .with_resource(&spec.name)
+                .with_message("the API takes user data as text only")
+                .with_source(error)
         })?;
         let volume = volume::id(&spec.volume.id)?;
         let location = self.ready_volume(volume).await?;
         let own = labels::to_hetzner(&spec.labels);
-        let key = claim::key(CREATE, spec.claim.as_ref())?;
+        let key = lease::key(CREATE, spec.lease.as_ref())?;
 
         let architecture = spec.requirements.architecture;
         let want = Want { architecture, disk: Disk::Exactly(spec.offer.root_size) };
@@ -64,9 +64,11 @@ impl Hcloud {
                 // may tell of the volume first.
                 Err(error) if error.code() == Some(&ApiCode::VolumeAlreadyAttached) => {
                     return Err(Error::new(ErrorKind::AlreadyExists, CREATE)
-                        .on(&spec.name)
-                        .message("its volume is attached to a server that is not of this build")
-                        .because(error));
+                        .with_resource(&spec.name)
+                        .with_message(
+                            "its volume is attached to a server that is not of this build",
+                        )
+                        .with_source(error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -77,7 +79,7 @@ impl Hcloud {
             self.known().note_refusal(build, known::Refusal { location, what });
         }
         let left = self.locations(build, architecture, spec.requirements.volume_size).await?;
-        Err(self.no_room(CREATE, build, &left).on(&spec.name))
+        Err(self.no_room(CREATE, build, &left).with_resource(&spec.name))
     }
 
     /// Between the death of a process and the next one somebody may have taken a server's volume away:
@@ -93,9 +95,9 @@ impl Hcloud {
         if server.volumes.contains(&volume) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Failed, "adopt server").on(server.id).message(format_args!(
-            "its volume is not {volume}: somebody has detached or replaced it"
-        )))
+        Err(Error::new(ErrorKind::Failed, "adopt server").with_resource(server.id).with_message(
+            format_args!("its volume is not {volume}: somebody has detached or replaced it"),
+        ))
     }
 
     /// Starts a server when it is ready, and waits until it runs.

@@ -32,7 +32,7 @@ impl Hcloud {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(self.no_room(CREATE, mine.value(), &[]).on(&spec.name))
+        Err(self.no_room(CREATE, mine.value(), &[]).with_resource(&spec.name))
     }
 
     /// The location of a volume, which is ready to be attached.
@@ -46,8 +46,8 @@ impl Hcloud {
         let volume = self.client().volume(id).await?;
         let location = volume.location.ok_or_else(|| {
             Error::new(ErrorKind::Failed, "attach volume")
-                .on(id)
-                .message("the API does not say where it is")
+                .with_resource(id)
+                .with_message("the API does not say where it is")
         })?;
         Ok(location.name)
     }
@@ -62,9 +62,9 @@ impl Hcloud {
             let attached = self.client().volume(id).await.ok().and_then(|volume| volume.server);
             if let Some(server) = attached {
                 return Err(Error::new(ErrorKind::Busy, "delete volume")
-                    .on(id)
-                    .message(format_args!("it is attached to server {server}"))
-                    .because(error));
+                    .with_resource(id)
+                    .with_message(format_args!("it is attached to server {server}"))
+                    .with_source(error));
             }
         }
         Err(error.into())
@@ -94,7 +94,7 @@ pub(super) fn id(id: &VolumeId) -> Result<schema::VolumeId> {
 /// For which architecture a volume is: without the builder's label, the common one. A wrong guess
 /// costs a move.
 fn architecture(spec: &VolumeSpec) -> Architecture {
-    match spec.labels.value(keys::ARCHITECTURE) {
+    match spec.labels.get(keys::ARCHITECTURE) {
         Some(name) if name == Architecture::Aarch64.as_str() => Architecture::Aarch64,
         _ => Architecture::X86_64,
     }

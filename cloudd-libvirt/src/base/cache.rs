@@ -45,11 +45,13 @@ pub(super) async fn fill(
     loop {
         let take_over = watched.is_some_and(|(_, since)| since.elapsed() > patience);
         let (wanted, data) = (sha256.to_owned(), data_name(sha256));
-        let claim = host.call(move |session| session.claim_base(&wanted, &data, take_over)).await?;
-        match claim {
-            Claim::Ready => return Ok(()),
-            Claim::Mine(record) => return write(host, base, record, sha256, reporter).await,
-            Claim::Others(size) => {
+        let state = host
+            .call(move |session| session.record_or_adopt_base(&wanted, &data, take_over))
+            .await?;
+        match state {
+            BaseState::Ready => return Ok(()),
+            BaseState::Mine(record) => return write(host, base, record, sha256, reporter).await,
+            BaseState::Others(size) => {
                 if watched.is_none() {
                     reporter.note("another process is bringing the base image into the pool");
                 }
@@ -66,7 +68,7 @@ fn data_name(sha256: &str) -> String {
     format!("cloudd-base-{}-{}.img", &sha256[..16.min(sha256.len())], BuildId::random())
 }
 
-enum Claim {
+enum BaseState {
     Ready,
     /// This process writes, to the volume that the record names.
     Mine(Record),
@@ -75,36 +77,36 @@ enum Claim {
 }
 
 impl Session {
-    fn claim_base(&self, sha256: &str, data: &str, take_over: bool) -> Result<Claim> {
+    fn record_or_adopt_base(&self, sha256: &str, data: &str, take_over: bool) -> Result<BaseState> {
         let name = record_name(sha256);
         let mine = Record::new(RecordKind::Base, &name, data.to_owned(), Size::bytes(0));
         match self.create_record(&mine) {
-            Ok(()) => return Ok(Claim::Mine(mine)),
+            Ok(()) => return Ok(BaseState::Mine(mine)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
         // It may just have been deleted: then the next round creates it.
         let Some(existing) = self.record(RecordKind::Base, &name)? else {
-            return Ok(Claim::Others(0));
+            return Ok(BaseState::Others(0));
         };
         let size = match self.volume(&existing.data)? {
-            Some(_) if existing.is_ready() => return Ok(Claim::Ready),
+            Some(_) if existing.is_ready() => return Ok(BaseState::Ready),
             Some(volume) => volume.get_info().during(UPLOAD, &name)?.allocation,
             None => 0,
         };
         if !take_over && existing.state != RecordState::Ready {
-            return Ok(Claim::Others(size));
+            return Ok(BaseState::Others(size));
         }
         if existing.state == RecordState::Deleting && self.volume(&existing.data)?.is_some() {
             // Its deleter died before it deleted anything.
             self.write_record(&Record { state: RecordState::Ready, ..existing })?;
-            return Ok(Claim::Ready);
+            return Ok(BaseState::Ready);
         }
         self.write_record(&mine)?;
         if !existing.data.is_empty() {
             self.delete_volume(&existing.data)?;
         }
-        Ok(Claim::Mine(mine))
+        Ok(BaseState::Mine(mine))
     }
 
     /// Says that the volume is complete, unless somebody has taken over.
@@ -114,8 +116,8 @@ impl Session {
             _ => {
                 self.delete_volume(&record.data)?;
                 Err(Error::new(ErrorKind::Busy, UPLOAD)
-                    .on(&record.name)
-                    .message("another process took over, as this one seemed dead"))
+                    .with_resource(&record.name)
+                    .with_message("another process took over, as this one seemed dead"))
             }
         }
     }
@@ -186,7 +188,7 @@ async fn write(
 fn open(path: &Path) -> Result<(Bytes, Option<u64>)> {
     let unreadable = |error: std::io::Error| {
         let message = format!("cannot be read: {error}");
-        invalid(OPERATION, message).on(path.display()).because(error)
+        invalid(OPERATION, message).with_resource(path.display()).with_source(error)
     };
     let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -210,9 +212,12 @@ impl Session {
     ) -> Result<()> {
         let mut first = Vec::with_capacity(HEAD);
         let began = (&mut *bytes).take(HEAD as u64).read_to_end(&mut first);
-        began.map_err(|error| invalid(OPERATION, &error).on(upload.source).because(error))?;
-        let head = Head::read(&first, upload.length)
-            .map_err(|why| invalid(OPERATION, &why).on(upload.source).because(why.clone()))?;
+        began.map_err(|error| {
+            invalid(OPERATION, &error).with_resource(upload.source).with_source(error)
+        })?;
+        let head = Head::read(&first, upload.length).map_err(|why| {
+            invalid(OPERATION, &why).with_resource(upload.source).with_source(why.clone())
+        })?;
         let volume = self.create_volume(&NewVolume {
             name: &record.data,
             format: head.format,
@@ -232,7 +237,7 @@ impl Session {
                 "verify base image",
                 format_args!("wrong checksum: expected {sha256}, got {found}"),
             )
-            .on(upload.source));
+            .with_resource(upload.source));
         }
         record.state = RecordState::Ready;
         record.size = head.size;
@@ -246,8 +251,8 @@ impl Upload<'_> {
     fn tell(&self, done: u64) -> Result<()> {
         if self.caller.strong_count() == 0 {
             return Err(Error::new(ErrorKind::Failed, UPLOAD)
-                .on(self.source)
-                .message("nobody waits for it any more"));
+                .with_resource(self.source)
+                .with_message("nobody waits for it any more"));
         }
         self.reporter.report(Report::Progress {
             what: UPLOAD.to_owned(),

@@ -67,7 +67,7 @@ impl BaseImage {
         match self {
             Self::Url { url, sha256 } => {
                 if reqwest::Url::parse(url).is_err() {
-                    return Err(invalid(OPERATION, "not a URL").on(url));
+                    return Err(invalid(OPERATION, "not a URL").with_resource(url));
                 }
                 let hex = |byte: u8| byte.is_ascii_hexdigit();
                 if sha256.len() != 64 || !sha256.bytes().all(hex) {
@@ -75,7 +75,7 @@ impl BaseImage {
                         OPERATION,
                         format_args!("{sha256:?} is not a SHA-256: expected 64 hexadecimal digits"),
                     )
-                    .on(url));
+                    .with_resource(url));
                 }
                 Ok(())
             }
@@ -183,7 +183,7 @@ pub(crate) async fn prepare(
 }
 
 fn not_ours(offered: &str) -> Error {
-    invalid(OPERATION, "this offer is not of this provider").on(offered)
+    invalid(OPERATION, "this offer is not of this provider").with_resource(offered)
 }
 
 fn modified(volume: &VolumeDescription) -> String {
@@ -199,8 +199,8 @@ impl Session {
                 let record = self.record(RecordKind::Base, &name)?;
                 let record = record.filter(crate::record::Record::is_ready).ok_or_else(|| {
                     Error::new(ErrorKind::NotFound, "find base image")
-                        .on(offered)
-                        .message("it is not in the pool (any more)")
+                        .with_resource(offered)
+                        .with_message("it is not in the pool (any more)")
                 })?;
                 let raw = record.format.as_deref() == Some(Format::Raw.as_str());
                 Ok(RootDisk {
@@ -213,9 +213,9 @@ impl Session {
             Identity::Volume { name, modified: then } => {
                 let (volume, format) = self.base_volume(&name)?;
                 if modified(&volume) != then {
-                    return Err(Error::new(ErrorKind::Vanished, OPERATION)
-                        .on(&name)
-                        .message("somebody has written to the volume since the build began"));
+                    return Err(Error::new(ErrorKind::Gone, OPERATION)
+                        .with_resource(&name)
+                        .with_message("somebody has written to the volume since the build began"));
                 }
                 Ok(RootDisk { under: name, format, size, record: None })
             }
@@ -225,7 +225,7 @@ impl Session {
     fn base_volume(&self, name: &str) -> Result<(VolumeDescription, Format)> {
         let (_, volume) = self.described_volume(name)?.ok_or_else(|| {
             invalid(OPERATION, format_args!("there is no such volume in pool {}", self.pool_name))
-                .on(name)
+                .with_resource(name)
         })?;
         match volume.format.as_str() {
             "raw" => Ok((volume, Format::Raw)),
@@ -234,7 +234,7 @@ impl Session {
                 OPERATION,
                 format_args!("the volume has the format {other}, expected raw or qcow2"),
             )
-            .on(name)),
+            .with_resource(name)),
         }
     }
 }

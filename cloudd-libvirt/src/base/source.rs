@@ -37,12 +37,12 @@ impl FileHashes {
         blocking(move || {
             let unreadable = |error: io::Error| {
                 let message = format!("cannot be read: {error}");
-                invalid(OPERATION, message).on(path.display()).because(error)
+                invalid(OPERATION, message).with_resource(path.display()).with_source(error)
             };
             let mut file = File::open(&path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
             if !metadata.is_file() {
-                return Err(invalid(OPERATION, "not a file").on(path.display()));
+                return Err(invalid(OPERATION, "not a file").with_resource(path.display()));
             }
             let key = FileKey {
                 path: path.clone(),
@@ -54,8 +54,9 @@ impl FileHashes {
             }
             let mut first = Vec::with_capacity(HEAD);
             (&mut file).take(HEAD as u64).read_to_end(&mut first).map_err(unreadable)?;
-            let head = Head::read(&first, Some(key.length))
-                .map_err(|why| invalid(OPERATION, &why).on(path.display()).because(why.clone()))?;
+            let head = Head::read(&first, Some(key.length)).map_err(|why| {
+                invalid(OPERATION, &why).with_resource(path.display()).with_source(why.clone())
+            })?;
             let mut hasher = Sha256::new();
             hasher.update(&first);
             io::copy(&mut file, &mut hasher).map_err(unreadable)?;
@@ -75,7 +76,9 @@ fn client() -> Result<reqwest::Client> {
         .read_timeout(Duration::from_secs(60))
         .build()
         .map_err(|error| {
-            Error::new(ErrorKind::Internal, DOWNLOAD).message("no HTTP client").because(error)
+            Error::new(ErrorKind::Internal, DOWNLOAD)
+                .with_message("no HTTP client")
+                .with_source(error)
         })
 }
 
@@ -95,13 +98,18 @@ async fn request(url: &str, range: Option<String>) -> Result<reqwest::Response> 
     } else {
         ErrorKind::InvalidInput
     };
-    Err(Error::new(kind, DOWNLOAD).on(url).message(format_args!("the server answers {status}")))
+    Err(Error::new(kind, DOWNLOAD)
+        .with_resource(url)
+        .with_message(format_args!("the server answers {status}")))
 }
 
 fn lost(url: &str, error: reqwest::Error) -> Error {
     // The URL is the resource already, and may hold a user's token in its query.
     let error = error.without_url();
-    Error::new(ErrorKind::Connection, DOWNLOAD).on(url).message(&error).because(error)
+    Error::new(ErrorKind::Connection, DOWNLOAD)
+        .with_resource(url)
+        .with_message(&error)
+        .with_source(error)
 }
 
 /// What the first bytes of a download say, without loading the rest.
@@ -120,7 +128,8 @@ pub(super) async fn remote_head(url: &str) -> Result<Head> {
         }
     }
     first.truncate(HEAD);
-    Head::read(&first, length).map_err(|why| invalid(OPERATION, &why).on(url).because(why.clone()))
+    Head::read(&first, length)
+        .map_err(|why| invalid(OPERATION, &why).with_resource(url).with_source(why.clone()))
 }
 
 /// The number after the slash of `Content-Range: bytes 0-511/12345`.

@@ -53,8 +53,8 @@ impl Session {
         match self.domain(name)? {
             Some((_, existing)) if !same_build(&existing.labels, labels) => {
                 Err(Error::new(ErrorKind::AlreadyExists, CREATE)
-                    .on(name)
-                    .message("the name is taken by a VM of another build"))
+                    .with_resource(name)
+                    .with_message("the name is taken by a VM of another build"))
             }
             Some((_, existing)) if existing.state == VmRecordState::Ready => self.vm(name),
             _ => Ok(None),
@@ -63,7 +63,7 @@ impl Session {
 
     pub(crate) fn create_vm(&self, config: &Config, new: NewVm<'_>) -> Result<()> {
         let machine = self.machine(config, new.architecture, new.memory, new.cpus)?;
-        let uuid = self.claim_vm(&machine, &new)?;
+        let uuid = self.define_or_adopt(&machine, &new)?;
         let devices = Devices {
             disks: self.make_disks(config, &new, &uuid)?,
             console_log: self.make_log(&VmFiles(new.name).console_log())?,
@@ -92,7 +92,7 @@ impl Session {
 
     /// Defines the domain with nothing in it, or takes up one that a dead run of this build has
     /// begun. Gives its UUID.
-    fn claim_vm(&self, machine: &Machine, new: &NewVm<'_>) -> Result<String> {
+    fn define_or_adopt(&self, machine: &Machine, new: &NewVm<'_>) -> Result<String> {
         let record = self.new_vm_record(VmRecordState::Creating, new.labels);
         let xml = Domain {
             name: new.name,
@@ -113,8 +113,8 @@ impl Session {
                 }
                 if existing.state != VmRecordState::Creating {
                     return Err(Error::new(ErrorKind::Busy, CREATE)
-                        .on(new.name)
-                        .message("another process makes or deletes it at the same time"));
+                        .with_resource(new.name)
+                        .with_message("another process makes or deletes it at the same time"));
                 }
                 domain
             }
@@ -174,8 +174,8 @@ impl Session {
         let sent = self.upload(&volume, name, bytes, &mut |_| Ok(()))?;
         if self.has_data() && sent != length {
             return Err(Error::new(ErrorKind::Failed, "upload volume")
-                .on(name)
-                .message(format_args!("{sent} of {length} bytes were there to be sent")));
+                .with_resource(name)
+                .with_message(format_args!("{sent} of {length} bytes were there to be sent")));
         }
         self.volume_path(name)
     }
@@ -199,17 +199,17 @@ impl Session {
         let volume = new.volume.map(|volume| (RecordKind::Volume, volume.to_owned()));
         for (kind, name) in new.root.record.iter().chain(&volume) {
             if !self.record(*kind, name)?.is_some_and(|record| record.is_ready()) {
-                return Err(Error::new(ErrorKind::Vanished, CREATE)
-                    .on(new.name)
-                    .message(format_args!("{name} is gone or being deleted")));
+                return Err(Error::new(ErrorKind::Gone, CREATE)
+                    .with_resource(new.name)
+                    .with_message(format_args!("{name} is gone or being deleted")));
             }
         }
         let Some(volume) = new.volume else { return Ok(()) };
         let path = self.volume_path(&volume_file(volume))?;
         match self.domain_with_disk(&path, Some(new.name))? {
             Some(other) => Err(Error::new(ErrorKind::Busy, CREATE)
-                .on(new.name)
-                .message(format_args!("volume {volume} is attached to VM {other}"))),
+                .with_resource(new.name)
+                .with_message(format_args!("volume {volume} is attached to VM {other}"))),
             None => Ok(()),
         }
     }
@@ -242,7 +242,9 @@ impl Session {
             return Ok(MachineKind::Test);
         }
         if !self.host.runs(guest) {
-            return Err(invalid("choose a machine", "this host has no QEMU for it").on(guest));
+            return Err(
+                invalid("choose a machine", "this host has no QEMU for it").with_resource(guest)
+            );
         }
         Ok(match accel {
             Accel::Auto if self.host.has_kvm(guest) => MachineKind::Kvm(guest),

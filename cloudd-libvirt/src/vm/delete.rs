@@ -24,8 +24,8 @@ impl Session {
                 return self.delete_vm_volumes(name);
             }
             return Err(Error::new(ErrorKind::Unauthorized, DELETE)
-                .on(name)
-                .message("this domain is not cloudd's, or its volumes are in another pool"));
+                .with_resource(name)
+                .with_message("this domain is not cloudd's, or its volumes are in another pool"));
         };
         let deleting = VmRecord { state: VmRecordState::Deleting, ..record };
         match self.write_vm_record(&domain, name, &deleting) {

@@ -7,8 +7,8 @@ use virt::domain::Domain;
 use virt_sys as sys;
 
 use super::{VmFiles, disk_errors};
-use crate::claim;
 use crate::error::{During, found};
+use crate::lease;
 use crate::session::{Driver, Session};
 use crate::xml::Node;
 use crate::xml::metadata::{NAMESPACE, PREFIX, VmRecord, VmRecordState};
@@ -20,7 +20,7 @@ impl Session {
         let lookup = Domain::lookup_by_name(&self.connection, name);
         let Some(domain) = found(lookup).during("find VM", name)? else { return Ok(None) };
         let record = self.vm_record(&domain, name)?;
-        let record = record.filter(|record| record.state != VmRecordState::Claim);
+        let record = record.filter(|record| record.state != VmRecordState::Lease);
         Ok(record.map(|record| (domain, record)))
     }
 
@@ -32,8 +32,8 @@ impl Session {
     ) -> Result<(Domain, VmRecord)> {
         self.domain(name)?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, operation)
-                .on(name)
-                .message("there is no such VM of cloudd")
+                .with_resource(name)
+                .with_message("there is no such VM of cloudd")
         })
     }
 
@@ -45,7 +45,7 @@ impl Session {
         Ok(metadata
             .and_then(|xml| Node::parse(&xml).ok())
             .and_then(|node| VmRecord::read(&node))
-            .filter(|record| record.labels.are_clouddes() && record.pool == self.pool_name))
+            .filter(|record| record.labels.is_managed() && record.pool == self.pool_name))
     }
 
     pub(crate) fn write_vm_record(
@@ -84,7 +84,7 @@ impl Session {
         Ok(Some(vm))
     }
 
-    /// Every VM and every claim of cloudd's.
+    /// Every VM and every lease of cloudd's.
     pub(crate) fn domains(&self) -> Result<Vec<Resource>> {
         const LIST: &str = "list domains";
         let mut found = Vec::new();
@@ -92,7 +92,7 @@ impl Session {
             let name = domain.get_name().during(LIST, &self.pool_name)?;
             let Some(record) = self.vm_record(&domain, &name)? else { continue };
             let id = match record.state {
-                VmRecordState::Claim => ResourceId::from(claim::id(&domain)?),
+                VmRecordState::Lease => ResourceId::from(lease::id(&domain)?),
                 _ => VmId::new(name).into(),
             };
             found.push(Resource::new(id, record.labels));
@@ -108,7 +108,7 @@ impl Session {
         };
         Ok(Some(match power(state, reason.cast_unsigned()) {
             Power::Known(state) => state,
-            Power::IoError => PowerState::Stuck(disk_errors::explain(domain)),
+            Power::IoError => PowerState::Error(disk_errors::explain(domain)),
         }))
     }
 
@@ -150,8 +150,8 @@ impl Session {
         let (domain, record) = self.existing_domain(START, name)?;
         if record.state != VmRecordState::Ready {
             return Err(Error::new(ErrorKind::Failed, START)
-                .on(name)
-                .message("it is half made or being deleted"));
+                .with_resource(name)
+                .with_message("it is half made or being deleted"));
         }
         if domain.is_active().during(START, name)? {
             return Ok(());
@@ -183,7 +183,7 @@ enum Power {
 }
 
 fn power(state: sys::virDomainState, reason: u32) -> Power {
-    let stuck = |reason: &str| Power::Known(PowerState::Stuck(reason.to_owned()));
+    let stuck = |reason: &str| Power::Known(PowerState::Error(reason.to_owned()));
     match (state, reason) {
         (sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, _) => Power::Known(PowerState::Running),
         (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_IOERROR) => Power::IoError,
@@ -226,7 +226,7 @@ pub(crate) fn same_build(existing: &Labels, wanted: &Labels) -> bool {
 
 /// Whether both have this label, with one value.
 pub(crate) fn same(key: &str, existing: &Labels, wanted: &Labels) -> bool {
-    existing.value(key).is_some_and(|value| wanted.value(key) == Some(value))
+    existing.get(key).is_some_and(|value| wanted.get(key) == Some(value))
 }
 
 #[cfg(test)]

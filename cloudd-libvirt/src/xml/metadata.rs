@@ -1,4 +1,4 @@
-//! What cloudd writes into a domain's `<metadata>`: the labels of a VM or claim, and how far a VM is.
+//! What cloudd writes into a domain's `<metadata>`: the labels of a VM or lease, and how far a VM is.
 
 use cloudd_core::provider::Labels;
 
@@ -28,8 +28,8 @@ pub(crate) enum VmRecordState {
     Ready,
     /// Its disks are being deleted; it must not be started any more.
     Deleting,
-    /// It is no VM at all but a [claim](crate::claim), and must never be started.
-    Claim,
+    /// It is no VM at all but a [lease](crate::lease), and must never be started.
+    Lease,
 }
 
 impl VmRecordState {
@@ -38,7 +38,7 @@ impl VmRecordState {
             Self::Creating => "creating",
             Self::Ready => "ready",
             Self::Deleting => "deleting",
-            Self::Claim => "claim",
+            Self::Lease => "lease",
         }
     }
 }
@@ -70,7 +70,7 @@ impl VmRecord {
             "creating" => VmRecordState::Creating,
             "ready" => VmRecordState::Ready,
             "deleting" => VmRecordState::Deleting,
-            "claim" => VmRecordState::Claim,
+            "lease" => VmRecordState::Lease,
             _ => return None,
         };
         let labels = Labels::from_provider(node.all("label").filter_map(|label| {
@@ -93,7 +93,7 @@ mod tests {
         labels.insert("team", "").unwrap();
         let labels = labels.merged(&Labels::from_provider([("x".into(), "<&'\">".into())]));
         use VmRecordState as S;
-        for state in [S::Creating, S::Ready, S::Deleting, S::Claim] {
+        for state in [S::Creating, S::Ready, S::Deleting, S::Lease] {
             let record = VmRecord { state, pool: "p&q".into(), labels: labels.clone() };
             for element in [record.element(), record.bare_element()] {
                 let node = Node::parse(&element.to_string()).unwrap();

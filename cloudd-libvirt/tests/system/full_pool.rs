@@ -67,7 +67,7 @@ async fn a_guest_that_fills_the_pool_is_stuck_with_that_reason() {
         let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
         assert!(error.to_string().contains("pool is full"), "{error}");
         let state = bench.provider.vm(&vm.id).await.unwrap().unwrap().state;
-        assert!(matches!(state, PowerState::Stuck(_)), "{state:?}");
+        assert!(matches!(state, PowerState::Error(_)), "{state:?}");
         bench.provider.delete(&vm.id.into()).await.unwrap();
     })
     .await;

@@ -147,7 +147,7 @@ async fn a_record_whose_writer_died_is_found_by_its_build_and_deleted() {
         virsh(&["vol-create-as", &pool(), &record, "0"]);
         let found = bench.provider.find(&Selector::build(&bench.build)).await.unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].labels.value(keys::EXPIRES).is_some(), "it could not be swept");
+        assert!(found[0].labels.get(keys::EXPIRES).is_some(), "it could not be swept");
         bench.provider.delete(&found[0].id).await.unwrap();
         assert_eq!(bench.volumes(), [""; 0]);
         // And the same build, tried again, takes it up.

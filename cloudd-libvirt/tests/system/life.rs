@@ -118,10 +118,10 @@ async fn a_qemu_that_is_killed_is_stuck_and_never_off() {
         let killed = std::process::Command::new("kill").args(["-9", pid.trim()]).status();
         assert!(killed.unwrap().success());
         let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Vanished);
+        assert_eq!(error.kind(), ErrorKind::Gone);
         assert!(error.to_string().contains("QEMU itself has ended"), "{error}");
         let state = bench.provider.vm(&vm.id).await.unwrap().unwrap().state;
-        assert!(matches!(state, PowerState::Stuck(_)), "{state:?}");
+        assert!(matches!(state, PowerState::Error(_)), "{state:?}");
     })
     .await;
 }

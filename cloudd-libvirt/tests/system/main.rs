@@ -7,13 +7,13 @@
 #![expect(clippy::print_stderr, reason = "what a test could not delete is told to who ran it")]
 
 mod base_images;
-mod claims;
 mod contract;
 mod events;
 mod exports;
 mod full_pool;
 mod guards;
 mod http;
+mod leases;
 mod life;
 mod remote;
 mod seed;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    Architecture, BuildId, ImageSpec, Labels, Provider, Reporter, Requirements, Selector, Size, Vm,
-    VmSpec, Volume, VolumeSpec, keys,
+    Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, Selector,
+    Size, Vm, VmSpec, Volume, VolumeSpec, keys,
 };
 use cloudd_libvirt::{Accel, BaseImage, DiskCache, Libvirt, LibvirtBuilder};
 
@@ -122,8 +122,8 @@ impl Bench {
         Labels::from_provider(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
     }
 
-    pub(crate) fn requirements(&self) -> Requirements {
-        Requirements::new(Architecture::X86_64, Size::mib(16))
+    pub(crate) fn requirements(&self) -> BuildRequirements {
+        BuildRequirements::new(Architecture::X86_64, Size::mib(16))
     }
 
     pub(crate) async fn volume(&self) -> Volume {
@@ -164,7 +164,7 @@ impl Bench {
 
     async fn clean_up(&self) {
         let mut found = self.provider.find(&Selector::build(&self.build)).await.unwrap_or_default();
-        found.sort_by_key(|resource| resource.id.deletion_rank());
+        found.sort_by_key(|resource| resource.id.delete_order());
         for resource in found {
             if let Err(error) = self.provider.delete(&resource.id).await {
                 eprintln!("left behind: {error}");

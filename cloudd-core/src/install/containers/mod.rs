@@ -18,7 +18,7 @@
 //!
 //! What a server has today under a name such as `latest` does not count, nor do the versions of
 //! packages: equal parameters, equal fingerprint, and so an image that is there is reused. Say a
-//! version or a checksum where there is one, and [`Existing::Replace`] where there is none.
+//! version or a checksum where there is one, and [`ReusePolicy::Replace`] where there is none.
 //!
 //! The files are in `containers/` of the crate. Every one starts from the same base image, which
 //! the build argument `BASE` replaces, by one of a registry of your own for instance:
@@ -29,7 +29,7 @@
 //! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
 //! ```
 //!
-//! [`Existing::Replace`]: crate::image::Existing::Replace
+//! [`ReusePolicy::Replace`]: crate::image::ReusePolicy::Replace
 
 mod alpine;
 mod arch;

@@ -24,7 +24,7 @@ pub(super) async fn boots(bench: Bench<'_>) -> Result<()> {
     let architecture = bench.fixture.requirements.architecture;
     let own = labels(&bench.build);
     let mut spec = BootSpec::new(name, own, image.id.clone(), architecture, image.disk_size);
-    spec.claim = Some(bench.claim("holder").await?);
+    spec.lease = Some(bench.lease("holder").await?);
     let started = bench.provider.create_vm_from_image(&spec, &bench.silent).await?;
     let again = bench.provider.create_vm_from_image(&spec, &bench.silent).await?;
     assert_eq!(started.id, again.id, "the VM of the same build was not adopted");

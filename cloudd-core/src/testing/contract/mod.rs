@@ -1,14 +1,14 @@
-mod claims;
 mod images;
+mod leases;
 
 use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::provider::{
-    Architecture, BuildId, ClaimId, ClaimSpec, Error, ErrorKind, ImageSpec, ImageStatus, Labels,
-    Offer, PowerState, Provider, Reporter, Requirements, ResourceId, ResourceKind, Result,
-    Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec, keys,
+    Architecture, BuildId, BuildRequirements, Error, ErrorKind, ImageSpec, ImageStatus, Labels,
+    LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder, ResourceId, ResourceKind,
+    Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec, keys,
 };
 
 /// What the suite needs to know about the provider it is run against.
@@ -16,7 +16,7 @@ use crate::provider::{
 #[non_exhaustive]
 pub struct Fixture {
     /// What the VMs of the suite ask for.
-    pub requirements: Requirements,
+    pub requirements: BuildRequirements,
     /// Their user data.
     pub user_data: Vec<u8>,
     /// What they do when they are started.
@@ -40,7 +40,7 @@ impl Fixture {
     #[must_use]
     pub fn new(architecture: Architecture, volume_size: Size, guest: GuestBehaviour) -> Self {
         Self {
-            requirements: Requirements::new(architecture, volume_size),
+            requirements: BuildRequirements::new(architecture, volume_size),
             user_data: b"#cloud-config\n{}\n".to_vec(),
             guest,
             patience: Duration::from_secs(120),
@@ -56,8 +56,8 @@ impl Fixture {
 pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> Vec<&'static str> {
     let mut suite = Suite { provider, fixture, ran: Vec::new() };
     suite.run("the offer has room for the volume", offer_has_room).await;
-    suite.run("of all that create one claim exactly one succeeds", claims::one_succeeds).await;
-    suite.run("a claim is labelled until it is gone", claims::labels).await;
+    suite.run("of all that create one lease exactly one succeeds", leases::one_succeeds).await;
+    suite.run("a lease is labelled until it is gone", leases::labels).await;
     suite.run("a volume is found by its labels and deleted twice", volume_life).await;
     suite.run("a taken name is adopted by its own build only", names_are_unique).await;
     suite.run("a VM is off, labelled and found when it is created", vm_life).await;
@@ -130,7 +130,7 @@ impl<'a> Bench<'a> {
         format!("cloudd-{}", self.build)
     }
 
-    async fn offer(&self) -> Result<Offer> {
+    async fn offer(&self) -> Result<ResolvedBuilder> {
         let offer = self.provider.check(&self.fixture.requirements).await?;
         self.provider.prepare(&self.fixture.requirements, &offer, &self.silent).await?;
         Ok(offer)
@@ -149,18 +149,18 @@ impl<'a> Bench<'a> {
         let offer = self.offer().await?;
         let mut spec =
             VmSpec::new(self.name(), labels(build), requirements, offer, volume, user_data);
-        spec.claim = Some(self.claim("holder").await?);
+        spec.lease = Some(self.lease("holder").await?);
         Ok(spec)
     }
 
-    fn claim_spec(&self, owner: &str) -> ClaimSpec {
-        let owner = Labels::from_provider([(keys::OWNER.to_owned(), owner.to_owned())]);
-        ClaimSpec::new(format!("{}-claim", self.name()), labels(&self.build).merged(&owner))
+    fn lease_spec(&self, owner: &str) -> LeaseSpec {
+        let owner = Labels::from_provider([(keys::HOLDER.to_owned(), owner.to_owned())]);
+        LeaseSpec::new(format!("{}-lease", self.name()), labels(&self.build).merged(&owner))
     }
 
-    /// The claim of this check, as this owner.
-    async fn claim(&self, owner: &str) -> Result<ClaimId> {
-        self.provider.create_claim(&self.claim_spec(owner)).await
+    /// The lease of this check, as this owner.
+    async fn lease(&self, owner: &str) -> Result<LeaseId> {
+        self.provider.create_lease(&self.lease_spec(owner)).await
     }
 
     /// A VM that has run and is off.
@@ -185,11 +185,11 @@ impl<'a> Bench<'a> {
         ImageSpec::new("contract-suite", "made by the suite", labels(&self.build), architecture)
     }
 
-    /// What there is of this check's build beside claims.
+    /// What there is of this check's build beside leases.
     async fn found(&self) -> Result<Vec<ResourceId>> {
         let found = self.provider.find(&Selector::build(&self.build)).await?;
         let found = found.into_iter().map(|resource| resource.id);
-        Ok(found.filter(|id| id.kind() != ResourceKind::Claim).collect())
+        Ok(found.filter(|id| id.kind() != ResourceKind::Lease).collect())
     }
 }
 
@@ -200,7 +200,7 @@ fn labels(build: &BuildId) -> Labels {
 
 async fn clean_up(provider: &dyn Provider, build: &BuildId) {
     let mut found = provider.find(&Selector::build(build)).await.unwrap_or_default();
-    found.sort_by_key(|resource| resource.id.deletion_rank());
+    found.sort_by_key(|resource| resource.id.delete_order());
     for resource in found {
         if let Err(error) = provider.delete(&resource.id).await {
             tracing::warn!(%error, resource = %resource.id, "left by the contract suite");
@@ -246,10 +246,10 @@ async fn names_are_unique(bench: Bench<'_>) -> Result<()> {
 
 async fn vm_life(bench: Bench<'_>) -> Result<()> {
     let created = bench.vm().await?;
-    assert_eq!(created.labels.value(keys::BUILD), Some(bench.build.as_str()));
+    assert_eq!(created.labels.get(keys::BUILD), Some(bench.build.as_str()));
     let vm = exists(bench.provider.vm(&created.id).await?, &created.id);
     assert_eq!(vm.state, PowerState::Off, "a created VM is off");
-    assert_eq!(vm.labels.value(keys::NAME), Some("contract-suite"));
+    assert_eq!(vm.labels.get(keys::NAME), Some("contract-suite"));
     let id = ResourceId::from(vm.id.clone());
     assert!(bench.found().await?.contains(&id));
     bench.provider.delete(&id).await?;
@@ -268,8 +268,8 @@ async fn labels_are_merged(bench: Bench<'_>) -> Result<()> {
     change.insert(keys::PHASE, "started").map_err(internal)?;
     bench.provider.set_labels(&vm.id.clone().into(), &change).await?;
     let vm = exists(bench.provider.vm(&vm.id).await?, &vm.id);
-    assert_eq!(vm.labels.value(keys::PHASE), Some("started"));
-    assert_eq!(vm.labels.value(keys::BUILD), Some(bench.build.as_str()), "another label is gone");
+    assert_eq!(vm.labels.get(keys::PHASE), Some("started"));
+    assert_eq!(vm.labels.get(keys::BUILD), Some(bench.build.as_str()), "another label is gone");
     Ok(())
 }
 
@@ -325,7 +325,7 @@ async fn vanished_vm(bench: Bench<'_>) -> Result<()> {
     let vm = bench.vm().await?;
     bench.provider.delete(&vm.id.clone().into()).await?;
     let waited = bench.provider.wait_vm_off(&vm.id).await;
-    expect_kind("waiting for a deleted VM", waited, ErrorKind::Vanished);
+    expect_kind("waiting for a deleted VM", waited, ErrorKind::Gone);
     Ok(())
 }
 
@@ -336,7 +336,7 @@ async fn image_life(bench: Bench<'_>) -> Result<()> {
     assert!(bench.found().await?.contains(&id), "the image is not found by its label");
     let image = bench.provider.wait_image(&image.id, &bench.silent).await?;
     assert_eq!(image.status, ImageStatus::Available);
-    assert_eq!(image.labels.value(keys::BUILD), Some(bench.build.as_str()));
+    assert_eq!(image.labels.get(keys::BUILD), Some(bench.build.as_str()));
     assert!(image.disk_size >= bench.fixture.requirements.volume_size, "{image:?}");
     bench.provider.delete(&vm.id.into()).await?;
     assert!(bench.provider.image(&image.id).await?.is_some(), "the image went with its VM");
@@ -375,5 +375,5 @@ fn expect_kind<T: std::fmt::Debug>(what: &str, result: Result<T>, kind: ErrorKin
 }
 
 fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Internal, "run the contract suite").because(error)
+    Error::new(ErrorKind::Internal, "run the contract suite").with_source(error)
 }

@@ -5,12 +5,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::wait::Pace;
+use cloudd_core::retry::Backoff;
 
 /// The pause before attempt `attempt + 1`, before any jitter: twice as long each time, up to
 /// `longest`.
 pub(crate) fn growing(first: Duration, longest: Duration, attempt: u32) -> Duration {
-    let pauses = Pace::new(first, longest, 2.0, 0.0).pauses();
+    let pauses = Backoff::new(first, longest, 2.0, 0.0).pauses();
     let pause = pauses.take(attempt as usize).last();
     pause.unwrap_or(first).min(longest)
 }

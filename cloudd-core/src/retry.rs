@@ -15,7 +15,7 @@ use crate::provider::{Error, ErrorKind, Result};
 /// How fast to ask again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Pace {
+pub struct Backoff {
     /// The first pause.
     pub first: Duration,
     /// The longest pause.
@@ -26,7 +26,7 @@ pub struct Pace {
     pub jitter: f64,
 }
 
-impl Pace {
+impl Backoff {
     /// For things that are asked cheaply and end soon: 200 ms growing to 1 s.
     pub const QUICK: Self = Self {
         first: Duration::from_millis(200),
@@ -71,33 +71,33 @@ impl Pace {
 ///
 /// # Errors
 /// The first lasting error, or the tenth transient one, with the number of attempts.
-pub async fn until<T, F, Fut>(
+pub async fn poll_until<T, F, Fut>(
     operation: &str,
     resource: impl Display,
-    pace: Pace,
+    pace: Backoff,
     mut ask: F,
 ) -> Result<T>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<Option<T>>>,
 {
-    const PATIENCE: u32 = 10;
+    const MAX_FAILURES: u32 = 10;
     let mut failures = 0;
     let mut pauses = pace.pauses();
     loop {
         match ask().await {
             Ok(Some(answer)) => return Ok(answer),
             Ok(None) => failures = 0,
-            Err(error) if error.kind().is_transient() && failures + 1 < PATIENCE => {
+            Err(error) if error.kind().is_transient() && failures + 1 < MAX_FAILURES => {
                 failures += 1;
                 tracing::debug!(%error, failures, operation, "asking again");
             }
             Err(error) if error.kind().is_transient() => {
                 return Err(Error::new(error.kind(), operation)
-                    .on(resource)
-                    .message("no usable answer")
-                    .attempts(PATIENCE)
-                    .because(error));
+                    .with_resource(resource)
+                    .with_message("no usable answer")
+                    .with_attempts(MAX_FAILURES)
+                    .with_source(error));
             }
             Err(error) => return Err(error),
         }
@@ -109,7 +109,7 @@ where
 ///
 /// # Errors
 /// The call's own, or [`ErrorKind::Timeout`] that names operation, resource and deadline.
-pub async fn within<T>(
+pub async fn with_timeout<T>(
     operation: &str,
     resource: impl Display,
     deadline: Duration,
@@ -118,26 +118,9 @@ pub async fn within<T>(
     match time::timeout(deadline, call).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Timeout, operation)
-            .on(resource)
-            .message(format_args!("not done within {} s", deadline.as_secs_f32()))),
+            .with_resource(resource)
+            .with_message(format_args!("not done within {} s", deadline.as_secs_f32()))),
     }
-}
-
-/// The error of a wait for something that is not there any more.
-pub fn vanished(resource: impl Display) -> Error {
-    Error::new(ErrorKind::Vanished, "wait for")
-        .on(resource)
-        .message("it does not exist any more; somebody or something else deleted it")
-}
-
-/// The error of a wait for a VM that its provider stopped.
-pub fn stuck(vm: impl Display, reason: &str) -> Error {
-    Error::new(ErrorKind::Vanished, "wait for VM").on(vm).message(reason)
-}
-
-/// The error of a wait for an image that will never be complete.
-pub fn broken(image: impl Display) -> Error {
-    Error::new(ErrorKind::Failed, "make image").on(image).message("the image is incomplete")
 }
 
 #[cfg(test)]
@@ -152,7 +135,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_up_to_the_longest() {
-        let pace = Pace::new(Duration::from_secs(1), Duration::from_secs(3), 2.0, 0.0);
+        let pace = Backoff::new(Duration::from_secs(1), Duration::from_secs(3), 2.0, 0.0);
         let pauses: Vec<_> = pace.pauses().take(4).map(|pause| pause.as_secs()).collect();
         assert_eq!(pauses, [1, 2, 3, 3]);
     }
@@ -160,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lost_connection_is_asked_through_and_a_lasting_error_is_not() {
         let asked = AtomicU32::new(0);
-        let answer = until("ask", "it", Pace::QUICK, || async {
+        let answer = poll_until("ask", "it", Backoff::QUICK, || async {
             match asked.fetch_add(1, Ordering::Relaxed) {
                 0..=2 => Err(transient()),
                 3 => Ok(None),
@@ -169,7 +152,7 @@ mod tests {
         });
         assert_eq!(answer.await.unwrap(), 7);
 
-        let lasting = until("ask", "it", Pace::QUICK, || async {
+        let lasting = poll_until("ask", "it", Backoff::QUICK, || async {
             Err::<Option<()>, _>(Error::new(ErrorKind::Unauthorized, "ask"))
         });
         assert_eq!(lasting.await.unwrap_err().kind(), ErrorKind::Unauthorized);
@@ -177,18 +160,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ten_lost_connections_in_a_row_end_the_wait() {
-        let error = until("ask", "it", Pace::QUICK, || async { Err::<Option<()>, _>(transient()) })
-            .await
-            .unwrap_err();
+        let error =
+            poll_until("ask", "it", Backoff::QUICK, || async { Err::<Option<()>, _>(transient()) })
+                .await
+                .unwrap_err();
         assert_eq!(error.to_string(), "ask it: no usable answer after 10 attempts");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_names_what_was_waited_for() {
-        let error =
-            within("start VM", "v1", Duration::from_secs(30), std::future::pending::<Result<()>>())
-                .await
-                .unwrap_err();
+        let error = with_timeout(
+            "start VM",
+            "v1",
+            Duration::from_secs(30),
+            std::future::pending::<Result<()>>(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(error.to_string(), "start VM v1: not done within 30 s");
     }

@@ -1,9 +1,9 @@
-//! Claims, as other processes and people with virsh see them.
+//! Leases, as other processes and people with virsh see them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cloudd_core::provider::{
-    ClaimSpec, ErrorKind, Labels, Provider, ResourceId, ResourceKind, Selector, keys,
+    ErrorKind, Labels, LeaseSpec, Provider, ResourceId, ResourceKind, Selector, keys,
 };
 use cloudd_libvirt::Libvirt;
 
@@ -11,8 +11,8 @@ use crate::support::{
     Bench, POWERS_OFF, another, builder, join_all, pool, soon, unique, virsh, with_guest,
 };
 
-fn spec(bench: &Bench, owner: &str) -> ClaimSpec {
-    ClaimSpec::new(bench.name(), bench.labels().merged(&labels([(keys::OWNER, owner)])))
+fn spec(bench: &Bench, owner: &str) -> LeaseSpec {
+    LeaseSpec::new(bench.name(), bench.labels().merged(&labels([(keys::HOLDER, owner)])))
 }
 
 fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
@@ -24,20 +24,20 @@ fn domain(bench: &Bench) -> String {
 }
 
 async fn found(provider: &Libvirt, bench: &Bench) -> Vec<(ResourceId, Labels)> {
-    let claims = Selector::build(&bench.build).of_kind(ResourceKind::Claim);
-    let found = provider.find(&claims).await.unwrap();
-    found.into_iter().map(|claim| (claim.id, claim.labels)).collect()
+    let leases = Selector::build(&bench.build).of_kind(ResourceKind::Lease);
+    let found = provider.find(&leases).await.unwrap();
+    found.into_iter().map(|lease| (lease.id, lease.labels)).collect()
 }
 
 #[tokio::test]
-async fn of_many_processes_that_claim_one_image_exactly_one_succeeds() {
+async fn of_many_processes_that_lease_one_image_exactly_one_succeeds() {
     with_guest(POWERS_OFF, |bench| async move {
         let other = another(&bench).await;
         let owners: Vec<_> = (0..12).map(|number| format!("owner-{number}")).collect();
         let tries = owners.iter().enumerate().map(|(number, owner)| {
             let provider = if number % 2 == 0 { &*bench.provider } else { &other };
             let spec = spec(&bench, owner);
-            async move { provider.create_claim(&spec).await }
+            async move { provider.create_lease(&spec).await }
         });
         let (made, refused): (Vec<_>, Vec<_>) =
             join_all(tries.collect()).await.into_iter().partition(Result::is_ok);
@@ -54,16 +54,16 @@ async fn of_many_processes_that_claim_one_image_exactly_one_succeeds() {
 
 /// Its writer may die at any moment: then there is none, or one that says whose it is.
 #[tokio::test]
-async fn nobody_ever_sees_half_a_claim() {
+async fn nobody_ever_sees_half_a_lease() {
     with_guest(POWERS_OFF, |bench| async move {
-        /// How many looks must have met a claim just made, and one labelled.
+        /// How many looks must have met a lease just made, and one labelled.
         const LOOKS: usize = 5;
         let other = another(&bench).await;
         let seen = [AtomicUsize::new(0), AtomicUsize::new(0)];
         let write = async {
             let mut round = 0_u32;
             while seen.iter().any(|count| count.load(Ordering::Relaxed) < LOOKS) {
-                let id = bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap().into();
+                let id = bench.provider.create_lease(&spec(&bench, "owner")).await.unwrap().into();
                 let text = round.to_string();
                 let both = labels([("one", &text), ("other", &text)]);
                 bench.provider.set_labels(&id, &both).await.unwrap();
@@ -74,9 +74,9 @@ async fn nobody_ever_sees_half_a_claim() {
         let look = async {
             loop {
                 for (_, labels) in found(&other, &bench).await {
-                    assert_eq!(labels.value(keys::OWNER), Some("owner"), "{labels:?}");
-                    assert_eq!(labels.value("one"), labels.value("other"), "{labels:?}");
-                    let labelled = usize::from(labels.value("one").is_some());
+                    assert_eq!(labels.get(keys::HOLDER), Some("owner"), "{labels:?}");
+                    assert_eq!(labels.get("one"), labels.get("other"), "{labels:?}");
+                    let labelled = usize::from(labels.get("one").is_some());
                     seen[labelled].fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -97,8 +97,8 @@ async fn builds_into_different_pools_do_not_wait_for_each_other() {
         virsh(&["pool-define-as", &name, "dir", "--target", dir.path().to_str().unwrap()]);
         virsh(&["pool-start", &name]);
         let second = builder().pool(&name).connect().await.unwrap();
-        let here = bench.provider.create_claim(&spec(&bench, "here")).await;
-        let there = second.create_claim(&spec(&bench, "there")).await;
+        let here = bench.provider.create_lease(&spec(&bench, "here")).await;
+        let there = second.create_lease(&spec(&bench, "there")).await;
         let seen = (found(&bench.provider, &bench).await, found(&second, &bench).await);
         let kept = match &here {
             // Of another pool, so not to be seen from there, nor deleted.
@@ -122,15 +122,15 @@ async fn builds_into_different_pools_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_claim_that_somebody_started_is_still_a_claim() {
+async fn a_lease_that_somebody_started_is_still_a_lease() {
     with_guest(POWERS_OFF, |bench| async move {
-        let id = bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap();
+        let id = bench.provider.create_lease(&spec(&bench, "owner")).await.unwrap();
         virsh(&["start", &domain(&bench)]);
         let id = ResourceId::from(id);
         bench.provider.set_labels(&id, &labels([(keys::PHASE, "start")])).await.unwrap();
-        let claims = found(&bench.provider, &bench).await;
-        assert_eq!(claims.len(), 1, "{claims:?}");
-        assert_eq!(claims[0].1.value(keys::PHASE), Some("start"));
+        let leases = found(&bench.provider, &bench).await;
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        assert_eq!(leases[0].1.get(keys::PHASE), Some("start"));
         bench.provider.delete(&id).await.unwrap();
         assert!(!virsh(&["list", "--all"]).contains(bench.build.as_str()));
     })
@@ -138,12 +138,12 @@ async fn a_claim_that_somebody_started_is_still_a_claim() {
 }
 
 #[tokio::test]
-async fn a_claim_that_somebody_has_spoilt_is_an_error_that_names_it() {
+async fn a_lease_that_somebody_has_spoilt_is_an_error_that_names_it() {
     with_guest(POWERS_OFF, |bench| async move {
-        bench.provider.create_claim(&spec(&bench, "owner")).await.unwrap();
+        bench.provider.create_lease(&spec(&bench, "owner")).await.unwrap();
         let namespace = "https://github.com/cloudd-rs/cloudd/libvirt/vm/1";
         virsh(&["metadata", &domain(&bench), "--uri", namespace, "--remove", "--config"]);
-        let error = bench.provider.create_claim(&spec(&bench, "another")).await;
+        let error = bench.provider.create_lease(&spec(&bench, "another")).await;
         virsh(&["undefine", &domain(&bench)]);
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");

@@ -1,6 +1,6 @@
-//! Claims, which are SSH keys.
+//! Leases, which are SSH keys.
 //!
-//! Of what Hetzner has, an SSH key is what a claim has to be: its name is unique in the project, it
+//! Of what Hetzner has, an SSH key is what a lease has to be: its name is unique in the project, it
 //! has labels and costs nothing. And every builder needs one: Hetzner mails a root password for each
 //! server that is created without a key. Nobody uses its private half, which only who has the token
 //! could compute; the builder logs in with a key of its own that is in the user data.
@@ -9,59 +9,59 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cloudd_core::provider::{
-    BuildId, BuildSecret, ClaimId, ClaimSpec, Error, ErrorKind, Result, keys,
+    BuildId, BuildSecret, Error, ErrorKind, LeaseId, LeaseSpec, Result, keys,
 };
 
 use super::{Hcloud, labels, parse};
 use crate::schema::{CreateSshKey, Label, SshKeyId};
 
 impl Hcloud {
-    pub(super) async fn new_claim(&self, spec: &ClaimSpec) -> Result<ClaimId> {
-        const CREATE: &str = "create claim";
-        let owner = spec.labels.value(keys::OWNER).ok_or_else(|| {
+    pub(super) async fn new_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
+        const CREATE: &str = "create lease";
+        let owner = spec.labels.get(keys::HOLDER).ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, CREATE)
-                .on(&spec.name)
-                .message(format_args!("the label {} is missing", keys::OWNER))
+                .with_resource(&spec.name)
+                .with_message(format_args!("the label {} is missing", keys::HOLDER))
         })?;
-        let mine = Label::new(keys::OWNER, owner)?;
-        // The same for the same owner, so that a claim whose answer was lost is known again; another
+        let mine = Label::new(keys::HOLDER, owner)?;
+        // The same for the same owner, so that a lease whose answer was lost is known again; another
         // one for each, since the project takes no key twice.
-        let public = public_key(&self.client().keyed_hash(&format!("cloudd claim {owner}")))?;
+        let public = public_key(&self.client().keyed_hash(&format!("cloudd lease {owner}")))?;
         let wish = CreateSshKey::new(&spec.name, public).labels(labels::to_hetzner(&spec.labels));
         let made = self.client().create_ssh_key(&wish, &mine).await?;
-        self.known().note_claim(&made.resource);
-        Ok(ClaimId::new(made.resource.id.to_string()))
+        self.known().note_lease(&made.resource);
+        Ok(LeaseId::new(made.resource.id.to_string()))
     }
 
     pub(super) fn build_secret(&self, build: &BuildId) -> BuildSecret {
         BuildSecret::new(self.client().keyed_hash(&format!("cloudd build {build}")))
     }
 
-    pub(super) async fn delete_claim(&self, id: SshKeyId) -> Result<()> {
+    pub(super) async fn delete_lease(&self, id: SshKeyId) -> Result<()> {
         self.client().delete_ssh_key(id).await?;
-        self.known().forget_claim(id);
+        self.known().forget_lease(id);
         Ok(())
     }
 }
 
 /// The key that a server is created with.
-pub(super) fn key(operation: &str, claim: Option<&ClaimId>) -> Result<SshKeyId> {
-    let claim = claim.ok_or_else(|| {
+pub(super) fn key(operation: &str, lease: Option<&LeaseId>) -> Result<SshKeyId> {
+    let lease = lease.ok_or_else(|| {
         Error::new(ErrorKind::InvalidInput, operation)
-            .message("it has no claim, whose key a server needs on Hetzner Cloud")
+            .with_message("it has no lease, whose key a server needs on Hetzner Cloud")
     })?;
-    id(claim)
+    id(lease)
 }
 
-pub(super) fn id(id: &ClaimId) -> Result<SshKeyId> {
-    parse("find claim", id.as_str())
+pub(super) fn id(id: &LeaseId) -> Result<SshKeyId> {
+    parse("find lease", id.as_str())
 }
 
 /// The public key to a seed, as OpenSSH writes it (RFC 4253 section 6.6, RFC 8709).
 fn public_key(seed: &[u8; 32]) -> Result<String> {
     const ALGORITHM: &[u8] = b"ssh-ed25519";
     let pair = Ed25519KeyPair::from_seed_unchecked(seed)
-        .map_err(|error| Error::new(ErrorKind::Internal, "make SSH key").because(error))?;
+        .map_err(|error| Error::new(ErrorKind::Internal, "make SSH key").with_source(error))?;
     let mut wire = Vec::new();
     for part in [ALGORITHM, pair.public_key().as_ref()] {
         wire.extend((part.len() as u32).to_be_bytes());
