@@ -77,7 +77,7 @@ impl BootCheck {
     }
 
     /// What becomes of an image that does not pass; default [`OnBootCheckFailure::Delete`].
-    pub fn failed_image(mut self, failed_image: OnBootCheckFailure) -> Self {
+    pub fn on_failure(mut self, failed_image: OnBootCheckFailure) -> Self {
         self.failed_image = failed_image;
         self
     }
