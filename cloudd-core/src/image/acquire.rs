@@ -199,7 +199,7 @@ async fn create(
         (keys::FENCING_TOKEN, &generation.to_string()),
     ];
     let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let labels = planned.labels(run, &build).merged(&Labels::from_provider(own));
+    let labels = planned.labels(run, &build).merged(&Labels::from_iter(own));
     let name = claim_name(planned, generation);
     let spec = LeaseSpec::new(&name, labels);
     // Until it is known what came of it: an answer can be lost.

@@ -64,7 +64,7 @@ pub(super) async fn standing(
             }
         };
     };
-    let needs_keys = planned.speaks_ssh() && run.provider.secret(&run.build()).is_none();
+    let needs_keys = planned.speaks_ssh() && run.provider.build_secret(&run.build()).is_none();
     let reached = claimed.get(keys::PHASE).unwrap_or_default();
     match &vm.state {
         PowerState::Running | PowerState::Changing if needs_keys && planned.uploads() => {
@@ -75,7 +75,7 @@ pub(super) async fn standing(
             remove(run, &format!("its VM is stopped: {reason}")).await?;
         }
         PowerState::Off if reached == phase::IMAGE => return Ok(Standing::Done(vm)),
-        PowerState::Off => match was_started(run, &vm).await? {
+        PowerState::Off => match vm.started {
             Some(true) => return Ok(Standing::Started(vm)),
             Some(false) if needs_keys => {
                 remove(run, "nobody has the keys of its VM any more").await?;
@@ -104,11 +104,6 @@ async fn vms(run: &Run<'_>) -> Result<(Option<Vm>, Vec<Vm>), Cause> {
         }
     }
     Ok((builder, checks))
-}
-
-async fn was_started(run: &Run<'_>, vm: &Vm) -> Result<Option<bool>, Cause> {
-    let was_started = run.provider.was_started(&vm.id);
-    run.wait("answer of the provider", run.builder.deadlines.call, was_started).await
 }
 
 async fn found(run: &Run<'_>) -> Result<Vec<Resource>, Cause> {

@@ -151,7 +151,7 @@ pub(super) async fn passed(
     }
     run.delete_found(&vm.id.into()).await?;
     let label = (keys::BOOT_CHECK.to_owned(), PASSED.to_owned());
-    let labels = Labels::from_provider([label]);
+    let labels = Labels::from_iter([label]);
     let id = image.id.clone().into();
     run.call("label", &image.id, run.provider.set_labels(&id, &labels)).await?;
     Ok(Image { labels: image.labels.merged(&labels), ..image })
@@ -163,7 +163,7 @@ async fn started(
     image: &Image,
 ) -> std::result::Result<Vm, Cause> {
     let name = format!("cloudd-{}-check", run.build());
-    let check = Labels::from_provider([(keys::PHASE.to_owned(), CHECK.to_owned())]);
+    let check = Labels::from_iter([(keys::PHASE.to_owned(), CHECK.to_owned())]);
     let labels = planned.labels(run, &run.build()).merged(&check);
     let architecture = run.builder.architecture;
     let mut spec = BootSpec::new(&name, labels, image.id.clone(), architecture, image.disk_size);

@@ -193,7 +193,7 @@ impl Claim {
         let mut written = self.written.lock().await;
         let (times, at) = (written.times + 1, Moment::now());
         let lease = (keys::LEASE.to_owned(), Self::lease_label(self.lease, times));
-        let labels = Labels::from_provider(labels.into_iter().chain([lease]));
+        let labels = Labels::from_iter(labels.into_iter().chain([lease]));
         let mut result = provider.set_labels(&ResourceId::from(self.id.clone()), &labels).await;
         // Written in any case, perhaps: the next time must be another one.
         written.times = times;

@@ -337,6 +337,8 @@ impl Sink {
                 }
                 Report::Percent { what, percent } => BuildEventKind::Percent { what, percent },
                 Report::Note(message) => BuildEventKind::Note { message },
+                Report::Created(resource) => BuildEventKind::Created { resource },
+                Report::Deleted(resource) => BuildEventKind::Deleted { resource },
             });
         })
     }

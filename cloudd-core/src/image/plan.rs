@@ -11,7 +11,7 @@ use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
     BuildId, BuildRequirements, Capabilities, ContextDelivery, Error, ErrorKind, Fingerprint,
-    ImageSpec, Labels, ResolvedBuilder, Size, keys, validate_value,
+    ImageSpec, Labels, ResolvedBuilder, Size, UserDataTemplate, keys, validate_value,
 };
 
 /// A build whose inputs are known to work: what would be created, and from what.
@@ -44,7 +44,7 @@ impl Planned {
 
         let mut requirements = BuildRequirements::new(builder.architecture, builder.volume_size);
         requirements.root_size = builder.root_size;
-        let check = run.provider.check(&requirements);
+        let check = run.provider.resolve(&requirements);
         let offer = run.wait("answer of the provider", builder.deadlines.call, check).await?;
         builder.check_root(offer.root_size).map_err(Cause::Input)?;
 
@@ -66,7 +66,7 @@ impl Planned {
     /// The plan for the build that has the lease now: it may be one that another process began, with
     /// keys that this one can make again.
     pub(super) fn settle(mut self, run: &Run<'_>) -> Result<Self, Cause> {
-        let secret = run.provider.secret(&run.build());
+        let secret = run.provider.build_secret(&run.build());
         let access = Access::new(run.provider.capabilities(), secret.as_ref());
         self.access = access.map_err(Cause::Provider)?;
         Ok(self)
@@ -75,7 +75,7 @@ impl Planned {
     /// Brings in place what builds share.
     pub(super) async fn prepare(&self, run: &Run<'_>) -> Result<(), Cause> {
         let reporter = run.sink.reporter();
-        let prepare = run.provider.prepare(&self.requirements, &self.offer, &reporter);
+        let prepare = run.provider.ensure_base_image(&self.requirements, &self.offer, &reporter);
         run.wait("builder base image", run.builder.deadlines.prepare, prepare).await
     }
 
@@ -101,7 +101,7 @@ impl Planned {
             (keys::ARCHITECTURE, run.builder.architecture.as_str()),
             (keys::EXPIRES, &expires),
         ];
-        Labels::from_provider(labels.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        Labels::from_iter(labels.map(|(key, value)| (key.to_owned(), value.to_owned())))
     }
 
     /// What the image is to be.
@@ -116,18 +116,29 @@ impl Planned {
     }
 
     /// The user data of the builder VM, in the encoding that the provider takes.
-    pub(super) fn user_data(
-        &self,
-        run: &Run<'_>,
-        volume: &Path,
-    ) -> Result<Vec<u8>, cloud_init::Error> {
-        let (delivery, access) = (self.delivery.clone(), self.access.as_ref());
-        let data = run.builder.user_data(run, &self.container, delivery, access, volume)?;
-        let limits = run.provider.capabilities().user_data;
-        Ok(if data.as_str().len() <= limits.max_bytes || !limits.base64_gzip {
-            data.into_string().into_bytes()
-        } else {
-            data.gzip_base64().into_bytes()
+    pub(super) fn user_data_template(&self, run: &Run<'_>) -> UserDataTemplate {
+        let (builder, container) = (run.builder.clone(), self.container.clone());
+        let (delivery, access) = (self.delivery.clone(), self.access.clone());
+        let (build, capabilities) = (run.build(), run.provider.capabilities().clone());
+        UserDataTemplate::new(move |volume| {
+            let data = builder
+                .user_data(
+                    build.clone(),
+                    &capabilities,
+                    &container,
+                    delivery.clone(),
+                    access.as_ref(),
+                    volume,
+                )
+                .map_err(|error| {
+                    Error::new(ErrorKind::InvalidInput, "make user data").with_source(error)
+                })?;
+            let limits = capabilities.user_data;
+            Ok(if data.as_str().len() <= limits.max_bytes || !limits.base64_gzip {
+                data.into_string().into_bytes()
+            } else {
+                data.gzip_base64().into_bytes()
+            })
         })
     }
 }
@@ -183,7 +194,7 @@ impl ImageBuilder {
             // Whoever asks for an image of a name wants one that is found by it.
             self.name.clone(),
             container.fingerprint().to_string(),
-            offer.base.clone(),
+            offer.base_image.clone(),
             self.architecture.to_string(),
             self.volume_size.as_bytes().to_string(),
             offer.root_size.as_bytes().to_string(),
@@ -210,7 +221,9 @@ impl ImageBuilder {
         let size = |delivery| -> Result<usize, InvalidInput> {
             // Devices are known only when they exist; by-id paths are shorter than this.
             let device = PathBuf::from(format!("/dev/disk/by-id/{}", "x".repeat(100)));
-            let sizes = self.user_data(run, container, delivery, access, &device)?.sizes();
+            let sizes = self
+                .user_data(run.build(), capabilities, container, delivery, access, &device)?
+                .sizes();
             let encoded = if limits.base64_gzip { sizes.gzip_base64 } else { sizes.plain };
             Ok(encoded.min(sizes.plain))
         };
@@ -265,18 +278,15 @@ impl ImageBuilder {
 
     fn user_data(
         &self,
-        run: &Run<'_>,
+        build: BuildId,
+        capabilities: &Capabilities,
         container: &LoadedContainer,
         delivery: ContainerDelivery,
         access: Option<&Access>,
         volume: &Path,
     ) -> Result<cloud_init::UserData, cloud_init::Error> {
-        let parameters = Parameters::new(
-            run.build(),
-            volume.to_owned(),
-            run.provider.capabilities().event_port.clone(),
-            self.entry,
-        );
+        let parameters =
+            Parameters::new(build, volume.to_owned(), capabilities.event_port.clone(), self.entry);
         let debug_user = self.debug_user.as_ref();
         GuestSetup { parameters, container, delivery, debug_user, access }.user_data()
     }

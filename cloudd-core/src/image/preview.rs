@@ -116,7 +116,8 @@ async fn preview(run: &Run<'_>) -> Result<Preview, Cause> {
     let cost = match offer.build_time.filter(|_| makes_one) {
         Some(time) => {
             let requirements = &planned.requirements;
-            let cost = run.provider.cost(requirements, offer, time, requirements.volume_size);
+            let cost =
+                run.provider.estimate_cost(requirements, offer, time, requirements.volume_size);
             run.wait("prices", run.builder.deadlines.call, cost).await?
         }
         None => None,
@@ -126,7 +127,7 @@ async fn preview(run: &Run<'_>) -> Result<Preview, Cause> {
         architecture: run.builder.architecture,
         provider: run.provider.to_string(),
         fingerprint: planned.fingerprint.clone(),
-        base: offer.base.clone(),
+        base: offer.base_image.clone(),
         context: planned.context_size(),
         steps,
         time: offer.build_time.filter(|_| makes_one),

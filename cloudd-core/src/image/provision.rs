@@ -1,10 +1,10 @@
 use super::Phase;
-use super::error::{Cause, InvalidInput};
+use super::error::Cause;
 use super::plan::Planned;
 use super::run::Run;
 use crate::guest::{Access, ContainerDelivery};
 use crate::install::ContextArchive;
-use crate::provider::{ErrorKind, Media, ResourceId, Vm, VmSpec, Volume, VolumeSpec};
+use crate::provider::{BuilderSpec, Media, Vm};
 
 /// VM and volume exist, labelled.
 pub(super) struct Provisioned {
@@ -40,55 +40,24 @@ impl Planned {
     pub(super) async fn provision(self, run: &Run<'_>) -> Result<Provisioned, Cause> {
         self.prepare(run).await?;
         run.enter(Phase::Provision);
-        loop {
-            let volume = self.create_volume(run).await?;
-            let id = ResourceId::from(volume.id.clone());
-            match self.create_vm(run, volume).await {
-                Ok(vm) => {
-                    return Ok(Provisioned::new(self, vm, false));
-                }
-                Err(Cause::Provider(error)) if error.kind() == ErrorKind::NoRoom => {
-                    run.sink.note(format!("trying elsewhere: {error}"));
-                    run.delete_found(&id).await?;
-                }
-                Err(cause) => return Err(cause),
-            }
-        }
-    }
-
-    async fn create_volume(&self, run: &Run<'_>) -> Result<Volume, Cause> {
         let name = name(run);
-        let spec =
-            VolumeSpec::new(&name, self.requirements.volume_size, self.labels(run, &run.build()));
-        let reporter = run.sink.reporter();
-        let create = run.provider.create_volume(&spec, &reporter);
-        let volume = run.call("create volume", &name, create).await?;
-        run.created(volume.id.clone());
-        Ok(volume)
-    }
-
-    async fn create_vm(&self, run: &Run<'_>, volume: Volume) -> Result<Vm, Cause> {
-        let name = name(run);
-        let user_data = self
-            .user_data(run, &volume.device)
-            .map_err(|error| Cause::Input(InvalidInput::UserData(error)))?;
-        let mut spec = VmSpec::new(
+        let user_data = self.user_data_template(run);
+        let mut spec = BuilderSpec::new(
             &name,
             self.labels(run, &run.build()),
             self.requirements.clone(),
             self.offer.clone(),
-            volume,
             user_data,
         );
         if let ContainerDelivery::Media(archive, _) = &self.delivery {
             spec.media = Some(Media::new(archive.clone()));
         }
-        spec.lease = run.claim().map(|lease| lease.id.clone());
+        spec.lease = run.claim().map(|claim| claim.id.clone());
         let reporter = run.sink.reporter();
-        let create = run.provider.create_vm(&spec, &reporter);
-        let vm = run.call("create VM", &name, create).await?;
-        run.created(vm.id.clone());
-        Ok(vm)
+        let create = run.provider.create_builder(&spec, &reporter);
+        let builder = run.call("create builder VM", &name, create).await?;
+        run.remember([builder.volume.id.clone().into(), builder.vm.id.clone().into()]);
+        Ok(Provisioned::new(self, builder.vm, false))
     }
 }
 

@@ -31,8 +31,8 @@ use tokio::sync::watch;
 
 use crate::guest::Obstacle;
 use crate::provider::{
-    Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size, UserDataLimits, Vm,
-    VmId, VmSpec,
+    BuilderSpec, Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size,
+    UserDataLimits, Vm, VmId,
 };
 use state::State;
 
@@ -118,10 +118,16 @@ impl Memory {
         self.state().resources().into_iter().map(|resource| resource.id).collect()
     }
 
-    /// What a VM was created from.
+    /// What a builder VM was created from.
     #[must_use]
-    pub fn spec(&self, vm: &VmId) -> Option<VmSpec> {
-        self.state().vms.get(vm).and_then(|vm| vm.spec.clone())
+    pub fn spec(&self, vm: &VmId) -> Option<BuilderSpec> {
+        self.state().vms.get(vm).and_then(|vm| vm.builder.as_ref()).map(|it| it.spec.clone())
+    }
+
+    /// The user data of a builder VM.
+    #[must_use]
+    pub fn user_data(&self, vm: &VmId) -> Option<Vec<u8>> {
+        self.state().vms.get(vm).and_then(|vm| vm.builder.as_ref()).map(|it| it.user_data.clone())
     }
 
     /// How many VMs were ever created.
@@ -175,7 +181,6 @@ impl Memory {
             ResourceId::Volume(id) => drop(state.volumes.remove(id)),
             ResourceId::Image(id) => drop(state.images.remove(id)),
             ResourceId::Lease(id) => drop(state.leases.remove(id)),
-            ResourceId::Other(..) => {}
         });
     }
 

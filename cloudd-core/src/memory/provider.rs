@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::state::VmRecord;
+use super::state::{CreatedBuilder, VmRecord};
 use super::{Memory, guest};
 use crate::guest::{GuestChannel, Obstacle};
 use crate::install::ContextArchive;
 use crate::provider::{
-    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Error, ErrorKind, Image,
-    ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter,
-    ResolvedBuilder, Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeId,
-    VolumeSpec, keys,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, BuilderSpec, BuilderVm, Capabilities, Error,
+    ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState,
+    Provider, Reporter, ResolvedBuilder, Resource, ResourceId, Result, Selector, Vm, VmId, Volume,
+    VolumeId, keys,
 };
 
 #[async_trait]
@@ -18,13 +18,13 @@ impl Provider for Memory {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+    async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         let root = requirements.root_size.unwrap_or(self.root_size);
         Ok(ResolvedBuilder::new(format!("memory {}", requirements.architecture), root))
     }
 
-    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
-        // Whoever has this cloud has all of it.
+    fn build_secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        // There are no credentials: every process that has this cloud has all of it.
         let mut secret = [0; 32];
         let id = build.as_str().as_bytes();
         secret[..id.len()].copy_from_slice(id);
@@ -43,35 +43,37 @@ impl Provider for Memory {
         })
     }
 
-    async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
-        self.change(|state| {
+    async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
+        const CREATE: &str = "create builder VM";
+        let volume = self.change(|state| {
             if let Some(existing) = state.volumes.values().find(|volume| volume.name == spec.name) {
                 let (has, wanted) = (&existing.labels, &spec.labels);
-                return adopt("create volume", &spec.name, existing, has, wanted, keys::BUILD);
+                return adopt(CREATE, &spec.name, existing, has, wanted, keys::BUILD);
             }
             let id = VolumeId::new(state.next_id());
             let device = format!("/dev/disk/by-id/memory-{id}").into();
-            let mut volume = Volume::new(id.clone(), &spec.name, spec.size, device);
+            let size = spec.requirements.volume_size;
+            let mut volume = Volume::new(id.clone(), &spec.name, size, device);
             volume.labels = spec.labels.clone();
             state.volumes.insert(id, volume.clone());
             Ok(volume)
-        })
-    }
-
-    async fn create_vm(&self, spec: &VmSpec, _: &Reporter) -> Result<Vm> {
-        self.change(|state| {
+        })?;
+        reporter.created(volume.id.clone());
+        // A cloud answers two requests here, and a process can die between them.
+        tokio::task::yield_now().await;
+        let user_data = spec.user_data.render(&volume.device)?;
+        let vm = self.change(|state| {
             if let Some(existing) = state.vms.values().find(|vm| vm.vm.name == spec.name) {
                 let vm = &existing.vm;
                 let (has, wanted) = (&vm.labels, &spec.labels);
-                return adopt("create VM", &spec.name, vm, has, wanted, keys::BUILD);
+                return adopt(CREATE, &spec.name, vm, has, wanted, keys::BUILD);
             }
-            if !state.volumes.contains_key(&spec.volume.id) {
-                return Err(
-                    Error::new(ErrorKind::NotFound, "attach volume").with_resource(&spec.volume.id)
-                );
-            }
-            Ok(state.add_vm(&spec.name, &spec.labels, Some(spec.clone())))
-        })
+            let builder =
+                CreatedBuilder { spec: spec.clone(), volume: volume.id.clone(), user_data };
+            Ok(state.add_vm(&spec.name, &spec.labels, Some(builder)))
+        })?;
+        reporter.created(vm.id.clone());
+        Ok(BuilderVm::new(vm, volume))
     }
 
     async fn start_vm(&self, vm: &VmId, _: &Reporter) -> Result<()> {
@@ -81,8 +83,8 @@ impl Provider for Memory {
             };
             let was_off = record.vm.state == PowerState::Off;
             record.vm.state = PowerState::Running;
-            record.started = true;
-            Ok(was_off && record.spec.is_some())
+            record.vm.started = Some(true);
+            Ok(was_off && record.builder.is_some())
         })?;
         if started {
             tokio::spawn(guest::play(self.clone(), vm.clone()));
@@ -90,22 +92,8 @@ impl Provider for Memory {
         Ok(())
     }
 
-    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
-        self.change(|state| {
-            let Some(record) = state.vms.get_mut(vm) else {
-                return Err(Error::new(ErrorKind::NotFound, "stop VM").with_resource(vm));
-            };
-            record.vm.state = PowerState::Off;
-            Ok(())
-        })
-    }
-
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         Ok(self.state().vms.get(vm).map(|record| record.vm.clone()))
-    }
-
-    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
-        Ok(self.state().vms.get(vm).map(|record| record.started))
     }
 
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
@@ -139,7 +127,7 @@ impl Provider for Memory {
                     .with_resource(vm)
                     .with_message("it is not off"));
             }
-            let Some(size) = record.spec.as_ref().map(|spec| spec.offer.root_size) else {
+            let Some(size) = record.builder.as_ref().map(|it| it.spec.resolved.root_size) else {
                 return Err(
                     Error::new(ErrorKind::Unsupported, "make image of VM").with_resource(vm)
                 );
@@ -188,7 +176,8 @@ impl Provider for Memory {
 
     async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
         let state = self.state();
-        let runs = state.vms.get(vm).is_some_and(|it| it.started && it.spec.is_none());
+        let runs =
+            state.vms.get(vm).is_some_and(|it| it.vm.started == Some(true) && it.builder.is_none());
         Ok(if runs { self.prints.clone().into_bytes() } else { Vec::new() })
     }
 
@@ -214,7 +203,7 @@ impl Provider for Memory {
                 ResourceId::Vm(id) => drop(state.vms.remove(id)),
                 ResourceId::Volume(id) => {
                     let holds =
-                        |vm: &&VmRecord| vm.spec.as_ref().is_some_and(|spec| spec.volume.id == *id);
+                        |vm: &&VmRecord| vm.builder.as_ref().is_some_and(|it| it.volume == *id);
                     if let Some(vm) = state.vms.values().find(holds) {
                         return Err(Error::new(ErrorKind::Busy, "delete volume")
                             .with_resource(id)
@@ -224,22 +213,21 @@ impl Provider for Memory {
                 }
                 ResourceId::Image(id) => {
                     if state.images.get(id).is_some_and(|image| image.protected) {
-                        return Err(Error::new(ErrorKind::Busy, "delete image")
+                        return Err(Error::new(ErrorKind::Protected, "delete image")
                             .with_resource(id)
-                            .with_message("it is protected"));
+                            .with_message("it is protected against deletion"));
                     }
                     state.images.remove(id);
                 }
                 ResourceId::Lease(id) => drop(state.leases.remove(id)),
-                ResourceId::Other(..) => {}
             }
             Ok(())
         })
     }
 }
 
-/// What a creation whose name is taken gives: the existing resource when it has the same value of
-/// this label, since then an earlier answer was lost.
+/// Returns the existing resource of a name that is to be created if it has the wanted value of the
+/// label `key`: then an earlier answer was lost.
 fn adopt<T: Clone>(
     operation: &str,
     name: &str,
@@ -253,10 +241,10 @@ fn adopt<T: Clone>(
     }
     Err(Error::new(ErrorKind::AlreadyExists, operation)
         .with_resource(name)
-        .with_message(format_args!("the name is taken by something whose {key} is another")))
+        .with_message(format_args!("the name is taken by a resource with another {key}")))
 }
 
-/// Makes an image available when its time has come.
+/// Makes an image available after [`Memory::image_time`].
 async fn finish(memory: Memory, image: ImageId) {
     tokio::time::sleep(memory.image_time).await;
     memory.change(|state| {
@@ -266,7 +254,7 @@ async fn finish(memory: Memory, image: ImageId) {
     });
 }
 
-/// What the guest of a VM says.
+/// The events of a VM's guest.
 struct Channel {
     memory: Memory,
     vm: VmId,
@@ -304,7 +292,7 @@ impl GuestChannel for Channel {
     }
 }
 
-/// Waits for a change. The sender lives in the [`Memory`] that the caller holds.
+/// Waits for a change of the state. The sender lives in the [`Memory`] that the caller holds.
 async fn tick(changed: &mut watch::Receiver<u64>) {
     if changed.changed().await.is_err() {
         std::future::pending::<()>().await;

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::provider::{
-    Image, ImageId, Labels, LeaseId, LeaseSpec, Resource, ResourceId, Vm, VmId, VmSpec, Volume,
-    VolumeId,
+    BuilderSpec, Image, ImageId, Labels, LeaseId, LeaseSpec, Resource, ResourceId, Vm, VmId,
+    Volume, VolumeId,
 };
 
 /// What exists.
@@ -18,13 +18,19 @@ pub(super) struct State {
     seconds: u64,
 }
 
-/// A VM, what it was made of, and what its guest has said.
+/// A VM, and the events that its guest has sent.
 pub(super) struct VmRecord {
     pub(super) vm: Vm,
-    /// `None`: made from an image.
-    pub(super) spec: Option<VmSpec>,
+    /// `None` if it was created from an image.
+    pub(super) builder: Option<CreatedBuilder>,
     pub(super) said: Vec<u8>,
-    pub(super) started: bool,
+}
+
+/// What a builder VM was created from.
+pub(super) struct CreatedBuilder {
+    pub(super) spec: BuilderSpec,
+    pub(super) volume: VolumeId,
+    pub(super) user_data: Vec<u8>,
 }
 
 impl State {
@@ -34,18 +40,24 @@ impl State {
     }
 
     /// A new VM, off.
-    pub(super) fn add_vm(&mut self, name: &str, labels: &Labels, spec: Option<VmSpec>) -> Vm {
+    pub(super) fn add_vm(
+        &mut self,
+        name: &str,
+        labels: &Labels,
+        builder: Option<CreatedBuilder>,
+    ) -> Vm {
         let id = VmId::new(self.next_id());
         let mut vm = Vm::new(id.clone(), name);
         vm.labels = labels.clone();
-        let record = VmRecord { vm: vm.clone(), spec, said: Vec::new(), started: false };
+        vm.started = Some(false);
+        let record = VmRecord { vm: vm.clone(), builder, said: Vec::new() };
         self.vms.insert(id, record);
         self.vms_ever_created += 1;
         vm
     }
 
-    /// Seconds since the cloud began: every question is one second later than the one before, so
-    /// that ages differ and tests do not depend on a clock.
+    /// A clock that advances by one second with each call, so that ages differ and tests do not
+    /// depend on real time.
     pub(super) fn now(&mut self) -> u64 {
         self.seconds += 1;
         self.seconds
@@ -67,7 +79,6 @@ impl State {
             ResourceId::Volume(id) => self.volumes.get_mut(id).map(|it| &mut it.labels),
             ResourceId::Image(id) => self.images.get_mut(id).map(|it| &mut it.labels),
             ResourceId::Lease(id) => self.leases.get_mut(id).map(|it| &mut it.labels),
-            ResourceId::Other(..) => None,
         }
     }
 }

@@ -5,150 +5,140 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Cost, Error, ErrorKind, Image,
-    ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Reporter,
-    ResolvedBuilder, Resource, ResourceId, ResourceKind, Result, Selector, Size, Vm, VmId, VmSpec,
-    Volume, VolumeSpec,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, BuilderSpec, BuilderVm, Capabilities, Cost,
+    Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec,
+    PowerState, Reporter, ResolvedBuilder, Resource, ResourceId, ResourceKind, Result, Selector,
+    Size, Vm, VmId,
 };
 use crate::guest::GuestChannel;
-use crate::retry;
+use crate::retry::{self, Backoff};
 
 /// A cloud on which images can be built.
 ///
 /// # Contract
-/// Beside what each method says:
+/// In addition to what each method says:
 ///
-/// * **Found before it is waited for.** A `create_*` call returns as soon as the resource exists
-///   and can be found by its labels, with all labels of its spec; what the cloud still does
-///   afterwards is waited for by the next call that needs it.
-/// * **Names are unique.** Creating a VM or a volume whose name exists gives
-///   [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) and changes nothing, unless the
-///   existing one carries the same build label: then an earlier answer was lost, or the process that
-///   made it died, and the existing one is returned. For leases it is the owner label that must be
-///   the same, and of several processes that create one of the same name exactly one succeeds.
-/// * **Idempotent deletion.** Deleting what does not exist is success. Deleting a running VM stops
-///   it. When `delete` returns, [`find`](Self::find) does not return the resource any more.
-/// * **Only ours.** `find` returns nothing that lacks the label `cloudd/build`.
+/// * **Labelled at creation.** A `create_*` call returns as soon as the resource exists with all
+///   labels of its spec and [`find`](Self::find) returns it. Work that the cloud goes on with
+///   afterwards is waited for by the next call that depends on it.
+/// * **Unique names.** Creating a VM or a volume under an existing name fails with
+///   [`ErrorKind::AlreadyExists`] and changes nothing, unless the existing resource carries the
+///   same build label ([`keys::BUILD`](super::keys::BUILD)). Then an earlier answer was lost or the
+///   process that created it died, and the existing resource is returned. For leases the holder
+///   label ([`keys::HOLDER`](super::keys::HOLDER)) is compared instead; of several processes that
+///   create a lease under one name exactly one succeeds.
+/// * **Idempotent deletion.** Deleting a resource that does not exist succeeds. Deleting a running
+///   VM stops it first. When `delete` returns, `find` does not return the resource any more.
+/// * **Managed resources only.** `find` and [`images`](Self::images) never return a resource
+///   without the label `cloudd/build`.
 ///
 /// # Cancellation
-/// The builder never drops the future of a `create_*` call, of `set_labels` or of `delete` before it
-/// is done or its deadline has passed; all others may be dropped at any await point.
+/// The build never drops the future of a `create_*` call, of `set_labels` or of `delete` before it
+/// has completed or its deadline has passed. All other futures may be dropped at any await point.
 ///
 /// # Errors
-/// Every error names operation, resource and cause and holds no secret. A resource that is gone is
-/// `Ok(None)` where the return type has an `Option`, else
-/// [`ErrorKind::NotFound`](super::ErrorKind::NotFound).
+/// Every error names the operation, the resource and the reason, and contains no secret. A resource
+/// that does not exist is `Ok(None)` where the return type is an `Option`, otherwise
+/// [`ErrorKind::NotFound`].
 #[async_trait]
 pub trait Provider: Debug + Display + Send + Sync + 'static {
-    /// What this provider can do.
+    /// Returns the limits and capabilities of this provider.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Says what would be used for a build, reading only: connection, credentials, base image,
-    /// sizes. Every way in which the input cannot work is found here.
+    /// Chooses the base image, VM type and sizes of a build without changing anything, and checks
+    /// the connection and the credentials. Requirements that cannot be met are an error here, before
+    /// anything is created.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::InvalidInput`](super::ErrorKind::InvalidInput) names the
-    /// offending value.
-    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder>;
+    /// See the trait. [`ErrorKind::InvalidInput`] names the offending value.
+    async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder>;
 
-    /// Brings in place what builds share, such as the base image in a cache. Costs no money and is
-    /// not part of any build.
+    /// Makes the base image available, for example by downloading it into a cache that all builds
+    /// share. Must not create anything that costs money.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn prepare(
+    /// See the trait.
+    async fn ensure_base_image(
         &self,
         requirements: &BuildRequirements,
-        offer: &ResolvedBuilder,
+        resolved: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
-        let _ = (requirements, offer, reporter);
+        let _ = (requirements, resolved, reporter);
         Ok(())
     }
 
-    /// What a build costs that runs for so long and whose image takes so much; `None` where the
-    /// provider has no prices.
+    /// Estimates what a build costs that runs for `run_time` and produces an image of `image`
+    /// stored bytes. `None` if the provider has no prices.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn cost(
+    /// See the trait.
+    async fn estimate_cost(
         &self,
         requirements: &BuildRequirements,
-        offer: &ResolvedBuilder,
+        resolved: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
-        let _ = (requirements, offer, run_time, image);
+        let _ = (requirements, resolved, run_time, image);
         Ok(None)
     }
 
-    /// A secret of a build that every process with the same credentials computes alike. `None`
-    /// where there is nothing to compute it from: then nobody can speak over SSH with the guest of
-    /// a process that died.
-    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
+    /// Derives the secret of a build. Every process with the same credentials derives the same
+    /// secret, so that it can log in to the builder VM of a build that it resumes. `None` if there
+    /// are no credentials to derive it from; such a VM cannot be reached over SSH after its process
+    /// died.
+    fn build_secret(&self, build: &BuildId) -> Option<BuildSecret> {
         let _ = build;
         None
     }
 
-    /// Creates a lease: what says that somebody is making a certain image. It costs nothing, and
-    /// holds nothing but its labels.
+    /// Creates a lease: a resource without cost that holds only its name and its labels. Creation
+    /// under a unique name is the atomic step of the distributed lock.
+    ///
+    /// A lease that is deleted and created again under the same name has another id.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::AlreadyExists`](super::ErrorKind::AlreadyExists) when there
-    /// is one of this name and another owner.
+    /// See the trait. [`ErrorKind::AlreadyExists`] if a lease of this name has another holder.
     async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId>;
 
-    /// Creates a volume that reads as zeros or is at least writable from end to end.
+    /// Creates the volume and the builder VM of a build, both under the same name and with the same
+    /// labels. The VM is off; volume and media are attached before its first start.
+    ///
+    /// The volume has at least the required size; its initial contents are unspecified. As soon as
+    /// a resource exists (created or adopted), [`Reporter::created`] is called with its id. Where the
+    /// cloud has no capacity for the VM at the volume's location, the provider deletes the volume
+    /// ([`Reporter::deleted`]), creates both at another location and reports the fallback as a note.
+    ///
+    /// Calling it again with the same spec returns the same VM and volume and creates what is
+    /// missing of the two.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume>;
+    /// See the trait. [`ErrorKind::Unavailable`] if no location has capacity. After an error the
+    /// volume, or both, may exist; they are found by their labels.
+    async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm>;
 
-    /// Creates a VM that is off, with its volume and media attached before its first start.
+    /// Starts a VM and returns when it runs. Starting a running VM succeeds; starting one that went
+    /// off starts it again.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::NoRoom`](super::ErrorKind::NoRoom) when the VM cannot be
-    /// where its volume is, and the next volume of the same build would be created elsewhere. The
-    /// builder then deletes the volume and creates both again, until the provider knows of no other
-    /// place and says [`ErrorKind::Unavailable`](super::ErrorKind::Unavailable).
-    async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm>;
-
-    /// Starts a VM and returns when it runs. A VM that runs already is success.
-    ///
-    /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn start_vm(&self, vm: &VmId, reporter: &Reporter) -> Result<()>;
 
-    /// Cuts the power of a VM and returns when it is off.
+    /// Returns the current state of a VM. A VM whose creation was interrupted is returned, too.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn stop_vm(&self, vm: &VmId) -> Result<()>;
-
-    /// A VM as it is now.
-    ///
-    /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>>;
 
-    /// Whether a VM was ever started; `None` where the provider does not know. Asked when a build
-    /// goes on whose process died, since "off" means nothing before the first start.
+    /// Waits until a VM that was started is off. Has no deadline. A VM that disappears
+    /// ([`ErrorKind::Gone`]) or that the provider stopped ([`PowerState::Error`]) ends the wait at
+    /// once.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
-        let _ = vm;
-        Ok(None)
-    }
-
-    /// Waits until a VM that was started is off, without a deadline of its own. Ends at once, with
-    /// [`ErrorKind::Gone`](super::ErrorKind::Gone), when the VM disappears, and with the
-    /// provider's reason when it is [stuck](PowerState::Error).
-    ///
-    /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
-        retry::poll_until("wait for power-off of", vm, retry::Backoff::STEADY, || async {
+        retry::poll_until("wait for power-off of", vm, Backoff::STEADY, || async {
             match self.vm(vm).await?.map(|vm| vm.state) {
                 Some(PowerState::Off) => Ok(Some(())),
                 Some(PowerState::Running | PowerState::Changing) => Ok(None),
@@ -159,53 +149,58 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         .await
     }
 
-    /// Opens the channel on which the guest speaks, from its first byte.
-    /// `Ok(None)` when this provider has none ([`Capabilities::channel`]). The channel over SSH is
-    /// not opened here: the builder does that where [`Capabilities`] name an SSH port, with keys
-    /// of its own.
+    /// Opens the provider's own channel to the guest, from the first byte that the guest sent. It
+    /// may be opened before the first start and read after power-off. `Ok(None)` if the provider has
+    /// no such channel ([`Capabilities::channel`]); the build then uses SSH if the capabilities name
+    /// a port.
     ///
     /// # Errors
-    /// As the trait says.
-    async fn open_channel(&self, vm: &VmId) -> Result<Option<Box<dyn GuestChannel>>>;
+    /// See the trait.
+    async fn open_channel(&self, vm: &VmId) -> Result<Option<Box<dyn GuestChannel>>> {
+        let _ = vm;
+        Ok(None)
+    }
 
-    /// Makes an image of the root disk of a VM that is off; the VM stays. Where an image of the same
-    /// build is there already, or half made by a process that died, that one is returned, finished
-    /// or still being made, and there is no second one.
+    /// Creates an image of the root disk of a VM that is off. Returns the existing image, complete
+    /// or not, if this build has one already; there is never a second one.
+    ///
+    /// The call may return an image that is still [`ImageStatus::Creating`];
+    /// [`wait_image`](Self::wait_image) then waits for it, and the VM is kept until it is available.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::Busy`](super::ErrorKind::Busy) when the VM is not off.
+    /// See the trait. [`ErrorKind::Busy`] if the VM is not off.
     async fn create_image(&self, vm: &VmId, spec: &ImageSpec, reporter: &Reporter)
     -> Result<Image>;
 
-    /// An image as it is now.
+    /// Returns the current state of an image.
     ///
     /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn image(&self, image: &ImageId) -> Result<Option<Image>>;
 
-    /// All selected images, in no order; those that are half made, too.
+    /// Returns all images that the selector matches, incomplete ones included, in no order.
     ///
     /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn images(&self, selector: &Selector) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for found in self.find(&selector.clone().of_kind(ResourceKind::Image)).await? {
             if let ResourceId::Image(id) = &found.id {
-                // One that was deleted meanwhile is none.
+                // An image that was deleted after the listing is left out.
                 images.extend(self.image(id).await?);
             }
         }
         Ok(images)
     }
 
-    /// Waits until an image is available, without a deadline of its own.
+    /// Waits until an image is available. Has no deadline.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::Gone`](super::ErrorKind::Gone) when the image
-    /// disappears, [`ErrorKind::Failed`](super::ErrorKind::Failed) when it is broken.
+    /// See the trait. [`ErrorKind::Gone`] if the image disappears, [`ErrorKind::Failed`] if it is
+    /// broken.
     async fn wait_image(&self, image: &ImageId, reporter: &Reporter) -> Result<Image> {
         let _ = reporter;
-        retry::poll_until("wait for image", image, retry::Backoff::STEADY, || async {
+        retry::poll_until("wait for image", image, Backoff::STEADY, || async {
             match self.image(image).await? {
                 Some(found) if found.status == ImageStatus::Available => Ok(Some(found)),
                 Some(found) if found.status == ImageStatus::Broken => {
@@ -218,50 +213,52 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         .await
     }
 
-    /// Creates a VM from an image, off. Its root disk is a copy: the image stays as it is.
+    /// Creates a VM from an image, off. Its root disk is a copy; the image is not changed.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::Unsupported`](super::ErrorKind::Unsupported) where
-    /// [`Capabilities::boots_images`] says so.
+    /// See the trait. [`ErrorKind::Unsupported`] if [`Capabilities::boots_images`] is false.
     async fn create_vm_from_image(&self, spec: &BootSpec, reporter: &Reporter) -> Result<Vm> {
         let _ = reporter;
         Err(Error::new(ErrorKind::Unsupported, "create VM from image")
             .with_resource(&spec.image)
-            .with_message("this provider does not do it"))
+            .with_message("this provider cannot start a VM from an image"))
     }
 
-    /// All that a VM has printed on its console so far; empty where there is none
-    /// ([`Capabilities::console`]).
+    /// Returns everything that a VM has printed on its console so far. Empty if the provider has no
+    /// console ([`Capabilities::console`]).
     ///
     /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
         let _ = vm;
         Ok(Vec::new())
     }
 
-    /// Lays labels over those that a resource has; other labels stay.
+    /// Merges `labels` into the labels of a resource. Existing keys are overwritten, other keys are
+    /// kept.
     ///
     /// # Errors
-    /// As the trait says; [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when the resource is
-    /// gone, which tells the owner of a lease that it is not the owner any more.
+    /// See the trait. [`ErrorKind::NotFound`] if the resource does not exist; this is how the
+    /// holder of a lease learns that it lost the lease.
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()>;
 
-    /// Everything of cloudd's that the selector matches, of every kind this provider creates,
-    /// half-made things too.
+    /// Returns every managed resource that the selector matches, of every kind that this provider
+    /// creates. Resources whose creation was interrupted are included; an incomplete VM is found as a
+    /// VM.
     ///
     /// # Errors
-    /// As the trait says.
+    /// See the trait.
     async fn find(&self, selector: &Selector) -> Result<Vec<Resource>>;
 
     /// Deletes a resource.
     ///
     /// # Errors
-    /// As the trait says.
+    /// See the trait. [`ErrorKind::Busy`] for a volume that is attached to a VM,
+    /// [`ErrorKind::Protected`] for an image whose protection has to be lifted first.
     async fn delete(&self, resource: &ResourceId) -> Result<()>;
 }
 
-/// Passes every call on, default methods too: a wrapper must not fall back to polling.
+/// Forwards every method, defaulted ones included, so that a pointer never falls back to polling.
 macro_rules! forward {
     ($($wrapper:ty),*) => {$(
         #[async_trait]
@@ -269,49 +266,44 @@ macro_rules! forward {
             fn capabilities(&self) -> &Capabilities {
                 (**self).capabilities()
             }
-            async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
-                (**self).check(requirements).await
+            async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+                (**self).resolve(requirements).await
             }
-            async fn prepare(
+            async fn ensure_base_image(
                 &self,
                 requirements: &BuildRequirements,
-                offer: &ResolvedBuilder,
+                resolved: &ResolvedBuilder,
                 reporter: &Reporter,
             ) -> Result<()> {
-                (**self).prepare(requirements, offer, reporter).await
+                (**self).ensure_base_image(requirements, resolved, reporter).await
             }
-            async fn cost(
+            async fn estimate_cost(
                 &self,
                 requirements: &BuildRequirements,
-                offer: &ResolvedBuilder,
+                resolved: &ResolvedBuilder,
                 run_time: Duration,
                 image: Size,
             ) -> Result<Option<Cost>> {
-                (**self).cost(requirements, offer, run_time, image).await
+                (**self).estimate_cost(requirements, resolved, run_time, image).await
             }
-            fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
-                (**self).secret(build)
+            fn build_secret(&self, build: &BuildId) -> Option<BuildSecret> {
+                (**self).build_secret(build)
             }
             async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
                 (**self).create_lease(spec).await
             }
-            async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
-                (**self).create_volume(spec, reporter).await
-            }
-            async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm> {
-                (**self).create_vm(spec, reporter).await
+            async fn create_builder(
+                &self,
+                spec: &BuilderSpec,
+                reporter: &Reporter,
+            ) -> Result<BuilderVm> {
+                (**self).create_builder(spec, reporter).await
             }
             async fn start_vm(&self, vm: &VmId, reporter: &Reporter) -> Result<()> {
                 (**self).start_vm(vm, reporter).await
             }
-            async fn stop_vm(&self, vm: &VmId) -> Result<()> {
-                (**self).stop_vm(vm).await
-            }
             async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
                 (**self).vm(vm).await
-            }
-            async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
-                (**self).was_started(vm).await
             }
             async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
                 (**self).wait_vm_off(vm).await

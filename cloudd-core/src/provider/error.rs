@@ -22,10 +22,10 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The cloud cannot provide this now (sold out, maintenance).
     Unavailable,
-    /// The cloud cannot provide the VM where its volume lies, and may be able to elsewhere.
-    NoRoom,
-    /// Another operation holds the resource.
+    /// Another operation uses the resource; trying again later may succeed.
     Busy,
+    /// The resource is protected against deletion. A person has to lift the protection.
+    Protected,
     /// Too many requests.
     RateLimited,
     /// The cloud could not be reached, or the connection was lost.
@@ -47,7 +47,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whether the same call may succeed a little later without anybody's doing.
+    /// Whether the same call may succeed later without any change by a person.
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Busy | Self::RateLimited | Self::Connection)

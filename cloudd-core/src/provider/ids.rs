@@ -1,5 +1,6 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,27 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                if text.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+                    return Err(InvalidName {
+                        what: stringify!($name),
+                        value: text.to_owned(),
+                        rule: "a text without white space and control characters",
+                    });
+                }
+                Ok(Self(text.to_owned()))
             }
         }
     };
@@ -64,8 +86,6 @@ pub enum ResourceId {
     Image(ImageId),
     /// A lease.
     Lease(LeaseId),
-    /// Something only this provider has (a seed volume, say), as `kind` and id.
-    Other(String, String),
 }
 
 impl ResourceId {
@@ -76,9 +96,8 @@ impl ResourceId {
             Self::Vm(_) => 0,
             Self::Image(_) => 1,
             Self::Volume(_) => 2,
-            Self::Other(..) => 3,
-            // What tells others that there may be something left goes when nothing is.
-            Self::Lease(_) => 4,
+            // The lease is what a later run finds leftovers by, so it is deleted last.
+            Self::Lease(_) => 3,
         }
     }
 
@@ -90,7 +109,6 @@ impl ResourceId {
             Self::Volume(_) => ResourceKind::Volume,
             Self::Image(_) => ResourceKind::Image,
             Self::Lease(_) => ResourceKind::Lease,
-            Self::Other(..) => ResourceKind::Other,
         }
     }
 }
@@ -102,7 +120,6 @@ impl fmt::Display for ResourceId {
             Self::Volume(id) => write!(f, "volume {id}"),
             Self::Image(id) => write!(f, "image {id}"),
             Self::Lease(id) => write!(f, "lease {id}"),
-            Self::Other(kind, id) => write!(f, "{kind} {id}"),
         }
     }
 }
@@ -144,8 +161,6 @@ pub enum ResourceKind {
     Image,
     /// Leases.
     Lease,
-    /// What only one provider has.
-    Other,
 }
 
 impl fmt::Display for ResourceKind {
@@ -155,14 +170,14 @@ impl fmt::Display for ResourceKind {
             Self::Volume => "volume",
             Self::Image => "image",
             Self::Lease => "lease",
-            Self::Other => "other",
         })
     }
 }
 
 /// A text that is not what the newtype it was parsed as demands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{value:?} is not a {what}: {rule}")]
+#[error("{value:?} is not a {what}: expected {rule}")]
+#[non_exhaustive]
 pub struct InvalidName {
     /// What it should have been.
     pub what: &'static str,
@@ -218,6 +233,14 @@ impl TryFrom<String> for BuildId {
     }
 }
 
+impl FromStr for BuildId {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        Self::try_from(text.to_owned())
+    }
+}
+
 impl From<BuildId> for String {
     fn from(id: BuildId) -> Self {
         id.0
@@ -268,6 +291,14 @@ impl TryFrom<String> for Fingerprint {
         } else {
             Err(InvalidName { what: "fingerprint", value, rule: "40 characters 0-9 and a-f" })
         }
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        Self::try_from(text.to_owned())
     }
 }
 

@@ -11,15 +11,16 @@ pub mod keys {
     pub const FINGERPRINT: &str = "cloudd/fingerprint";
     /// The run that created the resource ([`BuildId`](super::super::BuildId)).
     pub const BUILD: &str = "cloudd/build";
-    /// On a lease, how far its build is; written before the step, so that "off" before the first
-    /// boot is never taken for success.
+    /// On a lease, the step of the build that is about to begin. Written before the step, so that a VM
+    /// that is off before its first start is never taken for one that has finished.
     pub const PHASE: &str = "cloudd/phase";
-    /// On a lease, the process that holds it; different for every lease that was ever made.
+    /// On a lease, the process that holds it. Unique for every lease that is created.
     pub const HOLDER: &str = "cloudd/holder";
-    /// On a lease, for how many seconds it holds after it was last written, a dot, and how often
-    /// it was written: a process that sees it unchanged for so long takes its owner for dead.
+    /// On a lease, `DURATION.RENEWALS`: its duration in seconds and the number of renewals. A
+    /// process that sees the label unchanged for the duration takes the lease for expired.
     pub const LEASE: &str = "cloudd/lease";
-    /// On a lease, how many leases to the same image came before it, and one.
+    /// On a lease, its fencing token: 1 for the first lease of a name, and one more for each lease
+    /// that takes over an expired one. The lease with the highest token is the valid one.
     pub const FENCING_TOKEN: &str = "cloudd/fencing-token";
     /// On an image, `passed` once a VM that was started from it has shown a sign of life.
     pub const BOOT_CHECK: &str = "cloudd/boot-check";
@@ -92,13 +93,6 @@ impl Labels {
         Ok(())
     }
 
-    /// Takes labels as a provider returned them, without checking: other programs may have
-    /// written them by other rules.
-    #[must_use]
-    pub fn from_provider(labels: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(labels.into_iter().collect())
-    }
-
     /// The value of a label.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -127,6 +121,14 @@ impl Labels {
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.0.contains_key(keys::BUILD)
+    }
+}
+
+/// Collects labels without checking them: for labels that a provider returned, and for those whose
+/// keys and values are known to be valid.
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(labels: I) -> Self {
+        Self(labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_selector_never_finds_what_is_not_ours() {
-        let foreign = Labels::from_provider([("team".to_owned(), "a".to_owned())]);
+        let foreign = Labels::from_iter([("team", "a")]);
         assert!(!Selector::all().matches(&foreign));
         assert!(!Selector::all().with("team", "a").matches(&foreign));
         let mut ours = foreign.clone();

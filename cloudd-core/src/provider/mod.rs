@@ -26,9 +26,12 @@ pub use ids::{
 };
 pub use labels::{InvalidLabel, Labels, Selector, keys, validate_value};
 pub use reporter::{Report, Reporter};
-pub use resources::{Architecture, Image, ImageStatus, PowerState, Resource, Vm, Volume};
+pub use resources::{
+    Architecture, BuilderVm, Image, ImageStatus, PowerState, Resource, Vm, Volume,
+};
 pub use secret::BuildSecret;
 pub use size::Size;
 pub use specs::{
-    BootSpec, BuildRequirements, ImageSpec, LeaseSpec, Media, ResolvedBuilder, VmSpec, VolumeSpec,
+    BootSpec, BuildRequirements, BuilderSpec, ImageSpec, LeaseSpec, Media, ResolvedBuilder,
+    UserDataTemplate,
 };

@@ -1,9 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Size;
+use super::{ResourceId, Size};
 
-/// Something a provider has to say while it works.
+/// A message from a provider about a call that is in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {
@@ -23,35 +23,49 @@ pub enum Report {
         /// 0 to 100.
         percent: u8,
     },
-    /// Anything the reader should know: a fallback and why, a retry.
+    /// A message for the reader, such as a fallback and its reason, or a retry.
     Note(String),
+    /// A resource exists from now on, or was found to exist.
+    Created(ResourceId),
+    /// The provider deleted a resource that it had reported as created.
+    Deleted(ResourceId),
 }
 
-/// Where a provider reports to; passed into the calls that take long.
+/// Receives the reports of a provider. Passed into the calls that take long.
 #[derive(Clone)]
 pub struct Reporter(Arc<dyn Fn(Report) + Send + Sync>);
 
 impl Reporter {
-    /// Reports to a function, which must not block.
+    /// Calls a function for each report. The function must not block.
     #[must_use]
     pub fn new(report: impl Fn(Report) + Send + Sync + 'static) -> Self {
         Self(Arc::new(report))
     }
 
-    /// Reports to nobody.
+    /// Discards all reports.
     #[must_use]
     pub fn silent() -> Self {
         Self::new(|_| {})
     }
 
-    /// Reports.
+    /// Sends a report.
     pub fn report(&self, report: Report) {
         (self.0)(report);
     }
 
-    /// Reports a sentence.
+    /// Sends a message for the reader.
     pub fn note(&self, message: impl Into<String>) {
         self.report(Report::Note(message.into()));
+    }
+
+    /// Reports that a resource exists, as soon as its id is known.
+    pub fn created(&self, resource: impl Into<ResourceId>) {
+        self.report(Report::Created(resource.into()));
+    }
+
+    /// Reports that a resource which was reported as created is deleted.
+    pub fn deleted(&self, resource: impl Into<ResourceId>) {
+        self.report(Report::Deleted(resource.into()));
     }
 }
 

@@ -44,7 +44,7 @@ pub enum PowerState {
     Changing,
     /// Running.
     Running,
-    /// Stopped by the provider, with its reason: the guest cannot go on by itself.
+    /// Stopped by the provider, with the provider's reason; the guest cannot continue.
     Error(String),
 }
 
@@ -60,12 +60,16 @@ pub struct Vm {
     pub state: PowerState,
     /// Where it can be reached from outside, if anywhere: complete when it runs, if not before.
     pub addresses: Vec<IpAddr>,
+    /// Whether the VM was ever started; `None` if the provider does not know. A VM that is off and
+    /// was never started has not failed.
+    pub started: Option<bool>,
     /// Its labels.
     pub labels: Labels,
 }
 
 impl Vm {
-    /// A VM that is off, without labels or addresses.
+    /// A VM that is off, without labels and addresses, of which it is not known whether it was ever
+    /// started.
     #[must_use]
     pub fn new(id: VmId, name: impl Into<String>) -> Self {
         Self {
@@ -73,8 +77,28 @@ impl Vm {
             name: name.into(),
             state: PowerState::Off,
             addresses: Vec::new(),
+            started: None,
             labels: Labels::new(),
         }
+    }
+}
+
+/// The builder VM of a build and its volume: what
+/// [`Provider::create_builder`](super::Provider::create_builder) returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BuilderVm {
+    /// The VM.
+    pub vm: Vm,
+    /// The volume, attached to the VM.
+    pub volume: Volume,
+}
+
+impl BuilderVm {
+    /// A builder VM and its volume.
+    #[must_use]
+    pub fn new(vm: Vm, volume: Volume) -> Self {
+        Self { vm, volume }
     }
 }
 

@@ -1,14 +1,20 @@
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::guest::GuestChannel;
 use crate::provider::{
-    BootSpec, BuildId, BuildRequirements, BuildSecret, Capabilities, Cost, Error, ErrorKind, Image,
-    ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, Provider, Reporter, ResolvedBuilder, Resource,
-    ResourceId, Result, Selector, Size, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    BootSpec, BuildId, BuildRequirements, BuildSecret, BuilderSpec, BuilderVm, Capabilities, Cost,
+    Error, ErrorKind, Image, ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, Provider, Report,
+    Reporter, ResolvedBuilder, Resource, ResourceId, Result, Selector, Size, UserDataTemplate, Vm,
+    VmId,
 };
 
 /// What goes wrong at one call.
@@ -27,15 +33,16 @@ pub enum Fault {
 
 /// A provider that fails at call `k`, counted from 0, so that a test can walk every `k`.
 ///
-/// Calls that only ask or wait count too: every method of [`Provider`] that can fail does.
+/// Every call of a method of [`Provider`] that can fail counts, reading and waiting ones included.
+/// `create_builder` counts twice: the second time when the volume exists and the VM does not.
 pub struct Faulty<P> {
     inner: P,
     at: usize,
     fault: Fault,
     calls: AtomicUsize,
     observe: Box<dyn Fn(usize, &'static str) + Send + Sync>,
-    alter_spec: Box<dyn Fn(&mut VolumeSpec) + Send + Sync>,
-    alter_volume: Box<dyn Fn(&mut Volume) + Send + Sync>,
+    alter_spec: Box<dyn Fn(&mut BuilderSpec) + Send + Sync>,
+    alter_device: Arc<dyn Fn(&Path) -> PathBuf + Send + Sync>,
 }
 
 impl<P> Faulty<P> {
@@ -49,7 +56,7 @@ impl<P> Faulty<P> {
             calls: AtomicUsize::new(0),
             observe: Box::new(|_, _| {}),
             alter_spec: Box::new(|_| {}),
-            alter_volume: Box::new(|_| {}),
+            alter_device: Arc::new(Path::to_owned),
         }
     }
 
@@ -69,20 +76,23 @@ impl<P> Faulty<P> {
         self
     }
 
-    /// Creates other volumes than it was asked for, such as larger ones.
+    /// Changes what is created, for example to a larger volume than was asked for.
     #[must_use]
     pub fn altering_spec(
         mut self,
-        alter: impl Fn(&mut VolumeSpec) + Send + Sync + 'static,
+        alter: impl Fn(&mut BuilderSpec) + Send + Sync + 'static,
     ) -> Self {
         self.alter_spec = Box::new(alter);
         self
     }
 
-    /// Says something else of a volume than is true, such as another device.
+    /// Renders the user data for another device than the volume's.
     #[must_use]
-    pub fn altering_volume(mut self, alter: impl Fn(&mut Volume) + Send + Sync + 'static) -> Self {
-        self.alter_volume = Box::new(alter);
+    pub fn altering_device(
+        mut self,
+        alter: impl Fn(&Path) -> PathBuf + Send + Sync + 'static,
+    ) -> Self {
+        self.alter_device = Arc::new(alter);
         self
     }
 
@@ -119,6 +129,31 @@ impl<P> Faulty<P> {
     }
 }
 
+impl<P: Provider> Faulty<P> {
+    /// Creates volume and VM as two calls, so that a fault can strike between them: once the volume
+    /// exists, the next call is the creation of the VM.
+    async fn create_both(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
+        let volume_exists = Arc::new(AtomicBool::new(false));
+        let (exists, outer) = (Arc::clone(&volume_exists), reporter.clone());
+        let watching = Reporter::new(move |report| {
+            if matches!(report, Report::Created(ResourceId::Volume(_))) {
+                exists.store(true, Ordering::Relaxed);
+            }
+            outer.report(report);
+        });
+        let mut create = pin!(self.inner.create_builder(spec, &watching));
+        let until_volume = poll_fn(|context| match create.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if volume_exists.load(Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match until_volume.await {
+            Some(result) => result,
+            None => self.call("create_vm", create).await,
+        }
+    }
+}
+
 impl<P: fmt::Debug> fmt::Debug for Faulty<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Faulty")
@@ -140,54 +175,47 @@ impl<P: Provider> Provider for Faulty<P> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
-    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
-        self.call("check", self.inner.check(requirements)).await
+    async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+        self.call("resolve", self.inner.resolve(requirements)).await
     }
-    async fn prepare(
+    async fn ensure_base_image(
         &self,
         requirements: &BuildRequirements,
-        offer: &ResolvedBuilder,
+        resolved: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
-        self.call("prepare", self.inner.prepare(requirements, offer, reporter)).await
+        let ensure = self.inner.ensure_base_image(requirements, resolved, reporter);
+        self.call("ensure_base_image", ensure).await
     }
-    async fn cost(
+    async fn estimate_cost(
         &self,
         requirements: &BuildRequirements,
-        offer: &ResolvedBuilder,
+        resolved: &ResolvedBuilder,
         run_time: Duration,
         image: Size,
     ) -> Result<Option<Cost>> {
-        self.call("cost", self.inner.cost(requirements, offer, run_time, image)).await
+        let estimate = self.inner.estimate_cost(requirements, resolved, run_time, image);
+        self.call("estimate_cost", estimate).await
     }
-    fn secret(&self, build: &BuildId) -> Option<BuildSecret> {
-        self.inner.secret(build)
+    fn build_secret(&self, build: &BuildId) -> Option<BuildSecret> {
+        self.inner.build_secret(build)
     }
     async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
         self.call("create_lease", self.inner.create_lease(spec)).await
     }
-    async fn create_volume(&self, spec: &VolumeSpec, reporter: &Reporter) -> Result<Volume> {
+    async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
         let mut spec = spec.clone();
         (self.alter_spec)(&mut spec);
-        let create = self.inner.create_volume(&spec, reporter);
-        let mut volume = self.call("create_volume", create).await?;
-        (self.alter_volume)(&mut volume);
-        Ok(volume)
-    }
-    async fn create_vm(&self, spec: &VmSpec, reporter: &Reporter) -> Result<Vm> {
-        self.call("create_vm", self.inner.create_vm(spec, reporter)).await
+        let (user_data, alter) = (spec.user_data.clone(), Arc::clone(&self.alter_device));
+        spec.user_data = UserDataTemplate::new(move |device| user_data.render(&alter(device)));
+        let whole = self.call("create_builder", self.create_both(&spec, reporter));
+        whole.await
     }
     async fn start_vm(&self, vm: &VmId, reporter: &Reporter) -> Result<()> {
         self.call("start_vm", self.inner.start_vm(vm, reporter)).await
     }
-    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
-        self.call("stop_vm", self.inner.stop_vm(vm)).await
-    }
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         self.call("vm", self.inner.vm(vm)).await
-    }
-    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
-        self.call("was_started", self.inner.was_started(vm)).await
     }
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
         self.call("wait_vm_off", self.inner.wait_vm_off(vm)).await
