@@ -1,11 +1,11 @@
 // The first definition of a link counts: here the item, in README.md its source file.
-//! [`ImageBuilder`]: image::ImageBuilder
-//! [`ImageBuilder::reuse`]: image::ImageBuilder::reuse
-//! [`Deadlines::lease`]: image::Deadlines::lease
+//! [`ImageBuilder`]: build::ImageBuilder
+//! [`ImageBuilder::reuse`]: build::ImageBuilder::reuse
+//! [`Deadlines::lease`]: build::Deadlines::lease
 //! [`sweep`]: crate::sweep
 //! [`retention`]: crate::retention
 //! [`Provider`]: provider::Provider
-//! [`image`]: crate::image
+//! [`build`]: crate::build
 //! [`install`]: crate::install
 //! [`provider`]: crate::provider
 //! [`guest`]: crate::guest
@@ -15,11 +15,13 @@
 //! [guide to install containers]: crate::guide::install_containers
 #![doc = include_str!("../README.md")]
 
+pub mod build;
 pub mod cloud_init;
+mod expiry;
 pub mod guest;
 pub mod guide;
-pub mod image;
 pub mod install;
+mod lease;
 pub mod memory;
 pub mod provider;
 pub mod retention;
@@ -29,3 +31,11 @@ pub mod ssh;
 pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
+
+pub use build::{
+    BootCheck, BuildError, BuildErrorKind, BuildEvent, BuildEventKind, BuildHandle, Builds,
+    BuiltImage, Deadlines, ImageBuilder, OnFailure, Phase, ReadinessProbe, ReusePolicy,
+};
+pub use install::{InstallContainer, containers};
+pub use provider::{Architecture, Image, ImageId, Provider, Size};

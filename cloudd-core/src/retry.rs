@@ -1,6 +1,6 @@
-//! Waiting for a cloud: polling that slows down, and deadlines with names.
+//! Retry and polling: exponential backoff, and deadlines that name what was waited for.
 //!
-//! The only room that knows the crate `backoff`, so that replacing it is one file.
+//! The only module that uses the crate `backoff`, so that replacing it changes one file.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -11,8 +11,9 @@ use backoff::backoff::Backoff as _;
 use tokio::time;
 
 use crate::provider::{Error, ErrorKind, Result};
+use crate::text::human_duration;
 
-/// How fast to ask again.
+/// Exponential backoff between attempts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Backoff {
@@ -20,14 +21,14 @@ pub struct Backoff {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// By what each pause grows.
+    /// The factor by which each pause is longer than the one before.
     pub growth: f64,
-    /// How much a pause may differ at random, 0 to 1, so that many builds do not ask in step.
+    /// The random part of a pause, 0 to 1, so that many builds do not poll in step.
     pub jitter: f64,
 }
 
 impl Backoff {
-    /// For things that are asked cheaply and end soon: 200 ms growing to 1 s.
+    /// For cheap polls of operations that end soon: 200 ms growing to 1 s.
     pub const QUICK: Self = Self {
         first: Duration::from_millis(200),
         longest: Duration::from_secs(1),
@@ -35,7 +36,7 @@ impl Backoff {
         jitter: 0.1,
     };
 
-    /// For things that take seconds to minutes: 1 s growing to 5 s.
+    /// For operations that take seconds to minutes: 1 s growing to 5 s.
     pub const STEADY: Self = Self {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(5),
@@ -43,13 +44,13 @@ impl Backoff {
         jitter: 0.1,
     };
 
-    /// A pace.
+    /// A backoff.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration, growth: f64, jitter: f64) -> Self {
         Self { first, longest, growth, jitter }
     }
 
-    /// The pauses of this pace, without end.
+    /// The pauses, an endless sequence.
     pub fn pauses(self) -> impl Iterator<Item = Duration> + Send {
         let mut backoff = ExponentialBackoff {
             current_interval: self.first,
@@ -57,7 +58,7 @@ impl Backoff {
             randomization_factor: self.jitter,
             multiplier: self.growth,
             max_interval: self.longest,
-            // Deadlines are ours: `within`.
+            // Deadlines are applied by `with_timeout`.
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
@@ -65,12 +66,12 @@ impl Backoff {
     }
 }
 
-/// Asks until there is an answer. Connection losses and the like
-/// ([`ErrorKind::is_transient`]) are asked through, up to ten in a row; every other error ends the
-/// wait at once.
+/// Polls until there is an answer. Up to nine consecutive transient errors
+/// ([`ErrorKind::is_transient`]) are ignored; any other error ends the polling at once.
 ///
 /// # Errors
-/// The first lasting error, or the tenth transient one, with the number of attempts.
+/// The first error that is not transient, or the tenth consecutive transient one, with the number of
+/// attempts.
 pub async fn poll_until<T, F, Fut>(
     operation: &str,
     resource: impl Display,
@@ -90,7 +91,7 @@ where
             Ok(None) => failures = 0,
             Err(error) if error.kind().is_transient() && failures + 1 < MAX_FAILURES => {
                 failures += 1;
-                tracing::debug!(%error, failures, operation, "asking again");
+                tracing::debug!(%error, failures, operation, "polling again");
             }
             Err(error) if error.kind().is_transient() => {
                 return Err(Error::new(error.kind(), operation)
@@ -105,21 +106,68 @@ where
     }
 }
 
-/// Lets a call take no longer than `deadline`.
+/// Limits the duration of a call.
 ///
 /// # Errors
-/// The call's own, or [`ErrorKind::Timeout`] that names operation, resource and deadline.
+/// Those of the call; [`ErrorKind::Timeout`] with operation, resource and timeout.
 pub async fn with_timeout<T>(
     operation: &str,
     resource: impl Display,
-    deadline: Duration,
+    timeout: Duration,
     call: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    match time::timeout(deadline, call).await {
+    match time::timeout(timeout, call).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Timeout, operation)
             .with_resource(resource)
-            .with_message(format_args!("not done within {} s", deadline.as_secs_f32()))),
+            .with_message(format_args!("not done within {}", human_duration(timeout)))),
+    }
+}
+
+/// Attempts at an operation that is repeated until it succeeds or a deadline has passed.
+pub(crate) struct Attempts {
+    timeout: Duration,
+    deadline: time::Instant,
+    backoff: Backoff,
+    pauses: Box<dyn Iterator<Item = Duration> + Send>,
+    /// The last error that is not the deadline's.
+    last: Option<Error>,
+}
+
+impl Attempts {
+    /// Attempts with [`Backoff::STEADY`] until `timeout` has passed.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        let backoff = Backoff::STEADY;
+        let deadline = time::Instant::now() + timeout;
+        Self { timeout, deadline, backoff, pauses: Box::new(backoff.pauses()), last: None }
+    }
+
+    /// Makes one attempt, which is dropped at the deadline.
+    pub(crate) async fn attempt<T>(
+        &mut self,
+        operation: &str,
+        attempt: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match time::timeout_at(self.deadline, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(self.last.take().unwrap_or_else(|| {
+                Error::new(ErrorKind::Timeout, operation)
+                    .with_message(format_args!("not done within {}", human_duration(self.timeout)))
+            })),
+        }
+    }
+
+    /// Pauses before the next attempt. Gives the error back if there is none: the deadline would
+    /// pass, or the credentials were revoked.
+    pub(crate) async fn pause_after(&mut self, error: Error) -> Result<()> {
+        let pause = self.pauses.next().unwrap_or(self.backoff.longest);
+        if error.kind() == ErrorKind::Unauthorized || time::Instant::now() + pause >= self.deadline
+        {
+            return Err(error);
+        }
+        self.last = Some(error);
+        time::sleep(pause).await;
+        Ok(())
     }
 }
 
@@ -141,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_connection_is_asked_through_and_a_lasting_error_is_not() {
+    async fn a_lost_connection_is_retried_and_a_lasting_error_is_not() {
         let asked = AtomicU32::new(0);
         let answer = poll_until("ask", "it", Backoff::QUICK, || async {
             match asked.fetch_add(1, Ordering::Relaxed) {
@@ -159,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ten_lost_connections_in_a_row_end_the_wait() {
+    async fn ten_lost_connections_in_a_row_end_the_polling() {
         let error =
             poll_until("ask", "it", Backoff::QUICK, || async { Err::<Option<()>, _>(transient()) })
                 .await

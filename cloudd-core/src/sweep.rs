@@ -30,7 +30,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::image::{OwnerLife, SKEW, expired, owner_life};
+use crate::expiry::{CLOCK_SKEW, is_expired};
+use crate::lease::{Liveness, holder_liveness};
 use crate::provider::{
     Error, ImageStatus, Provider, Resource, ResourceId, ResourceKind, Result, Selector, keys,
 };
@@ -74,7 +75,7 @@ impl Sweep {
         let alive: BTreeSet<_> =
             all.iter().filter(|it| claims_life(it)).filter_map(|it| build(it)).collect();
         let dead = |resource: &&Resource| {
-            expired(&resource.labels, Duration::ZERO)
+            is_expired(&resource.labels, Duration::ZERO)
                 && !build(resource).is_some_and(|build| alive.contains(build))
         };
         let mut dead: Vec<_> = all.iter().filter(dead).collect();
@@ -149,9 +150,9 @@ fn build(resource: &Resource) -> Option<&str> {
 /// Whether this is the lease of a build that may be alive.
 fn claims_life(resource: &Resource) -> bool {
     resource.id.kind() == ResourceKind::Lease
-        && match resource.labels.get(keys::HOLDER).map_or(OwnerLife::Unknown, owner_life) {
-            OwnerLife::Alive => true,
-            OwnerLife::Dead => false,
-            OwnerLife::Unknown => !expired(&resource.labels, SKEW),
+        && match resource.labels.get(keys::HOLDER).map_or(Liveness::Unknown, holder_liveness) {
+            Liveness::Alive => true,
+            Liveness::Dead => false,
+            Liveness::Unknown => !is_expired(&resource.labels, CLOCK_SKEW),
         }
 }

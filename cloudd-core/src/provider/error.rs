@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 /// The result of a call to a provider.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What kind of failure an [`Error`] is: what a program branches on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -187,6 +187,12 @@ pub struct InvalidName {
     pub rule: &'static str,
 }
 
+impl InvalidName {
+    pub(crate) fn new(what: &'static str, value: &str, rule: &'static str) -> Self {
+        Self { what, value: value.to_owned(), rule }
+    }
+}
+
 /// One run of a build: ten characters `[a-z0-9]`, in the name and labels of everything it creates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -3,6 +3,8 @@
 
 mod contract;
 mod faults;
+mod lease_checks;
 
 pub use contract::{Fixture, GuestBehaviour, run_all};
 pub use faults::{Fault, Faulty};
+pub use lease_checks::LeaseChecks;

@@ -1,39 +1,39 @@
 use std::time::Duration;
 
-/// How long each wait of a build may take. Every wait has one; each can be set.
+/// The deadlines of a build. Every wait has one, and each can be set.
 ///
-/// The defaults are meant for a builder VM under software emulation, which takes minutes where
-/// hardware takes seconds: a deadline is there so that nothing hangs for ever, not to hurry.
+/// The defaults suit a builder VM under software emulation, which takes minutes where hardware takes
+/// seconds. They keep a build from hanging for ever, not from being slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deadlines {
-    /// One call to the provider that creates, labels or deletes something: 5 minutes.
+    /// A call to the provider that creates, labels or deletes one resource: 5 minutes.
     pub call: Duration,
-    /// What builds share, such as a base image to download: 60 minutes.
+    /// Making the base image available, for example a download: 60 minutes.
     pub prepare: Duration,
-    /// From the start of the VM, or from the end of the upload, to the first sign of life of its
-    /// agent: 15 minutes.
+    /// From the start of the VM, or from the end of the upload, to the first event of its agent:
+    /// 15 minutes.
     pub boot: Duration,
-    /// How long a VM may be out of reach, where a channel needs a route to it: 5 minutes. Then the
-    /// build goes on by power state alone, and ends if something has to be uploaded.
+    /// How long a VM may be unreachable, for a channel that needs a route to it: 5 minutes. After
+    /// that, success is detected by power-off; a build that has to upload something fails.
     pub route: Duration,
     /// The upload of a build context, from the start of the VM: 30 minutes.
     pub upload: Duration,
-    /// Stage 1, from the first sign of life to the entry into stage 2: 60 minutes.
+    /// Stage 1, from the first event to the entry into stage 2: 60 minutes.
     pub stage1: Duration,
     /// Stage 2, from its entry to its last event: 60 minutes.
     pub stage2: Duration,
     /// From the last event of stage 2 to the VM being off: 2 minutes.
     pub power_off: Duration,
-    /// From the request for the image to its being available: 60 minutes.
+    /// From the request for the image until it is available: 60 minutes.
     pub image: Duration,
-    /// From the start of a VM from the image to its sign of life: 10 minutes.
+    /// From the start of a VM from the image until it passes the readiness probe: 10 minutes.
     pub boot_check: Duration,
-    /// Deleting all that a build made: 10 minutes.
+    /// Deleting all that a build has created: 10 minutes.
     pub teardown: Duration,
-    /// How long a process that makes an image may be silent before another one goes on with its
-    /// build: 5 minutes. It says something at least twice in this time. Where both run on one
-    /// machine, the end of a process is seen at once.
+    /// The duration of the lease: 5 minutes. The holder renews it at least twice in this time. When it
+    /// was not renewed for this long, another process may take over the build. The death of a holder
+    /// on the same machine is detected at once.
     pub lease: Duration,
 }
 
@@ -58,15 +58,15 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// The longest that a builder VM can run before it is off, where nobody hears it.
+    /// The longest time that a builder VM can run before it is off, if it sends no events.
     pub(super) fn longest_run(&self) -> Duration {
         self.boot + self.stage1 + self.stage2
     }
 
-    /// The longest that a build can live: what its resources' expiry is computed from.
+    /// The longest time that a build can take; the expiry of its resources is computed from it.
     #[must_use]
     pub fn longest_build(&self) -> Duration {
-        // Five calls create and label; preparing happens before anything is created.
+        // Five calls create and label. The base image is prepared before anything is created.
         self.call * 5
             + self.upload
             + self.boot

@@ -1,0 +1,130 @@
+use tokio::time::timeout;
+
+use super::error::{BuildErrorKind, InvalidInput};
+use super::events::{BuildEventKind, Phase};
+use super::probe::ReadinessProbe;
+use super::reuse::PASSED;
+use super::state::Build;
+use crate::provider::{BootSpec, Capabilities, ErrorKind, Image, Labels, Result, Vm, VmId, keys};
+use crate::text::human_duration;
+
+/// What happens to an image that does not pass its boot check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnBootCheckFailure {
+    /// The image is deleted.
+    #[default]
+    Delete,
+    /// The image is kept, without the label of images that have passed.
+    Keep,
+}
+
+/// Starts a VM from the image and runs a readiness probe on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct BootCheck {
+    probe: ReadinessProbe,
+    on_failure: OnBootCheckFailure,
+}
+
+impl BootCheck {
+    /// A check with this probe, which has to pass within
+    /// [`Deadlines::boot_check`](super::Deadlines::boot_check).
+    pub fn new(probe: ReadinessProbe) -> Self {
+        Self { probe, on_failure: OnBootCheckFailure::default() }
+    }
+
+    /// What happens to an image that does not pass; default [`OnBootCheckFailure::Delete`].
+    pub fn on_failure(mut self, on_failure: OnBootCheckFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// Checks that a provider with these capabilities can run the check.
+    pub(super) fn validate(&self, capabilities: &Capabilities) -> Result<(), InvalidInput> {
+        if !capabilities.boots_images {
+            let reason = "the provider cannot start a VM from an image";
+            return Err(InvalidInput::BootCheck(reason.to_owned()));
+        }
+        self.probe.validate(capabilities).map_err(InvalidInput::BootCheck)
+    }
+}
+
+/// Runs the boot check, if the build has one and the image has not passed it yet.
+pub(super) async fn boot_check(
+    build: &mut Build<'_>,
+    image: Image,
+) -> Result<Image, BuildErrorKind> {
+    let cx = build.cx;
+    let Some(check) = &cx.config.boot_check else { return Ok(image) };
+    if image.labels.get(keys::BOOT_CHECK) == Some(PASSED) {
+        return Ok(image);
+    }
+    build.enter(Phase::BootCheck);
+    let vm = start(build, &image).await?;
+    let deadline = cx.config.deadlines.boot_check;
+    let probe = check.probe.wait(cx.provider.as_ref(), &vm.id);
+    if let Err(failure) = build.wait("readiness probe", deadline, probe).await {
+        log_console(build, &vm.id).await;
+        let reason = match failure {
+            BuildErrorKind::Provider(error) if error.kind() == ErrorKind::Failed => {
+                error.to_string()
+            }
+            BuildErrorKind::Deadline { after, .. } => {
+                format!("it did not pass within {}", human_duration(after))
+            }
+            failure => return Err(failure),
+        };
+        let kept = match check.on_failure {
+            OnBootCheckFailure::Keep => Some(image.id),
+            OnBootCheckFailure::Delete => {
+                build.journal.include(image.id.into());
+                None
+            }
+        };
+        return Err(BuildErrorKind::BootCheck { probe: check.probe.clone(), reason, kept });
+    }
+    build.delete(&vm.id.into()).await?;
+    let labels = Labels::from_iter([(keys::BOOT_CHECK, PASSED)]);
+    let id = image.id.clone().into();
+    build.call("label", &image.id, cx.provider.set_labels(&id, &labels)).await?;
+    Ok(Image { labels: image.labels.merged(&labels), ..image })
+}
+
+/// Starts a VM from the image.
+async fn start(build: &mut Build<'_>, image: &Image) -> Result<Vm, BuildErrorKind> {
+    let cx = build.cx;
+    let name = format!("{}-check", build.name());
+    let phase = Labels::from_iter([(keys::PHASE, Phase::BootCheck.label())]);
+    let labels = build.plan.labels(cx, &build.id).merged(&phase);
+    let architecture = cx.config.architecture;
+    let mut spec = BootSpec::new(&name, labels, image.id.clone(), architecture, image.disk_size);
+    spec.lease = Some(build.lease.id().clone());
+    let reporter = build.events.reporter();
+    build.journal.intend(&name);
+    let create = cx.provider.create_vm_from_image(&spec, &reporter);
+    let vm = build.call("create VM from image", &name, create).await?;
+    build.journal.confirm(&name, [vm.id.clone().into()]);
+    build.events.send(BuildEventKind::Created { resource: vm.id.clone().into() });
+    let start = cx.provider.start_vm(&vm.id, &reporter);
+    build.wait("start of the VM", cx.config.deadlines.call, start).await?;
+    Ok(vm)
+}
+
+/// Adds the console of the VM to the log of the error: it usually shows the reason.
+async fn log_console(build: &mut Build<'_>, vm: &VmId) {
+    let provider = &build.cx.provider;
+    if !provider.capabilities().console {
+        return;
+    }
+    match timeout(build.cx.config.deadlines.call, provider.console(vm)).await {
+        Ok(Ok(console)) => {
+            for line in String::from_utf8_lossy(&console).lines() {
+                let printable: String = line.chars().filter(|c| !c.is_control()).collect();
+                build.log.push(printable);
+            }
+        }
+        Ok(Err(error)) => build.log.push(format!("the console cannot be read: {error}")),
+        Err(_) => build.log.push("the console cannot be read in time"),
+    }
+}

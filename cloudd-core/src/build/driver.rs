@@ -1,0 +1,90 @@
+use super::acquire::{Acquired, acquire};
+use super::boot_check::boot_check;
+use super::cleanup;
+use super::context::BuildContext;
+use super::error::{BuildError, BuildErrorKind};
+use super::events::Phase;
+use super::monitor;
+use super::outcome::BuiltImage;
+use super::plan::BuildPlan;
+use super::provision::provision;
+use super::recovery::{self, Origin};
+use super::reuse;
+use super::snapshot::{snapshot, wait_available};
+use super::state::{Build, State};
+use crate::provider::Image;
+
+/// Runs a build from its inputs to its image. The only place that knows the order of the phases:
+///
+/// ```text
+///  BuildPlan::new ── an input cannot work ──▶ error; nothing was created
+///       │
+///    acquire ── an image exists, or another process makes it ──▶ that image
+///       │ lease
+///  first_state ── an expired lease was taken over: enters at the state that recovery finds ──╮
+///       │                                                                                    │
+///       ▼                                                                                    ▼
+///    Planned                                                                          any state below
+///       │ provision
+///    Provisioned        Started
+///       │ start_and_monitor │ monitor
+///       ▼                   ▼
+///    PoweredOff
+///       │ snapshot
+///    Imaged
+///       │ wait_available, boot_check
+///    Ready                                      Reused
+///       │ delete_replaced                          │
+///       ▼                                          ▼
+///    cleanup ◀── any failure, cancellation, deadline: everything but the image is deleted,
+///                                               the lease last
+/// ```
+/// If the lease is lost, another process works on the build, and this one starts again at `acquire`.
+pub(super) async fn drive(cx: &BuildContext) -> Result<BuiltImage, BuildError> {
+    let failed = |kind| BuildError::new(&cx.config.name, cx.events.build(), Phase::Plan, kind);
+    let plan = BuildPlan::new(cx).await.map_err(failed)?;
+    loop {
+        let acquired = acquire(cx, &plan).await.map_err(|failure| failure.into_error(cx))?;
+        let (mut build, origin) = match acquired {
+            Acquired::Image(image) => return Ok(BuiltImage::new(image)),
+            Acquired::Lease(build, origin) => (build, origin),
+        };
+        let result = run(&mut build, origin).await;
+
+        // Before anything is deleted, the lease has to be known to be valid. An error of the provider
+        // may itself be caused by another process that has taken over.
+        let held = match result {
+            Err(BuildErrorKind::Provider(_)) => build.lease.renew().await,
+            _ => build.lease.ensure_held().await,
+        };
+        if let Err(error) = held {
+            tracing::debug!(%error, "it is not known whether the lease is valid");
+        }
+        if !build.lease.is_lost() {
+            return cleanup::finish(*build, result).await;
+        }
+        cleanup::after_lost_lease(*build).await?;
+    }
+}
+
+/// Goes from one state to the next until the image is ready.
+async fn run(build: &mut Build<'_>, origin: Origin) -> Result<Image, BuildErrorKind> {
+    let mut state = recovery::first_state(build, origin).await?;
+    loop {
+        state = match state {
+            State::Planned => State::Provisioned(provision(build).await?),
+            State::Provisioned(vm) => monitor::start_and_monitor(build, vm).await?,
+            State::Started(vm) => monitor::monitor(build, vm).await?,
+            State::PoweredOff(vm) => State::Imaged(snapshot(build, &vm).await?),
+            State::Imaged(image) => {
+                let image = wait_available(build, image).await?;
+                State::Ready(boot_check(build, image).await?)
+            }
+            State::Ready(image) => {
+                reuse::delete_replaced(build, &image).await;
+                return Ok(image);
+            }
+            State::Reused(image) => return Ok(image),
+        };
+    }
+}
