@@ -124,6 +124,26 @@ impl fmt::Display for ResourceId {
     }
 }
 
+impl FromStr for ResourceId {
+    type Err = InvalidName;
+
+    /// Parses the displayed form, such as `volume 42`, and `volume/42`.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (kind, id) = text.split_once([' ', '/']).unwrap_or(("", text));
+        match kind {
+            "VM" | "vm" => Ok(Self::Vm(id.parse()?)),
+            "volume" => Ok(Self::Volume(id.parse()?)),
+            "image" => Ok(Self::Image(id.parse()?)),
+            "lease" => Ok(Self::Lease(id.parse()?)),
+            _ => Err(InvalidName::new(
+                "resource id",
+                text,
+                "vm, volume, image or lease, a slash, and the id",
+            )),
+        }
+    }
+}
+
 impl From<VmId> for ResourceId {
     fn from(id: VmId) -> Self {
         Self::Vm(id)
@@ -330,6 +350,23 @@ mod tests {
         assert_eq!(BuildId::try_from(first.to_string()), Ok(first.clone()));
         assert_ne!(first, BuildId::random());
         assert!(BuildId::try_from("UPPER-case".to_owned()).is_err());
+    }
+
+    #[test]
+    fn resource_ids_are_parsed_as_they_are_displayed() {
+        let ids: [ResourceId; 4] = [
+            VmId::new("1").into(),
+            VolumeId::new("2").into(),
+            ImageId::new("a.pool/b").into(),
+            LeaseId::new("3").into(),
+        ];
+        for id in ids {
+            assert_eq!(id.to_string().parse(), Ok(id.clone()));
+        }
+        assert_eq!("vm/7".parse(), Ok(ResourceId::from(VmId::new("7"))));
+        for bad in ["", "7", "server/7", "vm/", "vm/a b"] {
+            assert!(bad.parse::<ResourceId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

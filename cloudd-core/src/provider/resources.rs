@@ -1,10 +1,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageId, Labels, ResourceId, Size, VmId, VolumeId};
+use super::{ImageId, InvalidName, Labels, ResourceId, Size, VmId, VolumeId};
 
 /// A processor architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,7 +35,20 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// What a VM is doing.
+impl FromStr for Architecture {
+    type Err = InvalidName;
+
+    /// Parses the names of `uname -m` and of Debian.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text {
+            "x86_64" | "amd64" => Ok(Self::X86_64),
+            "aarch64" | "arm64" => Ok(Self::Aarch64),
+            _ => Err(InvalidName::new("architecture", text, "x86_64 or aarch64")),
+        }
+    }
+}
+
+/// The power state of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerState {
