@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloudd_core::image::{BuildEvent, BuildEventKind};
+use cloudd_core::build::{BuildEvent, BuildEventKind};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::lines::Progress;
@@ -19,7 +19,7 @@ impl Bar {
     }
 
     pub(crate) fn tell(&self, event: &BuildEvent) {
-        if let BuildEventKind::Phase { phase } = &event.update {
+        if let BuildEventKind::Phase { phase } = &event.kind {
             self.0.set_style(style("{spinner} {prefix} {elapsed} {wide_msg}"));
             self.0.set_message(phase.to_string());
         }

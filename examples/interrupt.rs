@@ -1,4 +1,4 @@
-use cloudd_core::image::CancelHandle;
+use cloudd_core::build::CancelHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Cancels a build on Ctrl-C and on SIGTERM, so that it deletes what it made before the program

@@ -1,15 +1,15 @@
 use cloudd_core::guest::StepState;
-use cloudd_core::image::{BuildEvent, BuildEventKind};
+use cloudd_core::build::{BuildEvent, BuildEventKind};
 
 /// An event as a line for people, without progress; `None` for what is not worth one.
 pub(crate) fn line(event: &BuildEvent) -> Option<String> {
-    let text = match &event.update {
+    let text = match &event.kind {
         BuildEventKind::Phase { phase } => format!("▶ {phase}"),
         BuildEventKind::Reused { image } => format!("  = image {image} is there already"),
         BuildEventKind::Waiting { build, phase } => {
             format!("  build {build} of another process makes the image, now in phase {phase}")
         }
-        BuildEventKind::Adopted { build } => {
+        BuildEventKind::Resumed { build } => {
             format!("  build {build}, whose process died, goes on")
         }
         BuildEventKind::Created { resource } => format!("  + {resource}"),
@@ -19,7 +19,7 @@ pub(crate) fn line(event: &BuildEvent) -> Option<String> {
         BuildEventKind::Written { written, volume, .. } => {
             format!("  the container wrote {written} of {volume}")
         }
-        BuildEventKind::Armed { entry } => format!("  into stage 2 by {entry}"),
+        BuildEventKind::EnteringStage2 { entry } => format!("  into stage 2 by {entry}"),
         BuildEventKind::Note { message } => format!("  ! {message}"),
         BuildEventKind::Skipped { count } => format!("  ({count} events skipped)"),
         _ => return None,
@@ -37,7 +37,7 @@ pub(crate) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub(crate) fn of(event: &'a BuildEvent) -> Option<Self> {
-        match &event.update {
+        match &event.kind {
             BuildEventKind::Progress { what, done, total: Some(total) } if total.as_bytes() > 0 => {
                 let percent = done.as_bytes().saturating_mul(100) / total.as_bytes();
                 Some(Self {

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
-use cloudd_core::image::ImageBuilder;
+use cloudd_core::build::ImageBuilder;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::Architecture;
 use cloudd_examples::hetzner;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::image::{BuildEventKind, Cause};
+use cloudd_core::build::{BuildEventKind, BuildErrorKind};
 use cloudd_examples::{hetzner, interrupted};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let watch = async {
         while let Some(event) = events.next().await {
-            match event.update {
+            match event.kind {
                 BuildEventKind::Phase { phase } => {
                     println!("{:6.1} s  {phase}", event.at.as_secs_f64())
                 }
@@ -56,8 +56,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (result, ()) = tokio::join!(build, watch);
     match result {
         Ok(image) => println!("{}", image.id),
-        Err(error) if matches!(error.cause(), Cause::Cancelled) => {
-            println!("cancelled in phase {}; left behind: {:?}", error.phase(), error.left());
+        Err(error) if matches!(error.kind(), BuildErrorKind::Cancelled) => {
+            println!("cancelled in phase {}; left behind: {:?}", error.phase(), error.remaining());
         }
         Err(error) => return Err(error.into()),
     }

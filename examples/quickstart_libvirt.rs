@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::image::ImageBuilder;
+use cloudd_core::build::ImageBuilder;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{Provider as _, Size};
 use cloudd_examples::{cancel_on_interrupt, narrate};

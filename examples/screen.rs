@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 
-use cloudd_core::image::{BuildEvent, Events};
+use cloudd_core::build::{BuildEvent, Events};
 use indicatif::MultiProgress;
 
 use crate::bars::Bar;

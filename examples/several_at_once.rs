@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
-use cloudd_core::image::{Builds, ImageBuilder};
+use cloudd_core::build::{Builds, ImageBuilder};
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::Architecture;
 use cloudd_examples::{cancel_on_interrupt, hetzner, narrate};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
-use cloudd_core::image::ImageBuilder;
+use cloudd_core::build::ImageBuilder;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{
     Architecture, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec,

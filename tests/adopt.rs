@@ -1,46 +1,49 @@
 //! A build whose process died goes on where it is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cloudd_core::build::{BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::guest::Step;
-use cloudd_core::image::{BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{Image, Labels, ResourceId, ResourceKind, keys};
 use cloudd_core::testing::Faulty;
 use cloudd_tests::containers::Context;
-use tokio::time::{Instant, sleep, timeout};
+use cloudd_tests::killed::killed_after;
+use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What a second run tells, and its image.
 async fn goes_on(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<BuildEventKind>) {
-    let (build, mut control) = builder.build_with_control(memory);
-    let image = build.await.unwrap();
+    let mut build = builder.start(Arc::new(memory.clone()));
+    let mut events = build.events();
+    let image = build.await.unwrap().image;
     let mut updates = Vec::new();
-    while let Some(event) = control.events.next().await {
-        updates.push(event.update);
+    while let Some(event) = events.next().await {
+        updates.push(event.kind);
     }
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     (image, updates)
 }
 
 fn adopted(updates: &[BuildEventKind]) -> bool {
-    updates.iter().any(|update| matches!(update, BuildEventKind::Adopted { .. }))
+    updates.iter().any(|update| matches!(update, BuildEventKind::Resumed { .. }))
 }
 
 #[tokio::test(start_paused = true)]
-async fn wherever_a_build_is_dropped_the_next_one_ends_it() {
+async fn wherever_a_build_is_killed_the_next_one_completes_it() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("x", context.container());
     let (mut vms, mut went_on) = (0, 0);
     let points = 0..60;
     for half in points.clone() {
         let memory = Memory::new().pace(SECOND).image_time(SECOND * 5);
-        let ended = timeout(SECOND / 2 * half, builder.build(&memory)).await;
+        let ended = killed_after(SECOND / 2 * half, &builder, &memory).await;
         let (image, updates) = goes_on(&memory, &builder).await;
-        assert_eq!(memory.images_ever_made(), 1, "dropped after {half} half seconds");
-        if let Ok(first) = ended {
-            assert_eq!(first.unwrap().id, image.id);
+        assert_eq!(memory.images_ever_made(), 1, "killed after {half} half seconds");
+        if let Some(first) = ended {
+            assert_eq!(first.unwrap().image.id, image.id);
         }
         vms += memory.vms_ever_created();
         went_on += usize::from(adopted(&updates));
@@ -55,7 +58,7 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("x", context.container());
     let memory = Memory::new().pace(SECOND);
-    timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     sleep(SECOND * 100).await;
     let (_, updates) = goes_on(&memory, &builder).await;
     assert!(adopted(&updates));
@@ -65,10 +68,10 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
     assert_eq!(memory.vms_ever_created(), 1);
 
     let memory = Memory::new().pace(SECOND).guests(GuestScript::PoweredOffIn(Step::Run));
-    timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     sleep(SECOND * 100).await;
     let error = builder.build(&memory).await.unwrap_err();
-    assert!(error.to_string().contains("went off before its work was done"), "{error}");
+    assert!(error.to_string().contains("powered off before the build had finished"), "{error}");
     assert_eq!(memory.resources(), []);
 }
 
@@ -83,14 +86,14 @@ async fn off_before_the_first_start_is_not_taken_for_success() {
             capabilities.event_port = None;
         })
     };
-    // Dropped before the VM starts, at each await point there is.
+    // Killed before the VM starts, at each await point there is.
     for polls in 1..40 {
         let memory = silent().pace(SECOND);
-        let mut build = Box::pin(builder.build(&memory));
+        let build = builder.start(Arc::new(memory.clone()));
         for _ in 0..polls {
-            let _pending = poll_once(&mut build).await;
+            tokio::task::yield_now().await;
         }
-        drop(build);
+        build.kill().await;
         let (image, _) = goes_on(&memory, &builder).await;
         assert_eq!(image.labels.get(keys::NAME), Some("x"));
         assert_eq!(memory.images_ever_made(), 1);
@@ -102,8 +105,8 @@ fn disguise(memory: &Memory) {
     for id in memory.resources() {
         if id.kind() == ResourceKind::Lease {
             memory.relabel(&id, |labels| {
-                let owner = (keys::HOLDER.to_owned(), "feedfeedfeedfeed.1.1.nonce".to_owned());
-                *labels = std::mem::take(labels).merged(&Labels::from_provider([owner]));
+                let holder = Labels::from_iter([(keys::HOLDER, "feedfeedfeedfeed.1.1.nonce")]);
+                *labels = std::mem::take(labels).merged(&holder);
             });
         }
     }
@@ -114,7 +117,7 @@ async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() 
     let context = Context::plausible();
     let memory = Memory::new().pace(SECOND);
     let builder = ImageBuilder::new("x", context.container());
-    timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     disguise(&memory);
     let begun = Instant::now();
     let (_, updates) = goes_on(&memory, &builder).await;
@@ -123,7 +126,7 @@ async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() 
     assert!(begun.elapsed() < lease + SECOND * 60, "{:?}", begun.elapsed());
     assert_eq!(memory.vms_ever_created(), 1);
     let waits = updates.iter().position(|it| matches!(it, BuildEventKind::Waiting { .. }));
-    let adopts = updates.iter().position(|it| matches!(it, BuildEventKind::Adopted { .. }));
+    let adopts = updates.iter().position(|it| matches!(it, BuildEventKind::Resumed { .. }));
     assert!(waits.is_some() && waits < adopts, "{updates:?}");
 }
 
@@ -135,7 +138,7 @@ async fn a_living_process_of_another_machine_is_never_taken_for_dead() {
     let builder = ImageBuilder::new("x", context.container());
     let disguised = memory.clone();
     let provider = Faulty::never(memory.clone()).observed(move |_, call| {
-        if call == "create_volume" {
+        if call == "create_builder" {
             disguise(&disguised);
         }
     });
@@ -144,15 +147,6 @@ async fn a_living_process_of_another_machine_is_never_taken_for_dead() {
         builder.build(&memory).await
     };
     let (first, second) = tokio::join!(builder.build(&provider), other);
-    assert_eq!(first.unwrap().id, second.unwrap().id);
+    assert_eq!(first.unwrap().image.id, second.unwrap().image.id);
     assert_eq!((memory.vms_ever_created(), memory.images_ever_made()), (1, 1));
-}
-
-/// Polls once.
-async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = tokio::task::yield_now() => None,
-    }
 }

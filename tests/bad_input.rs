@@ -1,7 +1,7 @@
 //! Inputs that cannot work end before anything is created, each with a named error that holds the
 //! offending value.
 
-use cloudd_core::image::{BuildError, Cause, ImageBuilder, InvalidInput, Phase};
+use cloudd_core::build::{BuildError, BuildErrorKind, ImageBuilder, InvalidInput, Phase};
 use cloudd_core::install::{InstallContainer, InstallError};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::Size;
@@ -21,10 +21,10 @@ async fn a_context_that_does_not_exist_is_named() {
     let container = InstallContainer::directory("/nonexistent/context");
     let error = refused(ImageBuilder::new("x", container), Memory::new()).await;
     assert!(matches!(
-        error.cause(),
-        Cause::Input(InvalidInput::Container(InstallError::ContextMissing { .. }))
+        error.kind(),
+        BuildErrorKind::Input(InvalidInput::Container(InstallError::ContextMissing { .. }))
     ));
-    assert!(error.to_string().contains("/nonexistent/context"), "{error}");
+    assert!(error.report().to_string().contains("/nonexistent/context"), "{error}");
 }
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn a_context_without_containerfile_is_named() {
     let context = Context::plausible();
     std::fs::rename(context.path().join("Containerfile"), context.path().join("other")).unwrap();
     let error = refused(ImageBuilder::new("x", context.container()), Memory::new()).await;
-    assert!(error.to_string().contains(context.path().to_str().unwrap()), "{error}");
-    assert!(error.to_string().contains("Containerfile"), "{error}");
+    assert!(error.report().to_string().contains(context.path().to_str().unwrap()), "{error}");
+    assert!(error.report().to_string().contains("Containerfile"), "{error}");
 }
 
 #[tokio::test]
@@ -41,8 +41,8 @@ async fn a_containerfile_without_run_label_is_named() {
     let context = Context::new("FROM scratch\nCOPY x /x\n").file("x", "");
     let error = refused(ImageBuilder::new("x", context.container()), Memory::new()).await;
     assert!(matches!(
-        error.cause(),
-        Cause::Input(InvalidInput::Container(InstallError::RunLabelMissing { .. }))
+        error.kind(),
+        BuildErrorKind::Input(InvalidInput::Container(InstallError::RunLabelMissing { .. }))
     ));
 }
 
@@ -52,7 +52,9 @@ async fn names_that_cannot_be_labels_are_named() {
     for name in ["", "has space", "-dash", "dash-", "a/b", "ümlaut", long.as_str()] {
         let context = Context::plausible();
         let error = refused(ImageBuilder::new(name, context.container()), Memory::new()).await;
-        let Cause::Input(InvalidInput::Name(told)) = error.cause() else { panic!("{error}") };
+        let BuildErrorKind::Input(InvalidInput::Name(told)) = error.kind() else {
+            panic!("{error}")
+        };
         assert_eq!(told, name);
     }
 }
@@ -63,8 +65,8 @@ async fn labels_that_break_the_rule_are_named() {
         let context = Context::plausible();
         let builder = ImageBuilder::new("x", context.container()).label(key, value);
         let error = refused(builder, Memory::new()).await;
-        assert!(matches!(error.cause(), Cause::Input(InvalidInput::Label(_))), "{error}");
-        assert!(error.to_string().contains(key), "{error}");
+        assert!(matches!(error.kind(), BuildErrorKind::Input(InvalidInput::Label(_))), "{error}");
+        assert!(error.report().to_string().contains(key), "{error}");
     }
 }
 
@@ -75,13 +77,16 @@ async fn a_volume_larger_than_the_root_disk_is_refused_with_both_sizes() {
         .volume_size(Size::gib(20))
         .root_size(Size::gib(10));
     let error = refused(builder, Memory::new()).await;
-    assert!(error.to_string().contains("volume of 20 GiB"), "{error}");
-    assert!(error.to_string().contains("root disk of 10 GiB"), "{error}");
+    assert!(error.report().to_string().contains("volume of 20 GiB"), "{error}");
+    assert!(error.report().to_string().contains("root disk of 10 GiB"), "{error}");
 
     // The same when it is the provider's own disk that is smaller.
     let builder = ImageBuilder::new("x", context.container()).volume_size(Size::gib(20));
     let error = refused(builder, Memory::new().root_size(Size::gib(10))).await;
-    assert!(matches!(error.cause(), Cause::Input(InvalidInput::VolumeLargerThanRoot { .. })));
+    assert!(matches!(
+        error.kind(),
+        BuildErrorKind::Input(InvalidInput::VolumeLargerThanRoot { .. })
+    ));
 }
 
 #[tokio::test]
@@ -94,8 +99,8 @@ async fn a_volume_outside_the_provider_limits_is_refused_with_the_limits() {
     for size in [Size::gib(9), Size::gib(21)] {
         let builder = ImageBuilder::new("x", context.container()).volume_size(size);
         let error = refused(builder, memory.clone()).await;
-        assert!(error.to_string().contains(&size.to_string()), "{error}");
-        assert!(error.to_string().contains("from 10 GiB to 20 GiB"), "{error}");
+        assert!(error.report().to_string().contains(&size.to_string()), "{error}");
+        assert!(error.report().to_string().contains("from 10 GiB to 20 GiB"), "{error}");
     }
 }
 
@@ -104,7 +109,8 @@ async fn a_context_that_cannot_be_delivered_is_refused_with_its_size() {
     let context = Context::plausible().file("noise", noise(60_000));
     let memory = Memory::new().with_capabilities(|capabilities| capabilities.context.clear());
     let error = refused(ImageBuilder::new("x", context.container()), memory).await;
-    let Cause::Input(InvalidInput::Undeliverable { limit, user_data, .. }) = error.cause() else {
+    let BuildErrorKind::Input(InvalidInput::Undeliverable { limit, user_data, .. }) = error.kind()
+    else {
         panic!("{error}");
     };
     assert_eq!(*limit, 32 * 1024);
@@ -119,7 +125,7 @@ async fn user_data_that_never_fit_are_refused_with_their_size() {
     let container = InstallContainer::reference("registry.example/installer:1");
     let error = refused(ImageBuilder::new("x", container), memory).await;
     assert!(
-        matches!(error.cause(), Cause::Input(InvalidInput::UserDataTooLarge { .. })),
+        matches!(error.kind(), BuildErrorKind::Input(InvalidInput::UserDataTooLarge { .. })),
         "{error}"
     );
 }

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use cloudd_core::image::{
-    BootCheck, Cause, ImageBuilder, InvalidInput, OnBootCheckFailure, Phase, ReadinessProbe,
+use cloudd_core::build::{
+    BootCheck, BuildErrorKind, ImageBuilder, InvalidInput, OnBootCheckFailure, Phase,
+    ReadinessProbe,
 };
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{PowerState, ResourceId, keys};
@@ -21,12 +22,12 @@ fn console(text: &str) -> BootCheck {
 async fn an_image_that_shows_its_prompt_is_handed_out_and_its_vm_is_gone() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("Debian 12\nx login: "));
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
-    let image = builder.build(&memory).await.unwrap();
+    let image = builder.build(&memory).await.unwrap().image;
     assert_eq!(image.labels.get(keys::BOOT_CHECK), Some("passed"));
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     assert_eq!(memory.vms_ever_created(), 2);
     // It has passed: no second check.
-    assert_eq!(builder.build(&memory).await.unwrap().id, image.id);
+    assert_eq!(builder.build(&memory).await.unwrap().image.id, image.id);
     assert_eq!(memory.vms_ever_created(), 2);
 }
 
@@ -37,9 +38,9 @@ async fn an_image_without_sign_of_life_is_deleted_and_the_error_shows_its_consol
     let builder = ImageBuilder::new("x", context.container());
     let error = builder.boot_check(console("login:")).build(&memory).await.unwrap_err();
     assert_eq!(error.phase(), Phase::BootCheck);
-    assert!(matches!(error.cause(), Cause::BootCheck { kept: None, .. }), "{error}");
-    let text = error.to_string();
-    for part in ["\"login:\" on its console", "within 600 s", "| Kernel panic - not syncing"] {
+    assert!(matches!(error.kind(), BuildErrorKind::BootCheck { kept: None, .. }), "{error}");
+    let text = error.report().to_string();
+    for part in ["console:login:", "within 10 min", "| Kernel panic - not syncing"] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(memory.resources(), []);
@@ -51,11 +52,13 @@ async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() 
     let check = console("login:").on_failure(OnBootCheckFailure::Keep);
     let builder = ImageBuilder::new("x", context.container()).boot_check(check);
     let error = builder.build(&memory).await.unwrap_err();
-    let Cause::BootCheck { kept: Some(kept), .. } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::BootCheck { kept: Some(kept), .. } = error.kind() else {
+        panic!("{error}")
+    };
     assert_eq!(memory.resources(), [ResourceId::Image(kept.clone())]);
     // Tried again, not built again: somebody may have mended what it waits for.
     let mended = memory.clone().prints("login:");
-    assert_eq!(builder.build(&mended).await.unwrap().id, *kept);
+    assert_eq!(builder.build(&mended).await.unwrap().image.id, *kept);
     assert_eq!(memory.images_ever_made(), 1);
 }
 
@@ -82,7 +85,7 @@ async fn a_vm_that_goes_off_ends_the_check_at_once() {
     let begun = tokio::time::Instant::now();
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
     let error = builder.build(&provider).await.unwrap_err();
-    assert!(error.to_string().contains("the VM went off"), "{error}");
+    assert!(error.report().to_string().contains("the VM powered off"), "{error}");
     assert!(begun.elapsed().as_secs() < 60, "it waited for a deadline");
     assert_eq!(memory.resources(), []);
 }
@@ -156,8 +159,11 @@ async fn a_check_that_the_provider_cannot_do_is_refused_before_anything_is_creat
         let context = Context::plausible();
         let builder = ImageBuilder::new("x", context.container()).boot_check(check);
         let error = builder.build(memory).await.unwrap_err();
-        assert!(matches!(error.cause(), Cause::Input(InvalidInput::BootCheck(_))), "{error}");
-        assert!(error.to_string().contains(expected), "{error}");
+        assert!(
+            matches!(error.kind(), BuildErrorKind::Input(InvalidInput::BootCheck(_))),
+            "{error}"
+        );
+        assert!(error.report().to_string().contains(expected), "{error}");
         assert_eq!(memory.resources(), []);
     }
 }

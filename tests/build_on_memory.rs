@@ -1,10 +1,13 @@
 //! What a build does and leaves, on the provider in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cloudd_core::build::{
+    BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder, OnFailure, Phase,
+};
 use cloudd_core::cloud_init::User;
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{BuildEventKind, Cause, Deadlines, ImageBuilder, OnFailure, Phase};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ContextDelivery, ImageStatus, ResourceId, keys};
 use cloudd_tests::containers::{Context, noise};
@@ -16,7 +19,8 @@ async fn a_build_leaves_nothing_but_the_image_with_its_labels() {
         .label("team", "infra")
         .build(&memory)
         .await
-        .unwrap();
+        .unwrap()
+        .image;
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     assert_eq!(image.status, ImageStatus::Available);
     assert_eq!(image.labels.get(keys::NAME), Some("leap-15.6"));
@@ -30,11 +34,12 @@ async fn a_build_leaves_nothing_but_the_image_with_its_labels() {
 async fn the_events_tell_the_story_of_a_build() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("x", context.container());
-    let (build, mut control) = builder.build_with_control(&memory);
+    let mut build = builder.start(Arc::new(memory.clone()));
+    let mut events = build.events();
     build.await.unwrap();
     let (mut phases, mut steps, mut created, mut deleted) = (vec![], 0, 0, 0);
-    while let Some(event) = control.events.next().await {
-        match event.update {
+    while let Some(event) = events.next().await {
+        match event.kind {
             BuildEventKind::Phase { phase } => phases.push(phase),
             BuildEventKind::Step { .. } => steps += 1,
             BuildEventKind::Created { .. } => created += 1,
@@ -68,11 +73,11 @@ async fn a_failing_guest_ends_the_build_at_once_with_its_own_words() {
     assert!(begun.elapsed() < Duration::from_secs(10), "it waited for a deadline");
     assert_eq!(error.phase(), Phase::Stage1);
     assert!(matches!(
-        error.cause(),
-        Cause::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. }
+        error.kind(),
+        BuildErrorKind::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. }
     ));
     assert_eq!(error.log_tail(), ["about to fail"]);
-    let text = error.to_string();
+    let text = error.report().to_string();
     assert!(text.contains("the install container failed (exit code 3)"), "{text}");
     assert!(text.contains("| about to fail"), "{text}");
     assert_eq!(memory.resources(), []);
@@ -84,7 +89,7 @@ async fn a_vm_that_goes_off_early_is_no_success() {
         let context = Context::plausible();
         let memory = Memory::new().guests(GuestScript::PoweredOffIn(step));
         let error = ImageBuilder::new("x", context.container()).build(&memory).await.unwrap_err();
-        let Cause::PoweredOffEarly { during } = error.cause() else { panic!("{error}") };
+        let BuildErrorKind::PoweredOffEarly { during } = error.kind() else { panic!("{error}") };
         assert_eq!(*during, Some(step));
         assert_eq!(memory.resources(), []);
     }
@@ -93,14 +98,14 @@ async fn a_vm_that_goes_off_early_is_no_success() {
 #[tokio::test(start_paused = true)]
 async fn every_silence_ends_at_the_deadline_that_names_it() {
     let cases = [
-        (GuestScript::Silent, "sign of life from the guest"),
+        (GuestScript::Silent, "first event of the guest"),
         (GuestScript::HangsIn(Step::Run), "end of stage 1"),
         (GuestScript::HangsIn(Step::Copy), "end of stage 2"),
     ];
     for (script, expected) in cases {
         let (context, memory) = (Context::plausible(), Memory::new().guests(script));
         let error = ImageBuilder::new("x", context.container()).build(&memory).await.unwrap_err();
-        let Cause::Deadline { waiting_for, .. } = error.cause() else { panic!("{error}") };
+        let BuildErrorKind::Deadline { waiting_for, .. } = error.kind() else { panic!("{error}") };
         assert_eq!(*waiting_for, expected);
         assert_eq!(memory.resources(), []);
     }
@@ -113,7 +118,7 @@ async fn without_a_channel_the_power_state_alone_is_enough() {
         capabilities.event_port = None;
     });
     let context = Context::plausible();
-    let image = ImageBuilder::new("x", context.container()).build(&silent).await.unwrap();
+    let image = ImageBuilder::new("x", context.container()).build(&silent).await.unwrap().image;
     assert_eq!(silent.resources(), [ResourceId::Image(image.id)]);
 }
 
@@ -123,18 +128,15 @@ async fn a_failed_builder_is_kept_when_asked_for_and_a_cancelled_one_is_not() {
     let memory = Memory::new().guests(GuestScript::HangsIn(Step::Run));
     let builder = ImageBuilder::new("x", context.container()).on_failure(OnFailure::Keep);
     let error = builder.build(&memory).await.unwrap_err();
-    assert_eq!(error.left().len(), 2, "{error}");
-    assert!(error.to_string().contains("kept as asked: volume 2, VM 3"), "{error}");
+    assert_eq!(error.remaining().len(), 2, "{error}");
+    assert!(error.report().to_string().contains("kept as asked: volume 2, VM 3"), "{error}");
     assert_eq!(memory.resources().len(), 2);
 
     let memory = Memory::new().guests(GuestScript::HangsIn(Step::Run));
-    let (build, control) = builder.build_with_control(&memory);
-    let cancel = async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        control.cancel.cancel();
-    };
-    let (result, ()) = tokio::join!(build, cancel);
-    assert!(matches!(result.unwrap_err().cause(), Cause::Cancelled));
+    let build = builder.start(Arc::new(memory.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    build.cancel();
+    assert!(matches!(build.await.unwrap_err().kind(), BuildErrorKind::Cancelled));
     assert_eq!(memory.resources(), []);
 }
 
@@ -150,12 +152,13 @@ async fn a_debug_user_is_in_the_user_data_and_not_in_any_debug_output() {
         .on_failure(OnFailure::Keep)
         .debug_user(User::new("debug").hashed_password(&hash).authorized_key(key));
     let error = builder.build(&memory).await.unwrap_err();
-    let vm = error.left().iter().find_map(|id| match id {
+    let vm = error.remaining().iter().find_map(|id| match id {
         ResourceId::Vm(id) => Some(id.clone()),
         _ => None,
     });
-    let spec = memory.spec(&vm.unwrap()).unwrap();
-    let user_data = String::from_utf8(spec.user_data.clone()).unwrap();
+    let vm = vm.unwrap();
+    let spec = memory.spec(&vm).unwrap();
+    let user_data = String::from_utf8(memory.user_data(&vm).unwrap()).unwrap();
     assert!(
         user_data.contains("\"debug\"") && user_data.contains(key) && user_data.contains("$6$")
     );
@@ -176,12 +179,13 @@ async fn a_large_context_leaves_user_data_for_media_or_upload() {
             .on_failure(OnFailure::Keep)
             .deadlines(Deadlines::default());
         let error = builder.build(&memory).await.unwrap_err();
-        let vm = error.left().iter().find_map(|id| match id {
+        let vm = error.remaining().iter().find_map(|id| match id {
             ResourceId::Vm(id) => Some(id.clone()),
             _ => None,
         });
-        let spec = memory.spec(&vm.unwrap()).unwrap();
-        assert!(spec.user_data.len() <= 32 * 1024);
+        let vm = vm.unwrap();
+        let spec = memory.spec(&vm).unwrap();
+        assert!(memory.user_data(&vm).unwrap().len() <= 32 * 1024);
         assert_eq!(spec.media.is_some(), delivery != ContextDelivery::Upload);
     }
 }

@@ -1,9 +1,10 @@
 //! Whatever somebody does to a build from outside: it recovers, or ends with an error that has a
 //! name, and leaves nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, BuildEventKind, Cause, Deadlines, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{
     ErrorKind, Image, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
@@ -36,7 +37,7 @@ fn one(memory: &Memory, kind: ResourceKind) -> Option<ResourceId> {
 fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
     let told = match built {
         Ok(image) => vec![ResourceId::Image(image.id.clone())],
-        Err(error) => error.left().to_vec(),
+        Err(error) => error.remaining().to_vec(),
     };
     let mut left = memory.resources();
     left.retain(|id| !told.contains(id));
@@ -121,7 +122,8 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
                             Ok(_) => built += 1,
                             Err(error) => {
                                 failed += 1;
-                                let gone = matches!(error.cause(), Cause::PoweredOffEarly { .. });
+                                let gone =
+                                    matches!(error.kind(), BuildErrorKind::PoweredOffEarly { .. });
                                 let text = error.to_string();
                                 let named = ["not the labels of a lease", "it is attached to VM"];
                                 assert!(
@@ -147,7 +149,7 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
 fn edited(labels: &Labels, key: &str, value: Option<&str>) -> Labels {
     let others = labels.iter().filter(|(it, _)| *it != key);
     let others = others.map(|(key, value)| (key.clone(), value.clone()));
-    Labels::from_provider(others.chain(value.map(|value| (key.to_owned(), value.to_owned()))))
+    Labels::from_iter(others.chain(value.map(|value| (key.to_owned(), value.to_owned()))))
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +177,9 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
                     Ok(_) => built += 1,
                     Err(error) => {
                         failed += 1;
-                        let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+                        let BuildErrorKind::Provider(cause) = error.kind() else {
+                            panic!("{error}")
+                        };
                         let gone = [ErrorKind::Gone, ErrorKind::NotFound];
                         assert!(gone.contains(&cause.kind()), "{case}: {error}");
                     }
@@ -206,7 +210,7 @@ async fn an_image_that_is_never_done_is_an_error_and_goes_also_for_who_adopts_it
             memory.delete(&vm).await.unwrap();
         }
         let error = builder.build(&memory).await.unwrap_err();
-        let Cause::Deadline { waiting_for: "image", after } = error.cause() else {
+        let BuildErrorKind::Deadline { waiting_for: "image", after } = error.kind() else {
             panic!("{error}")
         };
         assert_eq!(*after, SECOND * 60);
@@ -261,20 +265,18 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
             .unwrap()
     };
     let (builder, first) = (builder(&context), hcloud());
-    let (build, mut control) = builder.build_with_control(&first);
+    let mut build = builder.start(Arc::new(first));
+    let mut events = build.events();
     let there = async {
-        while let Some(event) = control.events.next().await {
-            if matches!(event.update, BuildEventKind::Created { resource: ResourceId::Vm(_) }) {
+        while let Some(event) = events.next().await {
+            if matches!(event.kind, BuildEventKind::Created { resource: ResourceId::Vm(_) }) {
                 return;
             }
         }
         panic!("no VM");
     };
-    // Dropped here: its process has died.
-    tokio::select! {
-        ended = build => panic!("{ended:?}"),
-        () = there => {}
-    }
+    there.await;
+    build.kill().await;
     let console = hcloud();
     let console = console.client();
     let volume = console.volumes(&VolumeFilter::new()).await.unwrap().remove(0).id;

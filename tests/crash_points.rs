@@ -1,19 +1,19 @@
 //! A build whose process is killed at any call, before or after its effect, is ended by the next
-//! run: one image, and nothing else. So is one whose future is dropped. The points are enumerated,
-//! not sampled.
+//! run: one image, and nothing else. The points are enumerated, not sampled.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::image::{BootCheck, BuildEventKind, ImageBuilder, ReadinessProbe};
+use cloudd_core::build::{BootCheck, BuildEventKind, ImageBuilder, ReadinessProbe};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::ResourceId;
 use cloudd_core::testing::{Fault, Faulty};
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
+use cloudd_tests::killed::killed_after;
 use cloudd_tests::process::{Process, command};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 const SPEED: f64 = 200.0;
 
@@ -148,8 +148,8 @@ fn slow() -> Memory {
     Memory::new().pace(Duration::from_secs(1)).image_time(Duration::from_secs(10))
 }
 
-/// Drops a build at each call, and runs it twice more.
-async fn drop_at_each_call(builder: &ImageBuilder, most_vms: usize) {
+/// Kills a build at each call, and runs it twice more.
+async fn kill_at_each_call(builder: &ImageBuilder, most_vms: usize) {
     let counted = Faulty::never(slow());
     builder.build(&counted).await.unwrap();
     let calls = counted.calls();
@@ -159,28 +159,29 @@ async fn drop_at_each_call(builder: &ImageBuilder, most_vms: usize) {
             let memory = slow();
             let faulty = Faulty::new(memory.clone(), at, fault);
             // Longer than all of a build, shorter than any deadline.
-            let dropped = timeout(Duration::from_secs(120), builder.build(&faulty)).await;
-            if let Ok(ended) = dropped {
+            let ended = killed_after(Duration::from_secs(120), builder, &faulty).await;
+            if let Some(ended) = ended {
                 // Waited for together with something else that came.
-                let only = [ResourceId::Image(ended.unwrap().id)];
+                let only = [ResourceId::Image(ended.unwrap().image.id)];
                 assert_eq!(memory.resources(), only, "call {at}, {fault:?}");
                 continue;
             }
 
             let point = format!("call {at}, {fault:?}");
-            let (build, mut control) = builder.build_with_control(&memory);
-            let image = build.await.unwrap_or_else(|error| panic!("{point}: {error}"));
+            let mut build = builder.start(Arc::new(memory.clone()));
+            let mut received = build.events();
+            let image = build.await.unwrap_or_else(|error| panic!("{point}: {error}")).image;
             let mut events = Vec::new();
-            while let Some(event) = control.events.next().await {
-                events.push(event.update);
+            while let Some(event) = received.next().await {
+                events.push(event.kind);
             }
             adopted +=
-                usize::from(events.iter().any(|it| matches!(it, BuildEventKind::Adopted { .. })));
+                usize::from(events.iter().any(|it| matches!(it, BuildEventKind::Resumed { .. })));
             let only = [ResourceId::Image(image.id.clone())];
             assert_eq!(memory.resources(), only, "{point}: {events:?}");
             assert_eq!(memory.images_ever_made(), 1, "{point}");
             assert!(memory.vms_ever_created() <= most_vms, "{point}");
-            assert_eq!(builder.build(&memory).await.unwrap().id, image.id, "{point}");
+            assert_eq!(builder.build(&memory).await.unwrap().image.id, image.id, "{point}");
             points += 1;
         }
     }
@@ -191,10 +192,10 @@ async fn drop_at_each_call(builder: &ImageBuilder, most_vms: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_that_is_dropped_at_any_call_leaves_one_image_to_the_next_run() {
+async fn a_build_that_is_killed_at_any_call_leaves_one_image_to_the_next_run() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("leap", context.container());
-    drop_at_each_call(&builder, 1).await;
+    kill_at_each_call(&builder, 1).await;
     let check = BootCheck::new(ReadinessProbe::Console("login:".to_owned()));
-    drop_at_each_call(&builder.boot_check(check), 3).await;
+    kill_at_each_call(&builder.boot_check(check), 3).await;
 }

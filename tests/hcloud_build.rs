@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, Cause, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{
     Architecture, BuildRequirements, ErrorKind, Image, ImageId, ImageStatus, Provider, Size, keys,
 };
@@ -133,7 +133,7 @@ async fn where_there_is_no_room_the_build_goes_elsewhere() {
     let hcloud =
         provider(&sim, 200.0).server_type("cpx21").location("sin").location("ash").build().unwrap();
     let error = build_named(&hcloud, "another").await.unwrap_err();
-    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
     assert_eq!(cause.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
     for tried in ["volume in sin: no_space_left_in_location", "cpx21 in ash: placement_error"] {
@@ -209,7 +209,7 @@ async fn a_token_that_may_only_read_ends_at_the_first_write() {
         .build()
         .unwrap();
     let error = build(&hcloud).await.unwrap_err();
-    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
     assert_eq!(cause.kind(), ErrorKind::Unauthorized);
     assert!(!error.to_string().contains(&read_only), "{error}");
     assert_eq!(sim.inventory(), Inventory::default());

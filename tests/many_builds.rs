@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cloudd_core::build::{BuildErrorKind, BuildEventKind, Builds, ImageBuilder, Phase};
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{BuildEventKind, Builds, Cause, ImageBuilder, Phase};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{Architecture, Provider, ResourceId, keys};
 use cloudd_core::testing::Faulty;
@@ -62,7 +62,7 @@ async fn two_architectures_on_two_clouds_give_four_images() {
     let results = builds.run().await;
     assert_eq!(results.len(), 4);
     for (result, (cloud, architecture)) in results.into_iter().zip(wanted) {
-        let image = result.unwrap();
+        let image = result.unwrap().image;
         assert_eq!(image.labels.get(keys::ARCHITECTURE), Some(architecture.as_str()));
         assert_eq!(cloud.image(&image.id).await.unwrap(), Some(image), "in the wrong cloud");
     }
@@ -101,19 +101,19 @@ async fn a_slow_first_build_does_not_hold_the_place_of_others() {
     for (number, context) in contexts.iter().enumerate().skip(1) {
         builds = builds.add(named(context, number), &quick);
     }
-    let (run, mut control) = builds.run_with_control();
+    let mut run = builds.start();
+    let mut events = run.events();
     let watch = async {
         let mut over = 0;
         while over < 5 {
-            let event = control.events.next().await.expect("the slow build is still on");
+            let event = events.next().await.expect("the slow build is still on");
             let deleted_volume =
-                matches!(event.update, BuildEventKind::Deleted { resource: ResourceId::Volume(_) });
+                matches!(event.kind, BuildEventKind::Deleted { resource: ResourceId::Volume(_) });
             over += usize::from(deleted_volume && event.index > 0);
         }
         assert_eq!(slow.resources().len(), 3, "the slow build still has its VM, volume and lease");
-        control
     };
-    let (results, _control) = tokio::join!(run, watch);
+    let (results, ()) = tokio::join!(run.into_future(), watch);
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
@@ -129,13 +129,16 @@ async fn a_failure_stays_alone() {
     let results = builds.run().await;
     for (number, result) in results.iter().enumerate() {
         match result {
-            Ok(image) => {
+            Ok(built) => {
                 let name = format!("image-{number}");
-                assert_eq!(image.labels.get(keys::NAME), Some(name.as_str()), "out of order");
+                assert_eq!(built.image.labels.get(keys::NAME), Some(name.as_str()), "out of order");
             }
             Err(error) => {
                 assert_eq!(number, 1, "{error}");
-                assert!(matches!(error.cause(), Cause::Guest { exit: Some(3), .. }), "{error}");
+                assert!(
+                    matches!(error.kind(), BuildErrorKind::Guest { exit: Some(3), .. }),
+                    "{error}"
+                );
                 assert!(error.to_string().contains("image-1"), "{error}");
             }
         }
@@ -160,9 +163,12 @@ async fn a_failure_cancels_the_rest_when_asked() {
         });
     let results = builds.cancel_rest_on_failure().run().await;
     assert!(results[0].is_ok(), "{results:?}");
-    assert!(matches!(results[1].as_ref().unwrap_err().cause(), Cause::Guest { .. }));
+    assert!(matches!(results[1].as_ref().unwrap_err().kind(), BuildErrorKind::Guest { .. }));
     for result in &results[2..] {
-        assert!(matches!(result.as_ref().unwrap_err().cause(), Cause::Cancelled), "{result:?}");
+        assert!(
+            matches!(result.as_ref().unwrap_err().kind(), BuildErrorKind::Cancelled),
+            "{result:?}"
+        );
     }
     assert_eq!(slow.vms_ever_created(), 1, "builds began after the failure");
     assert_eq!((good.resources().len(), bad.resources().len()), (1, 0));
@@ -177,14 +183,11 @@ async fn cancelling_ends_all_and_leaves_nothing() {
         contexts.iter().enumerate().fold(Builds::new().limit(3), |builds, (number, context)| {
             builds.add(named(context, number), &clouds[number % 2])
         });
-    let (run, control) = builds.run_with_control();
-    let cancel = async {
-        tokio::time::sleep(SECOND * 5).await;
-        control.cancel.cancel();
-    };
-    let (results, ()) = tokio::join!(run, cancel);
-    for result in results {
-        assert!(matches!(result.unwrap_err().cause(), Cause::Cancelled));
+    let run = builds.start();
+    tokio::time::sleep(SECOND * 5).await;
+    run.cancel();
+    for result in run.await {
+        assert!(matches!(result.unwrap_err().kind(), BuildErrorKind::Cancelled));
     }
     for cloud in &clouds {
         assert_eq!(cloud.resources(), []);
@@ -200,21 +203,22 @@ async fn one_stream_tells_the_story_of_each_build() {
         contexts.iter().enumerate().fold(Builds::new().limit(2), |builds, (number, context)| {
             builds.add(named(context, number), &memory)
         });
-    let (run, mut control) = builds.run_with_control();
+    let mut run = builds.start();
+    let mut events = run.events();
     let listen = async {
         let mut stories: BTreeMap<usize, (Vec<Phase>, Duration)> = BTreeMap::new();
-        while let Some(event) = control.events.next().await {
+        while let Some(event) = events.next().await {
             assert_eq!(event.name, format!("image-{}", event.index));
             let (phases, at) = stories.entry(event.index).or_default();
             assert!(event.at >= *at, "the clock of a build goes back");
             *at = event.at;
-            if let BuildEventKind::Phase { phase } = event.update {
+            if let BuildEventKind::Phase { phase } = event.kind {
                 phases.push(phase);
             }
         }
         stories
     };
-    let (results, stories) = tokio::join!(run, listen);
+    let (results, stories) = tokio::join!(run.into_future(), listen);
     assert!(results.iter().all(Result::is_ok));
     assert_eq!(stories.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3]);
     for (phases, at) in stories.into_values() {
@@ -227,7 +231,8 @@ async fn one_stream_tells_the_story_of_each_build() {
 #[tokio::test]
 async fn no_builds_are_done_at_once() {
     assert!(Builds::new().run().await.is_empty());
-    let (run, mut control) = Builds::new().run_with_control();
+    let mut run = Builds::new().start();
+    let mut events = run.events();
     assert!(run.await.is_empty());
-    assert_eq!(control.events.next().await, None);
+    assert_eq!(events.next().await, None);
 }

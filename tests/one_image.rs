@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::ImageBuilder;
+use cloudd_core::build::ImageBuilder;
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::ResourceId;
 use cloudd_tests::containers::Context;
@@ -37,7 +37,7 @@ async fn twenty_tasks_of_a_process_do_so_too() {
     let memory = Memory::new().pace(second).image_time(second * 10);
     let build = |_| {
         let (memory, builder) = (memory.clone(), ImageBuilder::new("leap", context.container()));
-        tokio::spawn(async move { builder.build(&memory).await.unwrap().id })
+        tokio::spawn(async move { builder.build(&memory).await.unwrap().image.id })
     };
     let tasks: Vec<_> = (0..ASKING).map(build).collect();
     let mut images = Vec::new();

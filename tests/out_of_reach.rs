@@ -1,12 +1,14 @@
 //! What a build does when its guest cannot be reached, for a while or at all: on the provider in
 //! memory, whose channel then ends with stage 1, as one over SSH does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cloudd_core::BuiltImage;
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::guest::{Obstacle, Step};
-use cloudd_core::image::{BuildError, BuildEventKind, Cause, Deadlines, ImageBuilder};
 use cloudd_core::memory::{GuestScript, Memory};
-use cloudd_core::provider::{ContextDelivery, Image};
+use cloudd_core::provider::ContextDelivery;
 use cloudd_tests::containers::{Context, noise};
 use tokio::time::{Instant, sleep};
 
@@ -23,7 +25,7 @@ fn cloud(script: GuestScript, obstacle: &Obstacle) -> Memory {
 
 /// How a build ended, and the notes it made.
 struct Ended {
-    result: Result<Image, BuildError>,
+    result: Result<BuiltImage, BuildError>,
     notes: Vec<String>,
     after: Duration,
 }
@@ -38,12 +40,13 @@ impl Ended {
 async fn build(memory: &Memory, context: &Context, happens: impl Future<Output = ()>) -> Ended {
     let begun = Instant::now();
     let builder = ImageBuilder::new("x", context.container());
-    let (build, mut control) = builder.build_with_control(memory);
+    let mut build = builder.start(Arc::new(memory.clone()));
+    let mut events = build.events();
     let timed = async { (build.await, begun.elapsed()) };
     let ((result, after), ()) = tokio::join!(timed, happens);
     let mut notes = Vec::new();
-    while let Some(event) = control.events.next().await {
-        if let BuildEventKind::Note { message } = event.update {
+    while let Some(event) = events.next().await {
+        if let BuildEventKind::Note { message } = event.kind {
             notes.push(message);
         }
     }
@@ -62,7 +65,7 @@ async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_i
     let memory = cloud(GuestScript::Succeeds, &obstacle);
     let ended = build(&memory, &Context::plausible(), nothing()).await;
     ended.result.as_ref().unwrap();
-    assert!(ended.says("cannot be reached for 300 s (192.0.2.1:22: connection refused)"));
+    assert!(ended.says("has been unreachable for 5 min (192.0.2.1:22: connection refused)"));
     assert!(ended.after < MINUTE * 26, "{:?}", ended.after);
 }
 
@@ -83,7 +86,7 @@ async fn a_guest_that_is_never_reached_and_hangs_ends_at_the_longest_deadline() 
     let memory = cloud(GuestScript::HangsIn(Step::Run), &obstacle);
     let ended = build(&memory, &Context::plausible(), nothing()).await;
     let error = ended.result.unwrap_err();
-    let Cause::Deadline { waiting_for, after } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Deadline { waiting_for, after } = error.kind() else { panic!("{error}") };
     assert_eq!((*waiting_for, *after), ("power-off of the VM", MINUTE * 135));
     assert!(error.log_tail().iter().any(|line| line.contains(REFUSED)), "{error}");
 }
@@ -99,7 +102,7 @@ async fn a_guest_lost_for_long_and_then_off_is_done() {
     };
     let ended = build(&memory, &Context::plausible(), lose).await;
     ended.result.as_ref().unwrap();
-    assert!(ended.says("cannot be reached for 300 s (the connection was lost)"));
+    assert!(ended.says("has been unreachable for 5 min (the connection was lost)"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,9 +116,9 @@ async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
         obstacle.stands("the connection was lost");
     };
     let error = build(&memory, &Context::plausible(), lose).await.result.unwrap_err();
-    let Cause::PoweredOffEarly { during } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::PoweredOffEarly { during } = error.kind() else { panic!("{error}") };
     assert_eq!(*during, Some(Step::Run));
-    assert!(error.to_string().contains("the connection was lost"), "{error}");
+    assert!(error.report().to_string().contains("the connection was lost"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,9 +136,9 @@ async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
         obstacle.stands("lost once more");
     };
     let ended = build(&memory, &Context::plausible(), lose_and_find).await;
-    assert!(ended.says("the guest is reached again"), "{:?}", ended.notes);
+    assert!(ended.says("the guest is reachable again"), "{:?}", ended.notes);
     let error = ended.result.unwrap_err();
-    assert!(matches!(error.cause(), Cause::PoweredOffEarly { .. }), "{error}");
+    assert!(matches!(error.kind(), BuildErrorKind::PoweredOffEarly { .. }), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,10 +166,10 @@ async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_i
     let memory = cloud(GuestScript::Succeeds, &obstacle);
     let ended = build(&memory, &large(), nothing()).await;
     let error = ended.result.unwrap_err();
-    let Cause::Unreachable { obstacle, after } = error.cause() else { panic!("{error}") };
-    assert_eq!((obstacle.as_str(), *after), (REFUSED, MINUTE * 5));
+    let BuildErrorKind::Unreachable { reason, after } = error.kind() else { panic!("{error}") };
+    assert_eq!((reason.as_str(), *after), (REFUSED, MINUTE * 5));
     assert!(ended.after < MINUTE * 6, "{:?}", ended.after);
-    assert!(error.to_string().contains("open the way for SSH"), "{error}");
+    assert!(error.report().to_string().contains("allow inbound SSH"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +186,7 @@ async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
     };
     let ended = build(&memory, &large(), come_and_go).await;
     let error = ended.result.unwrap_err();
-    let Cause::Deadline { waiting_for, after } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Deadline { waiting_for, after } = error.kind() else { panic!("{error}") };
     assert_eq!((*waiting_for, *after), ("build context in the guest", Deadlines::default().upload));
 }
 
@@ -194,6 +197,6 @@ async fn a_vm_that_is_off_or_gone_amid_an_upload_ends_the_build_at_once() {
     let memory = cloud(GuestScript::PoweredOffIn(Step::Prepare), &obstacle);
     let ended = build(&memory, &large(), nothing()).await;
     let error = ended.result.unwrap_err();
-    assert!(matches!(error.cause(), Cause::PoweredOffEarly { during: None }), "{error}");
+    assert!(matches!(error.kind(), BuildErrorKind::PoweredOffEarly { during: None }), "{error}");
     assert!(ended.after < MINUTE * 4, "{:?}", ended.after);
 }

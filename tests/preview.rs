@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{
-    BootCheck, Cause, ImageBuilder, PreviewStep, ReadinessProbe, ReusePolicy,
+use cloudd_core::build::{
+    BootCheck, BuildErrorKind, ImageBuilder, PreviewStep, ReadinessProbe, ReusePolicy,
 };
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ResourceKind, Size};
@@ -46,7 +46,7 @@ async fn it_names_what_would_be_created_in_order() {
 async fn it_names_what_would_be_reused_or_replaced() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("x", context.container());
-    let image = builder.build(&memory).await.unwrap().id;
+    let image = builder.build(&memory).await.unwrap().image.id;
     let reuse = PreviewStep::Reuse { image: image.to_string() };
     assert_eq!(steps(&memory, &builder).await, [reuse]);
     let replaced = steps(&memory, &builder.reuse(ReusePolicy::Replace)).await;
@@ -68,7 +68,10 @@ async fn it_tells_a_build_that_is_under_way_from_a_dead_one() {
     );
     drop(build);
     let first = steps(&memory, &builder).await;
-    assert!(matches!(&first[0], PreviewStep::Adopt { phase, .. } if phase == "start"), "{first:?}");
+    assert!(
+        matches!(&first[0], PreviewStep::Resume { phase, .. } if phase == "start"),
+        "{first:?}"
+    );
 }
 
 #[tokio::test]
@@ -104,5 +107,5 @@ async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
 async fn bad_input_shows_in_a_preview_already() {
     let context = Context::plausible();
     let error = ImageBuilder::new("a b", context.container()).preview(&Memory::new()).await;
-    assert!(matches!(error.unwrap_err().cause(), Cause::Input(_)));
+    assert!(matches!(error.unwrap_err().kind(), BuildErrorKind::Input(_)));
 }

@@ -1,9 +1,10 @@
 //! A second run is free: what exists is returned, and what is not wanted any more goes.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
+use cloudd_core::build::{BuildEventKind, ImageBuilder, ReusePolicy};
 use cloudd_core::guest::Step;
-use cloudd_core::image::{BuildEventKind, ImageBuilder, ReusePolicy};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ErrorKind, Fingerprint, Image, ImageStatus, ResourceId, Size, keys};
 use cloudd_core::retention;
@@ -21,7 +22,7 @@ fn images(memory: &Memory) -> Vec<String> {
 }
 
 async fn build(memory: &Memory, builder: &ImageBuilder) -> Image {
-    builder.build(memory).await.unwrap()
+    builder.build(memory).await.unwrap().image
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,14 +32,15 @@ async fn the_same_again_returns_the_image_and_writes_nothing() {
     let first = build(&memory, &builder).await;
     // A provider that may only be read.
     let reading = Faulty::never(memory.clone()).observed(|_, call| {
-        let reads = ["check", "images", "find", "image"];
+        let reads = ["resolve", "images", "find", "image"];
         assert!(reads.contains(&call), "{call} was called");
     });
-    let (again, mut control) = builder.build_with_control(&reading);
-    assert_eq!(again.await.unwrap(), first);
+    let mut again = builder.start(Arc::new(reading.clone()));
+    let mut events = again.events();
+    assert_eq!(again.await.unwrap().image, first);
     let mut reused = None;
-    while let Some(event) = control.events.next().await {
-        if let BuildEventKind::Reused { image } = event.update {
+    while let Some(event) = events.next().await {
+        if let BuildEventKind::Reused { image } = event.kind {
             reused = Some(image);
         }
     }
@@ -141,7 +143,7 @@ async fn an_image_that_is_deleted_while_it_is_reused_is_built_anew() {
             elsewhere.lose(&deleted);
         }
     });
-    let again = builder.build(&provider).await.unwrap();
+    let again = builder.build(&provider).await.unwrap().image;
     assert_ne!(ResourceId::from(again.id.clone()), first);
     assert_eq!(images(&memory), [again.id.to_string()]);
 }
@@ -180,12 +182,12 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     // The first deletion is that of the old image.
     let at = position_of("delete", &replacing).await;
     let faulty = Faulty::new(memory.clone(), at, Fault::Fails(ErrorKind::Failed));
-    let (run, mut control) = replacing.build_with_control(&faulty);
+    let mut run = replacing.start(Arc::new(faulty));
+    let mut events = run.events();
     run.await.unwrap();
     let mut told = false;
-    while let Some(event) = control.events.next().await {
-        told |=
-            matches!(event.update, BuildEventKind::Note { message } if message.contains("stays"));
+    while let Some(event) = events.next().await {
+        told |= matches!(event.kind, BuildEventKind::Note { message } if message.contains("was not deleted"));
     }
     assert!(told, "nobody was told that the old image stays");
     assert_eq!(images(&memory).len(), 2);

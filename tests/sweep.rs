@@ -1,11 +1,12 @@
 //! A sweep shows what dead builds have left, deletes exactly that, and nothing of anybody else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cloudd_core::image::{BuildEventKind, ImageBuilder};
+use cloudd_core::build::{BuildEventKind, ImageBuilder};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ErrorKind, ResourceId, ResourceKind, keys};
 use cloudd_core::sweep::Sweep;
@@ -13,6 +14,7 @@ use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::{Token, Tuning};
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Held, Inventory};
+use cloudd_tests::killed::killed_after;
 use serde_json::{Value, json};
 
 const SPEED: f64 = 1000.0;
@@ -258,28 +260,29 @@ async fn a_live_build_is_not_swept_whatever_its_expiry_says_nor_one_that_goes_on
         }
     };
     let (image, ()) = tokio::join!(builder.build(&memory), sweep_it);
-    let image = ResourceId::Image(image.unwrap().id);
+    let image = ResourceId::Image(image.unwrap().image.id);
     assert_eq!(memory.resources(), std::slice::from_ref(&image));
     memory.relabel(&image, |labels| {
         labels.insert(keys::FINGERPRINT, "0".repeat(40)).unwrap();
     });
 
     // Dead when it is shown, and gone on with when somebody has read it and says yes.
-    tokio::time::timeout(SECOND * 5, builder.build(&memory)).await.unwrap_err();
+    assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     expire();
     let shown = Sweep::find(&memory).await.unwrap();
     assert_eq!(shown.leftovers().len(), 3, "{shown:?}");
-    let (build, mut control) = builder.build_with_control(&memory);
+    let mut build = builder.start(Arc::new(memory.clone()));
+    let mut events = build.events();
     let late = async {
-        while let Some(event) = control.events.next().await {
-            if matches!(event.update, BuildEventKind::Adopted { .. }) {
+        while let Some(event) = events.next().await {
+            if matches!(event.kind, BuildEventKind::Resumed { .. }) {
                 return shown.run(&memory).await;
             }
         }
         panic!("the build was not gone on with");
     };
-    let (second, swept) = tokio::join!(build, late);
+    let (second, swept) = tokio::join!(build.into_future(), late);
     assert_eq!(swept.deleted, []);
-    assert_ne!(ResourceId::Image(second.unwrap().id), image);
+    assert_ne!(ResourceId::Image(second.unwrap().image.id), image);
     assert_eq!(memory.resources().len(), 2);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cloudd_core::cloud_init::User;
-use cloudd_core::image::{
+use cloudd_core::build::{
     BootCheck, BuildError, Builds, Events, ImageBuilder, OnFailure, ReusePolicy,
 };
 use cloudd_core::install::{InstallContainer, containers};
@@ -118,14 +118,14 @@ fn report(result: &Result<Image, BuildError>, json: bool) -> Exit {
         }
         Err(error) => {
             if json {
-                let left: Vec<_> = error.left().iter().map(handle).collect();
+                let left: Vec<_> = error.remaining().iter().map(handle).collect();
                 println!(
                     "{}",
                     json!({
                         "result": "error",
                         "build": error.build(),
                         "phase": error.phase(),
-                        "cause": error.cause().to_string(),
+                        "cause": error.kind().to_string(),
                         "log": error.log_tail(),
                         "left": left,
                         "image": error.image(),

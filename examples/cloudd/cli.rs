@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use cloudd_core::image::ReadinessProbe;
+use cloudd_core::build::ReadinessProbe;
 use cloudd_core::install::containers::names;
 use cloudd_core::provider::{Architecture, Size};
 

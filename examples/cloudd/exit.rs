@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::process::ExitCode;
 
-use cloudd_core::image::{BuildError, Cause};
+use cloudd_core::build::{BuildError, BuildErrorKind};
 use cloudd_core::provider::{Error, ErrorKind, ResourceId};
 
 /// The exit codes; later ones outrank earlier ones when several builds end differently.
@@ -36,11 +36,11 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     pub(crate) fn of(error: &BuildError) -> Self {
-        match error.cause() {
-            _ if !error.left().is_empty() => Self::Left,
-            Cause::Cancelled => Self::Cancelled,
-            Cause::Input(_) => Self::Input,
-            Cause::Provider(error) => Self::of_kind(error.kind()),
+        match error.kind() {
+            _ if !error.remaining().is_empty() => Self::Left,
+            BuildErrorKind::Cancelled => Self::Cancelled,
+            BuildErrorKind::Input(_) => Self::Input,
+            BuildErrorKind::Provider(error) => Self::of_kind(error.kind()),
             _ => Self::Failed,
         }
     }
@@ -97,18 +97,18 @@ pub(crate) const NO_TOKEN: &str =
 
 /// What to do about a failed build.
 pub(crate) fn advice(error: &BuildError) -> Option<String> {
-    if !error.left().is_empty() {
-        let left: Vec<_> = error.left().iter().map(handle).collect();
+    if !error.remaining().is_empty() {
+        let left: Vec<_> = error.remaining().iter().map(handle).collect();
         return Some(format!("to delete what is left: cloudd delete {}", left.join(" ")));
     }
-    let advice = match error.cause() {
-        Cause::Input(_) => "nothing was created; correct it and run the same command again",
-        Cause::Guest { .. } | Cause::Deadline { .. } => {
+    let advice = match error.kind() {
+        BuildErrorKind::Input(_) => "nothing was created; correct it and run the same command again",
+        BuildErrorKind::Guest { .. } | BuildErrorKind::Deadline { .. } => {
             "to look into the builder: run it again with --keep, --debug-user and --debug-key"
         }
-        Cause::Unreachable { .. } => "nothing is left; allow SSH to builders, then run it again",
-        Cause::Provider(error) => of_provider(error.kind())?,
-        Cause::Cancelled => "nothing is left",
+        BuildErrorKind::Unreachable { .. } => "nothing is left; allow SSH to builders, then run it again",
+        BuildErrorKind::Provider(error) => of_provider(error.kind())?,
+        BuildErrorKind::Cancelled => "nothing is left",
         _ => return None,
     };
     Some(advice.to_owned())

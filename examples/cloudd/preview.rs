@@ -1,6 +1,6 @@
 //! `cloudd preview`.
 
-use cloudd_core::image::BuildError;
+use cloudd_core::build::BuildError;
 use serde_json::json;
 
 use crate::build::builder;
@@ -26,6 +26,6 @@ pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit
 }
 
 fn failed(error: &BuildError) -> Exit {
-    eprintln!("cloudd: {}", error.cause());
+    eprintln!("cloudd: {}", error.kind());
     Exit::of(error)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use clap::Parser;
-use cloudd_core::image::{BootCheck, ReadinessProbe};
+use cloudd_core::build::{BootCheck, ReadinessProbe};
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::Size;
 use cloudd_core::testing::Faulty;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::image::{BootCheck, Deadlines, ImageBuilder, ReadinessProbe};
+use cloudd_core::build::{BootCheck, Deadlines, ImageBuilder, ReadinessProbe};
 use cloudd_core::install::InstallContainer;
 use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::{Token, Tuning};

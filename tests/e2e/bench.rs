@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::{Stage2Entry, StepState};
-use cloudd_core::image::{BuildEventKind, ImageBuilder, Phase};
+use cloudd_core::build::{BuildEventKind, ImageBuilder, Phase};
 use cloudd_core::provider::{
     Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, ResourceId,
     Size, VmSpec, VolumeSpec, keys,
@@ -36,11 +36,11 @@ async fn measure(lab: &Lab, context: &Context, written: u64, entry: Stage2Entry)
     let reads = Reads::default();
     let begun = Instant::now();
     let (result, story) = lab
-        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
+        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.kind {
             BuildEventKind::Created { resource: ResourceId::Vm(vm) } => {
                 reads.watch(lab, vm.as_str())
             }
-            BuildEventKind::Armed { .. } => reads.stage2_begins(),
+            BuildEventKind::EnteringStage2 { .. } => reads.stage2_begins(),
             BuildEventKind::Phase { phase: Phase::Image } => reads.stop(),
             _ => {}
         })
@@ -111,11 +111,11 @@ impl Drop for Reads {
 fn steps(story: &Story) -> Vec<(String, Duration)> {
     let mut steps = Vec::new();
     for event in &story.0 {
-        let BuildEventKind::Step { step, state: StepState::Start, .. } = event.update else {
+        let BuildEventKind::Step { step, state: StepState::Start, .. } = event.kind else {
             continue;
         };
         let end = story.0.iter().find(|end| {
-            matches!(&end.update, BuildEventKind::Step { step: s, state: StepState::End, .. } if *s == step)
+            matches!(&end.kind, BuildEventKind::Step { step: s, state: StepState::End, .. } if *s == step)
         });
         let end = end.map_or(event.at, |end| end.at);
         steps.push((format!("  {step}"), end.saturating_sub(event.at)));
@@ -195,7 +195,7 @@ async fn the_original(lab: &Lab, context: &Context) -> [(&'static str, Duration)
     let mut requirements = BuildRequirements::new(Architecture::X86_64, DISK);
     requirements.root_size = Some(DISK);
     let begun = Instant::now();
-    let offer = provider.check(&requirements).await.unwrap();
+    let offer = provider.resolve(&requirements).await.unwrap();
     provider.prepare(&requirements, &offer, &silent).await.unwrap();
     let name = format!("cloudd-{build}");
     let spec = VolumeSpec::new(&name, DISK, labels.clone());

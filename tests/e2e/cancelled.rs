@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::image::{BuildEventKind, Cause, Phase};
+use cloudd_core::build::{BuildEventKind, BuildErrorKind, Phase};
 use cloudd_tests::installer::Installer;
 use cloudd_tests::lab::Lab;
 
@@ -14,16 +14,16 @@ async fn cancelling_in(phase: Phase) {
     let mut cancelled = None;
     let (result, story) = lab
         .build_watched(&*lab.libvirt, &builder, |event, handle| {
-            if event.update == (BuildEventKind::Phase { phase }) {
+            if event.kind == (BuildEventKind::Phase { phase }) {
                 handle.cancel();
                 cancelled = Some(event.at);
             }
         })
         .await;
     let error = result.unwrap_err();
-    assert!(matches!(error.cause(), Cause::Cancelled), "{error}");
+    assert!(matches!(error.kind(), BuildErrorKind::Cancelled), "{error}");
     assert_eq!(error.phase(), phase);
-    assert_eq!(error.left(), []);
+    assert_eq!(error.remaining(), []);
     let took = story.0.last().unwrap().at - cancelled.unwrap();
     println!("cancelled in phase {phase}: gone after {took:?}");
     assert!(took < Duration::from_secs(30), "{took:?}");

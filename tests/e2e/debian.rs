@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cloudd_core::image::{ImageBuilder, ReusePolicy};
+use cloudd_core::build::{ImageBuilder, ReusePolicy};
 use cloudd_core::install::{InstallContainer, containers::Debian};
 use cloudd_core::provider::{Image, Provider, Size};
 use cloudd_libvirt::VmOptions;

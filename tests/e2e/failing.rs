@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::guest::{FailureReason, Stage2Entry};
-use cloudd_core::image::{BuildError, BuildEventKind, Cause, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildEventKind, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{ResourceId, Size};
 use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;
@@ -23,12 +23,12 @@ async fn fails(lab: &Lab, builder: &ImageBuilder) -> (BuildError, Story) {
 }
 
 fn nothing_is_left(lab: &Lab, error: &BuildError) {
-    assert_eq!(error.left(), [], "{error}");
+    assert_eq!(error.remaining(), [], "{error}");
     assert_eq!(lab.resources_of(error.build()), [""; 0]);
 }
 
 fn reason(error: &BuildError) -> (&FailureReason, Option<i32>) {
-    let Cause::Guest { reason, exit, .. } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Guest { reason, exit, .. } = error.kind() else { panic!("{error}") };
     (reason, *exit)
 }
 
@@ -93,7 +93,7 @@ async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
     let mut destroyed = None;
     let mut domain = String::new();
     let (result, story) = lab
-        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.update {
+        .build_watched(&*lab.libvirt, &builder, |event, _| match &event.kind {
             BuildEventKind::Created { resource: ResourceId::Vm(vm) } => {
                 domain = vm.to_string();
             }
@@ -105,7 +105,7 @@ async fn e2e_a_guest_that_is_destroyed_in_the_middle_is_noticed_at_once() {
         })
         .await;
     let error = result.unwrap_err();
-    assert!(matches!(error.cause(), Cause::PoweredOffEarly { .. }), "{error}");
+    assert!(matches!(error.kind(), BuildErrorKind::PoweredOffEarly { .. }), "{error}");
     nothing_is_left(&lab, &error);
     let took = story.0.last().unwrap().at - destroyed.unwrap();
     assert!(took < Duration::from_secs(30), "{took:?}");

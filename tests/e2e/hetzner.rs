@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::{Step, StepState};
-use cloudd_core::image::{BuildError, BuildEventKind, Cause, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildEventKind, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image, PowerState, Provider, ResourceId, Size, VmId};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::client::{Token, Tuning};
@@ -114,7 +114,7 @@ fn free_port() -> u16 {
 
 /// The server that a build created.
 fn builder_of(story: &Story) -> u64 {
-    let created = story.0.iter().find_map(|event| match &event.update {
+    let created = story.0.iter().find_map(|event| match &event.kind {
         BuildEventKind::Created { resource: ResourceId::Vm(vm) } => Some(number(vm)),
         _ => None,
     });
@@ -150,7 +150,7 @@ async fn e2e_on_hetzner_the_snapshot_is_exact_and_a_server_from_it_boots() {
     let early = ended.unwrap() - written.unwrap();
     println!("the container's first line was here {early:?} before the container had ended");
     assert!(early > Duration::from_secs(2), "{early:?}");
-    let armed = story.when(|update| matches!(update, BuildEventKind::Armed { .. }));
+    let armed = story.when(|update| matches!(update, BuildEventKind::EnteringStage2 { .. }));
     assert!(armed.is_some(), "the guest was not heard to its end");
 
     installer.assert_exact(&project.disk(&image), VOLUME, VOLUME);
@@ -197,10 +197,10 @@ async fn e2e_on_hetzner_a_server_with_another_host_key_ends_the_build() {
     let (result, _) = project.build(&ImageBuilder::new("stranger", context.container())).await;
     println!("known after {:?}", begun.elapsed());
     let error = result.unwrap_err();
-    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
     assert_eq!(cause.kind(), ErrorKind::Untrusted);
     assert!(error.to_string().contains(&stranger.host_fingerprint()), "{error}");
-    assert_eq!(error.left(), []);
+    assert_eq!(error.remaining(), []);
     assert_eq!(project.sim.inventory(), Inventory::default());
 }
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::image::{BuildError, BuildEvent, BuildEventKind, Cause, Deadlines, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildEvent, BuildEventKind, BuildErrorKind, Deadlines, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::Hcloud;
@@ -75,7 +75,7 @@ impl Ended {
     fn log(&self) -> Vec<(&str, Duration)> {
         self.events
             .iter()
-            .filter_map(|event| match &event.update {
+            .filter_map(|event| match &event.kind {
                 BuildEventKind::Log { line, .. } => Some((line.as_str(), event.at)),
                 _ => None,
             })
@@ -85,7 +85,7 @@ impl Ended {
     fn notes(&self) -> Vec<&str> {
         self.events
             .iter()
-            .filter_map(|event| match &event.update {
+            .filter_map(|event| match &event.kind {
                 BuildEventKind::Note { message } => Some(message.as_str()),
                 _ => None,
             })
@@ -128,7 +128,7 @@ async fn a_whole_build_is_heard_as_it_happens_over_ssh() {
     let [("one", one), ("two", two)] = log[..] else { panic!("{log:?}") };
     assert!(two - one >= Duration::from_secs(1), "as they are written: {log:?}");
     assert_eq!(ended.notes(), [""; 0]);
-    assert!(ended.events.iter().any(|event| matches!(event.update, BuildEventKind::Armed { .. })));
+    assert!(ended.events.iter().any(|event| matches!(event.kind, BuildEventKind::EnteringStage2 { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ async fn a_failing_container_ends_the_build_within_seconds_with_exit_code_and_la
     let known = failed.lock().unwrap().unwrap().elapsed();
     assert!(known < Duration::from_secs(5), "deleting included, it took {known:?}");
     let error = ended.result.unwrap_err();
-    let Cause::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. } = error.cause()
+    let BuildErrorKind::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. } = error.kind()
     else {
         panic!("{error}")
     };
@@ -177,7 +177,7 @@ async fn a_context_of_any_size_is_uploaded_and_how_far_it_is_is_told() {
     });
     let ended = cloud.build(&context, Deadlines::default()).await;
     cloud.holds_only(ended.result.as_ref().unwrap());
-    let told = |event: &BuildEvent| match &event.update {
+    let told = |event: &BuildEvent| match &event.kind {
         BuildEventKind::Progress { what, done, .. } if what == "upload build context" => {
             Some(*done)
         }
@@ -222,7 +222,7 @@ async fn another_host_key_ends_the_build_at_once() {
     let cloud = Cloud::of(machines.host_key(stranger.expose_host_private()), port);
     let ended = cloud.build(&Context::plausible(), Deadlines::default()).await;
     let error = ended.result.unwrap_err();
-    let Cause::Provider(cause) = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
     assert_eq!(cause.kind(), ErrorKind::Untrusted);
     assert!(error.to_string().contains(&stranger.host_fingerprint()), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
@@ -239,7 +239,7 @@ async fn a_server_whose_power_is_cut_makes_no_image() {
         End::PowerCut
     });
     let error = cloud.build(&Context::plausible(), Deadlines::default()).await.result.unwrap_err();
-    let Cause::PoweredOffEarly { during: Some(Step::Run) } = error.cause() else {
+    let BuildErrorKind::PoweredOffEarly { during: Some(Step::Run) } = error.kind() else {
         panic!("{error}")
     };
 }
@@ -260,7 +260,7 @@ async fn a_context_without_a_way_in_is_an_error_soon() {
     deadlines.route = Duration::from_secs(2);
     let begun = Instant::now();
     let error = cloud.build(&context, deadlines).await.result.unwrap_err();
-    let Cause::Unreachable { obstacle, .. } = error.cause() else { panic!("{error}") };
+    let BuildErrorKind::Unreachable { obstacle, .. } = error.kind() else { panic!("{error}") };
     assert!(obstacle.contains("127.64.0.1:1: Connection refused"), "{obstacle}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::image::{BuildError, BuildEvent, CancelHandle, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildEvent, CancelHandle, ImageBuilder};
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{BuildId, Image, ImageId, Provider, Size, VmId};
 use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};

@@ -5,6 +5,7 @@ pub mod boot_sector;
 pub mod containers;
 pub mod hcloud_sim;
 pub mod installer;
+pub mod killed;
 pub mod lab;
 pub mod leftovers;
 pub mod original;

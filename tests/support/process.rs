@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::process::Stdio;
+use std::sync::Arc;
 
-use cloudd_core::image::{BuildError, ImageBuilder};
+use cloudd_core::build::{BuildError, ImageBuilder};
 use cloudd_core::provider::Provider;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -17,15 +18,13 @@ use crate::hcloud_sim::HcloudSim;
 ///
 /// # Errors
 /// Those of the build.
-pub async fn tell(builder: &ImageBuilder, provider: &dyn Provider) -> Result<(), BuildError> {
-    let (build, mut control) = builder.build_with_control(provider);
-    let tell = async {
-        while let Some(event) = control.events.next().await {
-            println!("{}", serde_json::to_string(&event).unwrap_or_default());
-        }
-    };
-    let (image, ()) = tokio::join!(build, tell);
-    println!("{}", image?.id);
+pub async fn tell(builder: &ImageBuilder, provider: impl Provider) -> Result<(), BuildError> {
+    let mut build = builder.start(Arc::new(provider));
+    let mut events = build.events();
+    while let Some(event) = events.next().await {
+        println!("{}", serde_json::to_string(&event).unwrap_or_default());
+    }
+    println!("{}", build.await?.image.id);
     Ok(())
 }
 

@@ -70,6 +70,12 @@ impl<T> BuildHandle<T> {
         self.cancel.clone()
     }
 
+    /// Whether the build has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Aborts the build as if its process had been killed: nothing is cleaned up, and the lease is
     /// not released.
     #[cfg(feature = "testing")]

@@ -118,6 +118,12 @@ impl Memory {
         self.state().resources().into_iter().map(|resource| resource.id).collect()
     }
 
+    /// The labels of all leases.
+    #[must_use]
+    pub fn leases(&self) -> Vec<Labels> {
+        self.state().leases.values().map(|lease| lease.labels.clone()).collect()
+    }
+
     /// What a builder VM was created from.
     #[must_use]
     pub fn spec(&self, vm: &VmId) -> Option<BuilderSpec> {

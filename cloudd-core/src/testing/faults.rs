@@ -35,13 +35,14 @@ pub enum Fault {
 ///
 /// Every call of a method of [`Provider`] that can fail counts, reading and waiting ones included.
 /// `create_builder` counts twice: the second time when the volume exists and the VM does not.
+#[derive(Clone)]
 pub struct Faulty<P> {
     inner: P,
     at: usize,
     fault: Fault,
-    calls: AtomicUsize,
-    observe: Box<dyn Fn(usize, &'static str) + Send + Sync>,
-    alter_spec: Box<dyn Fn(&mut BuilderSpec) + Send + Sync>,
+    calls: Arc<AtomicUsize>,
+    observe: Arc<dyn Fn(usize, &'static str) + Send + Sync>,
+    alter_spec: Arc<dyn Fn(&mut BuilderSpec) + Send + Sync>,
     alter_device: Arc<dyn Fn(&Path) -> PathBuf + Send + Sync>,
 }
 
@@ -53,9 +54,9 @@ impl<P> Faulty<P> {
             inner,
             at,
             fault,
-            calls: AtomicUsize::new(0),
-            observe: Box::new(|_, _| {}),
-            alter_spec: Box::new(|_| {}),
+            calls: Arc::default(),
+            observe: Arc::new(|_, _| {}),
+            alter_spec: Arc::new(|_| {}),
             alter_device: Arc::new(Path::to_owned),
         }
     }
@@ -72,7 +73,7 @@ impl<P> Faulty<P> {
         mut self,
         observe: impl Fn(usize, &'static str) + Send + Sync + 'static,
     ) -> Self {
-        self.observe = Box::new(observe);
+        self.observe = Arc::new(observe);
         self
     }
 
@@ -82,7 +83,7 @@ impl<P> Faulty<P> {
         mut self,
         alter: impl Fn(&mut BuilderSpec) + Send + Sync + 'static,
     ) -> Self {
-        self.alter_spec = Box::new(alter);
+        self.alter_spec = Arc::new(alter);
         self
     }
 

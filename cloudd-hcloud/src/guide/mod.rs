@@ -18,11 +18,11 @@ pub mod cost {}
 /// [`HcloudBuilder::server_type`]: crate::HcloudBuilder::server_type
 /// [`HcloudBuilder::location`]: crate::HcloudBuilder::location
 /// [`Token`]: crate::Token
-/// [`ImageBuilder::new`]: cloudd_core::image::ImageBuilder::new
-/// [`ImageBuilder::debug_user`]: cloudd_core::image::ImageBuilder::debug_user
-/// [`ReusePolicy::SameName`]: cloudd_core::image::ReusePolicy::SameName
-/// [`ImageBuilder::volume_size`]: cloudd_core::image::ImageBuilder::volume_size
-/// [`ImageBuilder::root_size`]: cloudd_core::image::ImageBuilder::root_size
+/// [`ImageBuilder::new`]: cloudd_core::build::ImageBuilder::new
+/// [`ImageBuilder::debug_user`]: cloudd_core::build::ImageBuilder::debug_user
+/// [`ReusePolicy::SameName`]: cloudd_core::build::ReusePolicy::SameName
+/// [`ImageBuilder::volume_size`]: cloudd_core::build::ImageBuilder::volume_size
+/// [`ImageBuilder::root_size`]: cloudd_core::build::ImageBuilder::root_size
 /// [`InstallContainer::directory`]: cloudd_core::install::InstallContainer::directory
 /// [`FedoraCoreos`]: cloudd_core::install::containers::FedoraCoreos
 /// [`K3os`]: cloudd_core::install::containers::K3os
