@@ -45,6 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    tell(&builder, &provider).await?;
+    tell(&builder, provider).await?;
     Ok(())
 }

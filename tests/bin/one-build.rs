@@ -53,6 +53,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(port) = options.check_port {
         builder = builder.boot_check(BootCheck::new(ReadinessProbe::Tcp(port)));
     }
-    tell(&builder, &hcloud).await?;
+    tell(&builder, hcloud).await?;
     Ok(())
 }
