@@ -88,7 +88,7 @@ async fn no_private_key_is_ever_shown() {
     receive(&mut channel, 1).await;
     within(60, channel.upload(&context(100_000), &Reporter::silent())).await.unwrap();
     sshd.stop();
-    write!(shown, "{channel:?} {:?}", channel.obstacle().unwrap().why()).unwrap();
+    write!(shown, "{channel:?} {:?}", channel.reachability().unwrap().reason()).unwrap();
     sshd.start();
 
     let other = SshKeys::generate().unwrap();

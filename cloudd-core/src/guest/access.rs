@@ -36,7 +36,7 @@ mod over_ssh {
         }
 
         /// Has the guest install its host key and let the builder in, by key only.
-        pub(crate) fn admit(&self, config: CloudConfig) -> CloudConfig {
+        pub(crate) fn authorize_in(&self, config: CloudConfig) -> CloudConfig {
             config
                 .ssh_host_key(self.keys.host_key())
                 .root_login(Login::Allowed)
@@ -64,7 +64,7 @@ mod nothing {
             Ok(None)
         }
 
-        pub(crate) fn admit(&self, _: CloudConfig) -> CloudConfig {
+        pub(crate) fn authorize_in(&self, _: CloudConfig) -> CloudConfig {
             match *self {}
         }
 

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use super::Obstacle;
+use super::Reachability;
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Reporter, Result};
 
@@ -21,7 +21,7 @@ pub trait GuestChannel: Send {
 
     /// What keeps bytes from coming, for a channel that needs a route to the guest: as long as the
     /// guest is not reached, silence says nothing about it. `None`: it needs none.
-    fn obstacle(&self) -> Option<Obstacle> {
+    fn reachability(&self) -> Option<Reachability> {
         None
     }
 

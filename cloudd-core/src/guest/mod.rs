@@ -4,21 +4,21 @@
 mod access;
 mod channel;
 mod event;
-mod obstacle;
 mod parameters;
 mod parser;
+mod reachability;
 mod setup;
 mod text;
 
 pub use channel::GuestChannel;
 pub use event::{EventBody, FailureReason, GuestEvent, Source, Step, StepState};
-pub use obstacle::Obstacle;
 pub use parameters::Stage2Entry;
 #[cfg(feature = "ssh")]
-pub(crate) use parameters::quoted;
+pub(crate) use parameters::shell_quote;
 pub use parser::{EventParser, Parsed};
+pub use reachability::Reachability;
 
 pub(crate) use access::Access;
 pub(crate) use parameters::{ContainerDelivery, Parameters};
 pub(crate) use setup::GuestSetup;
-pub(crate) use text::harmless;
+pub(crate) use text::sanitize_untrusted;

@@ -125,13 +125,13 @@ impl Env {
     fn set(&mut self, key: &str, value: &str) {
         self.0.push_str(key);
         self.0.push('=');
-        self.0.push_str(&quoted(value));
+        self.0.push_str(&shell_quote(value));
         self.0.push('\n');
     }
 }
 
 /// A word of POSIX shell that stands for exactly this text.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -1,4 +1,4 @@
-use super::{EventBody, FailureReason, GuestEvent, Source, harmless};
+use super::{EventBody, FailureReason, GuestEvent, Source, sanitize_untrusted};
 use crate::provider::BuildId;
 
 /// What the parser found in the bytes of a channel.
@@ -123,21 +123,21 @@ impl EventParser {
         if missing > 0 {
             found.push(Parsed::Gap { from: event.from, missing });
         }
-        event.body.make_harmless();
+        event.body.sanitize();
         found.push(Parsed::Event(event));
     }
 }
 
 impl EventBody {
-    fn make_harmless(&mut self) {
+    fn sanitize(&mut self) {
         if let Self::Failed { reason: FailureReason::Other(reason), .. } = self {
-            *reason = harmless(reason, EventParser::MAX_TEXT);
+            *reason = sanitize_untrusted(reason, EventParser::MAX_TEXT);
         }
         if let Self::Log { line: text, .. }
         | Self::Note { message: text }
         | Self::Failed { message: text, .. } = self
         {
-            *text = harmless(text, EventParser::MAX_TEXT);
+            *text = sanitize_untrusted(text, EventParser::MAX_TEXT);
         }
     }
 }

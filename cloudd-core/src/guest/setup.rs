@@ -79,7 +79,7 @@ impl GuestSetup<'_> {
             config = config.user(user.clone()).ssh_password_login(Login::Allowed);
         }
         if let Some(access) = self.access {
-            config = access.admit(config);
+            config = access.authorize_in(config);
         }
         // A unit, so that nothing of cloud-init waits for the agent or ends it. Asked for before the
         // files are there, to be started as soon as they are; what runcmd has to say comes a whole

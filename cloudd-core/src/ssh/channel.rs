@@ -11,7 +11,7 @@ use super::SshKeys;
 use super::follow::Follower;
 use super::target::Target;
 use super::upload::Upload;
-use crate::guest::{GuestChannel, Obstacle};
+use crate::guest::{GuestChannel, Reachability};
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Reporter, Result};
 
@@ -31,7 +31,7 @@ pub struct SshChannel {
     target: Arc<Target>,
     events: String,
     context: String,
-    obstacle: Obstacle,
+    reachability: Reachability,
     following: Option<Following>,
 }
 
@@ -66,7 +66,7 @@ impl SshChannel {
             target: Arc::new(target),
             events: "/run/cloudd/events".to_owned(),
             context: "/run/cloudd/context.tar.gz".to_owned(),
-            obstacle: Obstacle::new(),
+            reachability: Reachability::new(),
             following: None,
         })
     }
@@ -118,7 +118,7 @@ impl SshChannel {
                 Arc::clone(&self.target),
                 self.events.clone(),
                 sender,
-                self.obstacle.clone(),
+                self.reachability.clone(),
             );
             Following { lines, task: tokio::spawn(follower.run()) }
         })
@@ -132,8 +132,8 @@ impl GuestChannel for SshChannel {
     }
 
     /// Overcome as soon as a connection holds and the guest runs what it is asked to.
-    fn obstacle(&self) -> Option<Obstacle> {
-        Some(self.obstacle.clone())
+    fn reachability(&self) -> Option<Reachability> {
+        Some(self.reachability.clone())
     }
 
     /// What is reported was sent, and is at most 2 MiB ahead of what has arrived.
@@ -143,7 +143,7 @@ impl GuestChannel for SshChannel {
             file: &self.context,
             archive,
             reporter,
-            obstacle: self.obstacle.clone(),
+            reachability: self.reachability.clone(),
         };
         upload.run().await
     }

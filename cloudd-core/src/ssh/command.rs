@@ -1,6 +1,6 @@
 //! Scripts as commands for the shell of the other side.
 
-use crate::guest::quoted;
+use crate::guest::shell_quote;
 
 /// A POSIX sh script with its arguments.
 pub(super) struct Script {
@@ -21,10 +21,10 @@ impl Script {
     /// The command line that runs it, whatever the user's login shell is: it sees nothing but
     /// quoted words.
     pub(super) fn command(&self, arguments: &[&str]) -> String {
-        let mut command = format!("exec sh -c {} {}", quoted(self.text), self.name);
+        let mut command = format!("exec sh -c {} {}", shell_quote(self.text), self.name);
         for argument in arguments {
             command.push(' ');
-            command.push_str(&quoted(argument));
+            command.push_str(&shell_quote(argument));
         }
         command
     }

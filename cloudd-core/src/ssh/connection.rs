@@ -12,10 +12,10 @@ use tokio::time;
 
 use super::command::Script;
 use super::dial::dial;
+use super::error::SshError;
 use super::keys::fingerprint;
-use super::program::Program;
+use super::remote_command::RemoteCommand;
 use super::target::Target;
-use super::trouble::Trouble;
 
 /// Keepalives without an answer until a connection counts as lost.
 const KEEPALIVES: u32 = 2;
@@ -40,20 +40,20 @@ impl Connection {
     pub(super) async fn open(
         target: &Target,
         failed: &mut Option<SocketAddr>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, SshError> {
         let (stream, address) = dial(target, *failed).await?;
         *failed = Some(address);
         // Key exchange and login take seconds where the guest's processor is emulated.
         let patience = target.silence * 2;
         let connection = time::timeout(patience, Self::over(stream, target))
             .await
-            .unwrap_or(Err(Trouble::Silent(patience)))?;
+            .unwrap_or(Err(SshError::Silent(patience)))?;
         *failed = None;
         tracing::debug!(%address, user = target.user, "connected");
         Ok(connection)
     }
 
-    async fn over(stream: TcpStream, target: &Target) -> Result<Self, Trouble> {
+    async fn over(stream: TcpStream, target: &Target) -> Result<Self, SshError> {
         let refused = Arc::new(OnceLock::new());
         let check =
             HostKeyCheck { expected: target.keys.host().clone(), refused: Arc::clone(&refused) };
@@ -61,18 +61,18 @@ impl Connection {
         // Looked at first: the error may as well be that the connection is closed by now.
         if let Some(seen) = refused.get() {
             let expected = target.keys.host_fingerprint();
-            return Err(Trouble::HostKey { expected, seen: fingerprint(seen) });
+            return Err(SshError::HostKey { expected, seen: fingerprint(seen) });
         }
         let mut session = session
-            .map_err(|error| Trouble::of_handshake(error, target.keys.host_fingerprint()))?;
+            .map_err(|error| SshError::of_handshake(error, target.keys.host_fingerprint()))?;
         let key = PrivateKeyWithHashAlg::new(target.keys.client(), None);
         match session.authenticate_publickey(&target.user, key).await? {
             AuthResult::Success => Ok(Self { session, user: target.user.clone() }),
             // Also what the library says when the connection ended.
             AuthResult::Failure { remaining_methods, .. } if remaining_methods.is_empty() => {
-                Err(Trouble::Lost)
+                Err(SshError::Lost)
             }
-            AuthResult::Failure { .. } => Err(Trouble::Refused { user: target.user.clone() }),
+            AuthResult::Failure { .. } => Err(SshError::Refused { user: target.user.clone() }),
         }
     }
 
@@ -81,20 +81,20 @@ impl Connection {
         self,
         script: &Script,
         arguments: &[&str],
-    ) -> Result<Program, Trouble> {
+    ) -> Result<RemoteCommand, SshError> {
         let mut channel = self.session.channel_open_session().await?;
         channel.exec(true, script.command(arguments)).await?;
         loop {
             match channel.wait().await {
                 Some(ChannelMsg::Success) => {
-                    return Ok(Program::new(script.name, self.session, channel));
+                    return Ok(RemoteCommand::new(script.name, self.session, channel));
                 }
                 Some(ChannelMsg::Failure) => {
                     let said = format!("sshd runs no commands for user {}", self.user);
-                    return Err(Trouble::NotRun { name: script.name, said });
+                    return Err(SshError::NotRun { name: script.name, said });
                 }
                 Some(_) => {}
-                None => return Err(Trouble::Lost),
+                None => return Err(SshError::Lost),
             }
         }
     }

@@ -5,15 +5,15 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time;
 
+use super::error::SshError;
 use super::target::Target;
-use super::trouble::Trouble;
 
 /// How long one address may take to accept a connection. A guest that boots drops what arrives
 /// early, and the network's own repetitions come ever later, so a fresh try is the faster one.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// By how much an address that just failed lets the others go first.
-const HANDICAP: Duration = Duration::from_secs(1);
+const FAILED_ADDRESS_DELAY: Duration = Duration::from_secs(1);
 
 /// Connects to whichever address answers first.
 ///
@@ -22,17 +22,18 @@ const HANDICAP: Duration = Duration::from_secs(1);
 pub(super) async fn dial(
     target: &Target,
     failed: Option<SocketAddr>,
-) -> Result<(TcpStream, SocketAddr), Trouble> {
+) -> Result<(TcpStream, SocketAddr), SshError> {
     let mut dials = JoinSet::new();
     for address in target.sockets() {
         let handicapped = failed == Some(address) && target.addresses.len() > 1;
         dials.spawn(async move {
             if handicapped {
-                time::sleep(HANDICAP).await;
+                time::sleep(FAILED_ADDRESS_DELAY).await;
             }
-            let connected = match time::timeout(PATIENCE, TcpStream::connect(address)).await {
+            let connected = match time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await
+            {
                 Ok(connected) => connected.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+                Err(_) => Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
             };
             connected.map(|stream| (stream, address)).map_err(|why| format!("{address}: {why}"))
         });
@@ -51,5 +52,5 @@ pub(super) async fn dial(
             Err(_) => reasons.push("cancelled".to_owned()),
         }
     }
-    Err(Trouble::Unreachable(reasons.join("; ")))
+    Err(SshError::Unreachable(reasons.join("; ")))
 }

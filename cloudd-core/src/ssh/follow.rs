@@ -6,11 +6,11 @@ use tokio::time;
 
 use super::command::FOLLOW;
 use super::connection::Connection;
+use super::error::SshError;
 use super::lines::Lines;
-use super::patience::Patience;
+use super::retry_state::RetryState;
 use super::target::Target;
-use super::trouble::Trouble;
-use crate::guest::Obstacle;
+use crate::guest::Reachability;
 use crate::provider::Result;
 
 /// Follows a file in the guest through any number of connections, and gives its lines, each once.
@@ -20,7 +20,7 @@ pub(super) struct Follower {
     lines: mpsc::Sender<Result<Vec<u8>>>,
     position: Position,
     failed: Option<SocketAddr>,
-    patience: Patience,
+    retries: RetryState,
 }
 
 /// How much of which file was given.
@@ -40,20 +40,20 @@ impl Follower {
         target: Arc<Target>,
         file: String,
         lines: mpsc::Sender<Result<Vec<u8>>>,
-        obstacle: Obstacle,
+        reachability: Reachability,
     ) -> Self {
-        let patience = Patience::new("follow builder VM", target.name(), obstacle);
-        Self { target, file, lines, position: Position::default(), failed: None, patience }
+        let retries = RetryState::new("follow builder VM", target.name(), reachability);
+        Self { target, file, lines, position: Position::default(), failed: None, retries }
     }
 
     /// Until nobody reads any more, or there is no hope.
     pub(super) async fn run(mut self) {
         loop {
-            let trouble = match self.follow().await {
+            let error = match self.follow().await {
                 Ok(Unread) => return,
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            match self.patience.after(trouble) {
+            match self.retries.on_error(error) {
                 Ok(pause) => time::sleep(pause).await,
                 Err(error) => {
                     let _ = self.lines.send(Err(error)).await;
@@ -64,17 +64,17 @@ impl Follower {
     }
 
     /// As long as one connection holds.
-    async fn follow(&mut self) -> std::result::Result<Unread, Trouble> {
+    async fn follow(&mut self) -> std::result::Result<Unread, SshError> {
         let connection = Connection::open(&self.target, &mut self.failed).await?;
         let offset = self.position.offset.to_string();
         let arguments = [self.file.as_str(), &self.position.identity, &offset];
         let mut output = connection.start(&FOLLOW, &arguments).await?.output;
         // The file may come minutes later.
-        self.patience.reached();
+        self.retries.on_connected();
 
         let (position, mut bytes) = output.read_until("cloudd-follow").await?;
         self.position = Position::parse(&position).ok_or_else(|| output.ended())?;
-        self.patience.worked();
+        self.retries.on_success();
         // What the last connection left of an unfinished line comes again.
         let mut lines = Lines::default();
         loop {

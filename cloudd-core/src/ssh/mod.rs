@@ -38,13 +38,13 @@ mod channel;
 mod command;
 mod connection;
 mod dial;
+mod error;
 mod follow;
 mod keys;
 mod lines;
-mod patience;
-mod program;
+mod remote_command;
+mod retry_state;
 mod target;
-mod trouble;
 mod upload;
 
 pub use channel::SshChannel;

@@ -7,11 +7,11 @@ use tokio::time;
 
 use super::command::UPLOAD;
 use super::connection::Connection;
-use super::patience::Patience;
-use super::program::{Input, Output};
+use super::error::SshError;
+use super::remote_command::{Input, Output};
+use super::retry_state::RetryState;
 use super::target::Target;
-use super::trouble::Trouble;
-use crate::guest::Obstacle;
+use crate::guest::Reachability;
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Report, Reporter, Result, Size};
 
@@ -29,7 +29,7 @@ pub(super) struct Upload<'a> {
     pub(super) file: &'a str,
     pub(super) archive: &'a ContextArchive,
     pub(super) reporter: &'a Reporter,
-    pub(super) obstacle: Obstacle,
+    pub(super) reachability: Reachability,
 }
 
 /// How a try ended whose connection held.
@@ -41,26 +41,26 @@ enum Outcome {
 
 /// Why a try ended early.
 enum Stop {
-    Trouble(Trouble),
+    SshError(SshError),
     /// The archive cannot be read.
     Unreadable(io::Error),
 }
 
-impl<T: Into<Trouble>> From<T> for Stop {
-    fn from(trouble: T) -> Self {
-        Self::Trouble(trouble.into())
+impl<T: Into<SshError>> From<T> for Stop {
+    fn from(error: T) -> Self {
+        Self::SshError(error.into())
     }
 }
 
 impl Upload<'_> {
     pub(super) async fn run(self) -> Result<()> {
-        let mut patience = Patience::new(OPERATION, self.target.name(), self.obstacle.clone());
+        let mut retries = RetryState::new(OPERATION, self.target.name(), self.reachability.clone());
         let mut failed = None;
         let mut furthest = 0;
         let mut faults = 0;
         loop {
             let mut from = 0;
-            let ended = self.attempt(&mut failed, &mut from, &mut patience).await;
+            let ended = self.attempt(&mut failed, &mut from, &mut retries).await;
             if from > furthest {
                 furthest = from;
                 faults = 0;
@@ -75,9 +75,9 @@ impl Upload<'_> {
                             .with_message(fault)
                             .with_attempts(faults));
                     }
-                    patience.after(Trouble::Ended { name: UPLOAD.name, said: fault })?
+                    retries.on_error(SshError::Ended { name: UPLOAD.name, said: fault })?
                 }
-                Err(Stop::Trouble(trouble)) => patience.after(trouble)?,
+                Err(Stop::SshError(error)) => retries.on_error(error)?,
                 Err(Stop::Unreadable(error)) => {
                     return Err(self
                         .error(ErrorKind::Internal)
@@ -94,7 +94,7 @@ impl Upload<'_> {
         &self,
         failed: &mut Option<SocketAddr>,
         from: &mut u64,
-        patience: &mut Patience,
+        retries: &mut RetryState,
     ) -> std::result::Result<Outcome, Stop> {
         let connection = Connection::open(self.target, failed).await?;
         let (bytes, sha256) = (self.archive.len().to_string(), self.archive.sha256().to_string());
@@ -102,7 +102,7 @@ impl Upload<'_> {
         let mut output = program.output;
 
         let (words, _) = output.read_until("cloudd-upload").await?;
-        patience.worked();
+        retries.on_success();
         let Some(start) = words.strip_prefix("from ").and_then(|start| start.parse().ok()) else {
             return Ok(self.judge(&words, output).await);
         };
@@ -145,7 +145,7 @@ impl Upload<'_> {
             "length" => format!("{what} of {} bytes arrived", archive.len()),
             "damaged" => format!("what arrived has SHA-256 {what}, not {}", archive.sha256()),
             "failed" => {
-                let why = output.last_words().await;
+                let why = output.stderr_tail().await;
                 format!("the guest cannot keep it (exit code {what}): {why}")
             }
             _ => format!("the guest's answer is not understood: {words}"),

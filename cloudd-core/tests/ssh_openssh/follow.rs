@@ -21,7 +21,7 @@ async fn lines_arrive_as_they_are_written() {
         file.write(&line);
         assert_eq!(receive(&mut channel, line.len()).await, line.as_bytes());
     }
-    assert_eq!(channel.obstacle().unwrap().why(), None);
+    assert_eq!(channel.reachability().unwrap().reason(), None);
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn the_file_may_come_later() {
     assert!(early.is_err(), "nothing to receive yet: {early:?}");
     assert_eq!(sshd.sessions().min(1), 1, "it waits in the guest");
     assert!(
-        channel.obstacle().unwrap().was_ever_overcome(),
+        channel.reachability().unwrap().was_reachable(),
         "{:?}",
-        channel.obstacle().unwrap().why()
+        channel.reachability().unwrap().reason()
     );
     Growing::at(&sshd.events()).write("first\n");
     assert_eq!(receive(&mut channel, 1).await, b"first\n");
@@ -59,11 +59,11 @@ async fn the_server_may_come_later() {
     let mut channel = sshd.channel();
     let early = tokio::time::timeout(Duration::from_secs(1), channel.receive()).await;
     assert!(early.is_err(), "nothing to receive yet: {early:?}");
-    let obstacle = channel.obstacle().unwrap().why().unwrap();
-    assert!(obstacle.contains("onnection refused"), "{obstacle}");
+    let reason = channel.reachability().unwrap().reason().unwrap();
+    assert!(reason.contains("onnection refused"), "{reason}");
     sshd.start();
     assert_eq!(receive(&mut channel, 1).await, b"first\n");
-    assert_eq!(channel.obstacle().unwrap().why(), None);
+    assert_eq!(channel.reachability().unwrap().reason(), None);
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn a_channel_waits_as_long_as_it_is_asked_to() {
     sshd.stop();
     let nothing = timeout(Duration::from_secs(4), channel.receive()).await;
     assert!(nothing.is_err(), "neither an error nor an end: {nothing:?}");
-    assert!(channel.obstacle().unwrap().why().is_some());
+    assert!(channel.reachability().unwrap().reason().is_some());
     file.write("two\n");
     sshd.start();
     assert_eq!(within(10, receive(&mut channel, 1)).await, b"two\n");

@@ -100,7 +100,8 @@ async fn a_user_key_may_be_authorized_a_moment_later() {
     sshd.authorize("");
     let mut channel = sshd.channel();
     let refused = async {
-        while channel.obstacle().unwrap().why().is_none_or(|why| !why.contains("not let in")) {
+        while channel.reachability().unwrap().reason().is_none_or(|why| !why.contains("not let in"))
+        {
             let _ = tokio::time::timeout(Duration::from_millis(10), channel.receive()).await;
         }
     };

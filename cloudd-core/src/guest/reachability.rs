@@ -8,7 +8,7 @@ use tokio::time::{self, Instant};
 /// What keeps a guest from being heard at the moment: told by its channel, asked by who waits.
 /// Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Obstacle(Arc<watch::Sender<State>>);
+pub struct Reachability(Arc<watch::Sender<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,7 +17,7 @@ struct State {
     reached: bool,
 }
 
-impl Obstacle {
+impl Reachability {
     /// Nothing is known to be in the way, and the guest was not reached yet.
     #[must_use]
     pub fn new() -> Self {
@@ -25,7 +25,7 @@ impl Obstacle {
     }
 
     /// Something is in the way, such as `192.0.2.1:22: connection refused`.
-    pub fn stands(&self, why: impl Display) {
+    pub fn set_unreachable(&self, why: impl Display) {
         let why = why.to_string();
         self.0.send_modify(|state| {
             let since = state.standing.take().map_or_else(Instant::now, |(since, _)| since);
@@ -34,24 +34,24 @@ impl Obstacle {
     }
 
     /// The guest is reached: nothing is in the way.
-    pub fn is_overcome(&self) {
+    pub fn set_reachable(&self) {
         self.0.send_modify(|state| *state = State { standing: None, reached: true });
     }
 
     /// What is in the way now. `None` while the guest is reached, and before it was tried.
     #[must_use]
-    pub fn why(&self) -> Option<String> {
+    pub fn reason(&self) -> Option<String> {
         self.0.borrow().standing.as_ref().map(|(_, why)| why.clone())
     }
 
     /// Whether the guest was ever reached.
     #[must_use]
-    pub fn was_ever_overcome(&self) -> bool {
+    pub fn was_reachable(&self) -> bool {
         self.0.borrow().reached
     }
 
     /// Waits until something has been in the way for so long without a break, and says what.
-    pub(crate) async fn outlasts(&self, patience: Duration) -> String {
+    pub(crate) async fn unreachable_for(&self, patience: Duration) -> String {
         let mut changes = self.0.subscribe();
         loop {
             let standing = changes.borrow_and_update().standing.clone();
@@ -71,7 +71,7 @@ impl Obstacle {
     }
 
     /// Waits until nothing is in the way.
-    pub(crate) async fn ends(&self) {
+    pub(crate) async fn reachable(&self) {
         // Never an error: the sender is here.
         let _ = self.0.subscribe().wait_for(|state| state.standing.is_none()).await;
     }
@@ -85,32 +85,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_stands_for_long_enough_is_told_with_its_last_words() {
-        let (obstacle, begun) = (Obstacle::new(), Instant::now());
-        obstacle.stands("refused");
-        let other = obstacle.clone();
+        let (reachability, begun) = (Reachability::new(), Instant::now());
+        reachability.set_unreachable("refused");
+        let other = reachability.clone();
         tokio::spawn(async move {
             time::sleep(MINUTE / 2).await;
-            other.stands("no answer");
+            other.set_unreachable("no answer");
         });
-        assert_eq!(obstacle.outlasts(MINUTE).await, "no answer");
+        assert_eq!(reachability.unreachable_for(MINUTE).await, "no answer");
         assert_eq!(begun.elapsed(), MINUTE);
-        assert!(!obstacle.was_ever_overcome());
+        assert!(!reachability.was_reachable());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_overcome_begins_anew() {
-        let (obstacle, begun) = (Obstacle::new(), Instant::now());
-        obstacle.stands("refused");
-        let other = obstacle.clone();
+        let (reachability, begun) = (Reachability::new(), Instant::now());
+        reachability.set_unreachable("refused");
+        let other = reachability.clone();
         tokio::spawn(async move {
             time::sleep(MINUTE / 2).await;
-            other.is_overcome();
-            assert_eq!(other.why(), None);
+            other.set_reachable();
+            assert_eq!(other.reason(), None);
             time::sleep(MINUTE).await;
-            other.stands("lost");
+            other.set_unreachable("lost");
         });
-        assert_eq!(obstacle.outlasts(MINUTE).await, "lost");
+        assert_eq!(reachability.unreachable_for(MINUTE).await, "lost");
         assert!(begun.elapsed() >= MINUTE * 5 / 2, "{:?}", begun.elapsed());
-        assert!(obstacle.was_ever_overcome());
+        assert!(reachability.was_reachable());
     }
 }

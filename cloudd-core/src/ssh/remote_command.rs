@@ -3,10 +3,10 @@ use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
 use super::connection::HostKeyCheck;
-use super::trouble::Trouble;
+use super::error::SshError;
 
 /// A script that runs in the guest. Dropping it closes its connection.
-pub(super) struct Program {
+pub(super) struct RemoteCommand {
     pub(super) input: Input,
     pub(super) output: Output,
 }
@@ -24,7 +24,7 @@ pub(super) struct Output {
     _session: Handle<HostKeyCheck>,
 }
 
-impl Program {
+impl RemoteCommand {
     pub(super) fn new(
         name: &'static str,
         session: Handle<HostKeyCheck>,
@@ -38,12 +38,12 @@ impl Program {
 
 impl Input {
     /// Sends bytes, at the pace at which the script reads.
-    pub(super) async fn write(&self, bytes: impl Into<Bytes>) -> Result<(), Trouble> {
+    pub(super) async fn write(&self, bytes: impl Into<Bytes>) -> Result<(), SshError> {
         Ok(self.0.data_bytes(bytes).await?)
     }
 
     /// No more bytes follow.
-    pub(super) async fn end(&self) -> Result<(), Trouble> {
+    pub(super) async fn end(&self) -> Result<(), SshError> {
         Ok(self.0.eof().await?)
     }
 }
@@ -53,7 +53,7 @@ impl Output {
     const SAID: usize = 500;
 
     /// Waits for more output. `None` when the script has ended.
-    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, Trouble> {
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, SshError> {
         loop {
             match self.channel.wait().await {
                 Some(ChannelMsg::Data { data }) => return Ok(Some(data)),
@@ -63,19 +63,19 @@ impl Output {
                     self.heard(format!("signal {signal_name:?}").as_bytes());
                 }
                 Some(_) => {}
-                None => return Err(Trouble::Lost),
+                None => return Err(SshError::Lost),
             }
         }
     }
 
     /// Reads up to the line that begins with `word`, and gives what follows the word, and the bytes
     /// after the line. Other lines may come before it: a login shell's greeting, say.
-    pub(super) async fn read_until(&mut self, word: &str) -> Result<(String, Vec<u8>), Trouble> {
+    pub(super) async fn read_until(&mut self, word: &str) -> Result<(String, Vec<u8>), SshError> {
         let mut pending = Vec::new();
         loop {
             let Some(data) = self.read().await? else {
                 self.heard(&pending);
-                return Err(Trouble::NotRun { name: self.name, said: self.said() });
+                return Err(SshError::NotRun { name: self.name, said: self.said() });
             };
             pending.extend_from_slice(&data);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -96,14 +96,14 @@ impl Output {
     }
 
     /// What it says until it ends: standard error may come after what it explains.
-    pub(super) async fn last_words(mut self) -> String {
+    pub(super) async fn stderr_tail(mut self) -> String {
         while let Ok(Some(_)) = self.read().await {}
         self.said()
     }
 
-    /// The trouble that the script has ended, which it never should.
-    pub(super) fn ended(&self) -> Trouble {
-        Trouble::Ended { name: self.name, said: self.said() }
+    /// The error that the script has ended, which it never should.
+    pub(super) fn ended(&self) -> SshError {
+        SshError::Ended { name: self.name, said: self.said() }
     }
 
     /// The last words that were not output, on one line and harmless to a terminal.

@@ -5,9 +5,9 @@ use russh::AlgorithmKind;
 use crate::provider::{Error, ErrorKind};
 
 /// What can be wrong with a connection. Whether it is final is for
-/// [`Patience`](super::patience::Patience) to say.
+/// [`RetryState`](super::retry_state::RetryState) to say.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum SshError {
     #[error("{0}")]
     Unreachable(String),
     #[error("the host key is {seen}, not {expected}, the one made for this build")]
@@ -38,30 +38,30 @@ fn saying(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-/// How a trouble is to be taken.
+/// How a error is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(super) enum Retryability {
     /// It passes, or the caller's deadline does.
-    Passing,
+    Transient,
     /// It passes if it is seen while the guest boots, else it stays.
-    Stubborn,
+    TransientDuringBoot,
     /// It stays.
-    Final,
+    Permanent,
 }
 
-impl Trouble {
-    pub(super) fn nature(&self) -> Nature {
+impl SshError {
+    pub(super) fn retryability(&self) -> Retryability {
         match self {
             Self::HostKey { .. }
             | Self::NoHostKey { .. }
             | Self::Unproven
-            | Self::Incompatible(_) => Nature::Final,
-            Self::Refused { .. } | Self::NotRun { .. } => Nature::Stubborn,
+            | Self::Incompatible(_) => Retryability::Permanent,
+            Self::Refused { .. } | Self::NotRun { .. } => Retryability::TransientDuringBoot,
             Self::Unreachable(_)
             | Self::Silent(_)
             | Self::Lost
             | Self::Broken(_)
-            | Self::Ended { .. } => Nature::Passing,
+            | Self::Ended { .. } => Retryability::Transient,
         }
     }
 
@@ -101,7 +101,7 @@ impl Trouble {
     }
 }
 
-impl From<russh::Error> for Trouble {
+impl From<russh::Error> for SshError {
     fn from(error: russh::Error) -> Self {
         match error {
             russh::Error::WrongServerSig | russh::Error::UnknownKey => Self::Unproven,
@@ -117,7 +117,7 @@ impl From<russh::Error> for Trouble {
     }
 }
 
-impl Trouble {
+impl SshError {
     /// What a handshake ended with: here the two sides may lack a host key type in common.
     pub(super) fn of_handshake(error: russh::Error, expected: String) -> Self {
         match error {
