@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cloudd_core::BuiltImage;
 use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
-use cloudd_core::guest::{Obstacle, Step};
+use cloudd_core::guest::{Reachability, Step};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::ContextDelivery;
 use cloudd_tests::containers::{Context, noise};
@@ -16,8 +16,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const REFUSED: &str = "192.0.2.1:22: connection refused";
 
 /// A cloud whose guests say a word a minute: 14 in stage 1, and off after 25.
-fn cloud(script: GuestScript, obstacle: &Obstacle) -> Memory {
-    Memory::new().guests(script).pace(MINUTE).behind(obstacle).with_capabilities(|capabilities| {
+fn cloud(script: GuestScript, reachability: &Reachability) -> Memory {
+    Memory::new().guests(script).pace(MINUTE).behind(reachability).with_capabilities(|capabilities| {
         capabilities.event_port = None;
         capabilities.context = vec![ContextDelivery::Upload];
     })
@@ -60,9 +60,9 @@ async fn nothing() {}
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_is_said() {
-    let obstacle = Obstacle::new();
-    obstacle.stands(REFUSED);
-    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &reachability);
     let ended = build(&memory, &Context::plausible(), nothing()).await;
     ended.result.as_ref().unwrap();
     assert!(ended.says("has been unreachable for 5 min (192.0.2.1:22: connection refused)"));
@@ -71,9 +71,9 @@ async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_i
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_is_off_before_the_wait_for_a_route_is_over_is_done_too() {
-    let obstacle = Obstacle::new();
-    obstacle.stands(REFUSED);
-    let memory = cloud(GuestScript::Succeeds, &obstacle).pace(Duration::from_secs(1));
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &reachability).pace(Duration::from_secs(1));
     let ended = build(&memory, &Context::plausible(), nothing()).await;
     ended.result.as_ref().unwrap();
     assert!(ended.says("its guest was never reached (192.0.2.1:22: connection refused)"));
@@ -81,9 +81,9 @@ async fn a_guest_that_is_off_before_the_wait_for_a_route_is_over_is_done_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_is_never_reached_and_hangs_ends_at_the_longest_deadline() {
-    let obstacle = Obstacle::new();
-    obstacle.stands(REFUSED);
-    let memory = cloud(GuestScript::HangsIn(Step::Run), &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let memory = cloud(GuestScript::HangsIn(Step::Run), &reachability);
     let ended = build(&memory, &Context::plausible(), nothing()).await;
     let error = ended.result.unwrap_err();
     let BuildErrorKind::Deadline { waiting_for, after } = error.kind() else { panic!("{error}") };
@@ -93,12 +93,12 @@ async fn a_guest_that_is_never_reached_and_hangs_ends_at_the_longest_deadline() 
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_lost_for_long_and_then_off_is_done() {
-    let obstacle = Obstacle::new();
-    obstacle.is_overcome();
-    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_reachable();
+    let memory = cloud(GuestScript::Succeeds, &reachability);
     let lose = async {
         sleep(MINUTE * 8).await;
-        obstacle.stands("the connection was lost");
+        reachability.set_unreachable("the connection was lost");
     };
     let ended = build(&memory, &Context::plausible(), lose).await;
     ended.result.as_ref().unwrap();
@@ -107,13 +107,13 @@ async fn a_guest_lost_for_long_and_then_off_is_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
-    let obstacle = Obstacle::new();
-    obstacle.is_overcome();
+    let reachability = Reachability::new();
+    reachability.set_reachable();
     // Off in the 9th minute.
-    let memory = cloud(GuestScript::PoweredOffIn(Step::Run), &obstacle);
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Run), &reachability);
     let lose = async {
         sleep(MINUTE * 8 + MINUTE / 2).await;
-        obstacle.stands("the connection was lost");
+        reachability.set_unreachable("the connection was lost");
     };
     let error = build(&memory, &Context::plausible(), lose).await.result.unwrap_err();
     let BuildErrorKind::PoweredOffEarly { during } = error.kind() else { panic!("{error}") };
@@ -123,17 +123,17 @@ async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
-    let obstacle = Obstacle::new();
-    obstacle.is_overcome();
-    let memory = cloud(GuestScript::PoweredOffIn(Step::Check), &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_reachable();
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Check), &reachability);
     let lose_and_find = async {
         sleep(MINUTE * 2).await;
-        obstacle.stands("the connection was lost");
+        reachability.set_unreachable("the connection was lost");
         sleep(MINUTE * 7).await;
-        obstacle.is_overcome();
+        reachability.set_reachable();
         sleep(MINUTE).await;
         // Shortly before the power goes, in the 11th minute.
-        obstacle.stands("lost once more");
+        reachability.set_unreachable("lost once more");
     };
     let ended = build(&memory, &Context::plausible(), lose_and_find).await;
     assert!(ended.says("the guest is reachable again"), "{:?}", ended.notes);
@@ -143,12 +143,12 @@ async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_has_armed_may_be_lost_without_a_word() {
-    let obstacle = Obstacle::new();
-    obstacle.is_overcome();
-    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_reachable();
+    let memory = cloud(GuestScript::Succeeds, &reachability);
     let lose = async {
         sleep(MINUTE * 14 + MINUTE / 2).await;
-        obstacle.stands("the connection was lost");
+        reachability.set_unreachable("the connection was lost");
     };
     let ended = build(&memory, &Context::plausible(), lose).await;
     ended.result.as_ref().unwrap();
@@ -161,9 +161,9 @@ fn large() -> Context {
 
 #[tokio::test(start_paused = true)]
 async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_is_over() {
-    let obstacle = Obstacle::new();
-    obstacle.stands(REFUSED);
-    let memory = cloud(GuestScript::Succeeds, &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let memory = cloud(GuestScript::Succeeds, &reachability);
     let ended = build(&memory, &large(), nothing()).await;
     let error = ended.result.unwrap_err();
     let BuildErrorKind::Unreachable { reason, after } = error.kind() else { panic!("{error}") };
@@ -174,13 +174,13 @@ async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_i
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
-    let obstacle = Obstacle::new();
-    let memory = cloud(GuestScript::HangsIn(Step::Prepare), &obstacle);
+    let reachability = Reachability::new();
+    let memory = cloud(GuestScript::HangsIn(Step::Prepare), &reachability);
     // Reached for no longer than it takes to be lost again.
     let come_and_go = async {
         for _ in 0..20 {
-            obstacle.is_overcome();
-            obstacle.stands("the connection was lost");
+            reachability.set_reachable();
+            reachability.set_unreachable("the connection was lost");
             sleep(MINUTE * 2).await;
         }
     };
@@ -192,9 +192,9 @@ async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_vm_that_is_off_or_gone_amid_an_upload_ends_the_build_at_once() {
-    let obstacle = Obstacle::new();
-    obstacle.stands(REFUSED);
-    let memory = cloud(GuestScript::PoweredOffIn(Step::Prepare), &obstacle);
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let memory = cloud(GuestScript::PoweredOffIn(Step::Prepare), &reachability);
     let ended = build(&memory, &large(), nothing()).await;
     let error = ended.result.unwrap_err();
     assert!(matches!(error.kind(), BuildErrorKind::PoweredOffEarly { during: None }), "{error}");

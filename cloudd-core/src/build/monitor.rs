@@ -10,7 +10,7 @@ use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
 use super::state::{Build, State};
 use crate::guest::{
-    ContainerDelivery, EventBody, EventParser, GuestChannel, Obstacle, Parsed, Source, Step,
+    ContainerDelivery, EventBody, EventParser, GuestChannel, Reachability, Parsed, Source, Step,
     StepState,
 };
 use crate::install::ContextArchive;
@@ -130,7 +130,7 @@ enum Power {
 struct GuestMonitor<'b, 'a> {
     build: &'b mut Build<'a>,
     channel: Option<Box<dyn GuestChannel>>,
-    obstacle: Obstacle,
+    reachability: Reachability,
     /// Whether the channel needs a route to the guest, which can be missing.
     needs_route: bool,
     /// The guest has been unreachable for long, and this was reported.
@@ -164,8 +164,8 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         let boot = build.cx.config.deadlines.boot;
         let capabilities = build.cx.provider.capabilities();
         Self {
-            needs_route: channel.obstacle().is_some(),
-            obstacle: channel.obstacle().unwrap_or_default(),
+            needs_route: channel.reachability().is_some(),
+            reachability: channel.reachability().unwrap_or_default(),
             channel: Some(channel),
             unreachable: false,
             parser: EventParser::new(&build.id),
@@ -207,7 +207,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 }
                 return Err(BuildErrorKind::PoweredOffEarly { during: None });
             }
-            reason = self.obstacle.outlasts(deadlines.route) => {
+            reason = self.reachability.unreachable_for(deadlines.route) => {
                 if perhaps_done {
                     self.mark_unreachable(&reason);
                     return Ok(Power::On);
@@ -215,7 +215,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 return Err(BuildErrorKind::Unreachable { reason, after: deadlines.route });
             }
             () = time::sleep(deadlines.upload) => {
-                if let Some(reason) = self.obstacle.why() {
+                if let Some(reason) = self.reachability.reason() {
                     self.build.log.push(format!("the guest cannot be reached: {reason}"));
                 }
                 let after = deadlines.upload;
@@ -245,10 +245,10 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 () = self.build.interrupted() => MonitorEvent::Interrupted,
                 bytes = receive => MonitorEvent::Received(bytes),
                 off = &mut off => MonitorEvent::PoweredOff(off),
-                reason = self.obstacle.outlasts(route), if must_be_reachable => {
+                reason = self.reachability.unreachable_for(route), if must_be_reachable => {
                     MonitorEvent::Unreachable(reason)
                 }
-                () = self.obstacle.ends(), if self.unreachable => MonitorEvent::Reachable,
+                () = self.reachability.reachable(), if self.unreachable => MonitorEvent::Reachable,
                 () = time::sleep_until(until) => MonitorEvent::DeadlineExpired,
             };
             match event {
@@ -308,9 +308,9 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         if self.unreachable || self.stage2_installed && !self.receives_stage2 {
             return Ok(());
         }
-        if self.needs_route && !self.obstacle.was_ever_overcome() {
+        if self.needs_route && !self.reachability.was_reachable() {
             let reason =
-                self.obstacle.why().unwrap_or_else(|| "no connection was tried yet".to_owned());
+                self.reachability.reason().unwrap_or_else(|| "no connection was tried yet".to_owned());
             let note = format!("the VM is off, and its guest was never reached ({reason})");
             self.build.events.note(note);
             return Ok(());
@@ -319,7 +319,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         if self.done || self.stage2_installed && !self.receives_stage2 {
             return Ok(());
         }
-        if let Some(reason) = self.obstacle.why() {
+        if let Some(reason) = self.reachability.reason() {
             self.build.log.push(format!("the VM is off, and its guest is unreachable: {reason}"));
         }
         Err(BuildErrorKind::PoweredOffEarly { during: self.last_step })

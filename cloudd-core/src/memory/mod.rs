@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::guest::Obstacle;
+use crate::guest::Reachability;
 use crate::provider::{
     BuilderSpec, Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size,
     UserDataLimits, Vm, VmId,
@@ -45,7 +45,7 @@ pub struct Memory {
     pace: Duration,
     image_time: Duration,
     prints: String,
-    obstacle: Option<Obstacle>,
+    reachability: Option<Reachability>,
     state: Arc<Mutex<State>>,
     /// Ticks with every change of the state.
     changed: watch::Sender<u64>,
@@ -70,7 +70,7 @@ impl Memory {
             pace: Duration::ZERO,
             image_time: Duration::ZERO,
             prints: "memory login: ".to_owned(),
-            obstacle: None,
+            reachability: None,
             state: Arc::default(),
             changed: watch::Sender::new(0),
         }
@@ -93,8 +93,8 @@ impl Memory {
     /// What is in the way of its guests: as long as something stands there, nothing is heard of them
     /// and nothing reaches them. Default: they need no route.
     #[must_use]
-    pub fn behind(mut self, obstacle: &Obstacle) -> Self {
-        self.obstacle = Some(obstacle.clone());
+    pub fn behind(mut self, reachability: &Reachability) -> Self {
+        self.reachability = Some(reachability.clone());
         self
     }
 
@@ -201,8 +201,8 @@ impl Memory {
 
     /// Waits until nothing is in the way of its guests.
     async fn reached(&self) {
-        if let Some(obstacle) = &self.obstacle {
-            obstacle.ends().await;
+        if let Some(reachability) = &self.reachability {
+            reachability.reachable().await;
         }
     }
 

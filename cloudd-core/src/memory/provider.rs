@@ -3,7 +3,7 @@ use tokio::sync::watch;
 
 use super::state::{CreatedBuilder, VmRecord};
 use super::{Memory, guest};
-use crate::guest::{GuestChannel, Obstacle};
+use crate::guest::{GuestChannel, Reachability};
 use crate::install::ContextArchive;
 use crate::provider::{
     BootSpec, BuildId, BuildRequirements, BuildSecret, BuilderSpec, BuilderVm, Capabilities, Error,
@@ -282,8 +282,8 @@ impl GuestChannel for Channel {
         }
     }
 
-    fn obstacle(&self) -> Option<Obstacle> {
-        self.memory.obstacle.clone()
+    fn reachability(&self) -> Option<Reachability> {
+        self.memory.reachability.clone()
     }
 
     async fn upload(&mut self, _: &ContextArchive, _: &Reporter) -> Result<()> {
