@@ -31,6 +31,7 @@ mod provision;
 mod recovery;
 mod reuse;
 mod snapshot;
+mod ssh_access;
 mod state;
 
 pub use batch::Builds;

@@ -10,7 +10,7 @@ use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
 use super::state::{Build, State};
 use crate::guest::{
-    ContainerDelivery, EventBody, EventParser, GuestChannel, Reachability, Parsed, Source, Step,
+    ContainerDelivery, EventBody, EventParser, GuestChannel, Parsed, Reachability, Source, Step,
     StepState,
 };
 use crate::install::ContextArchive;
@@ -309,8 +309,10 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             return Ok(());
         }
         if self.needs_route && !self.reachability.was_reachable() {
-            let reason =
-                self.reachability.reason().unwrap_or_else(|| "no connection was tried yet".to_owned());
+            let reason = self
+                .reachability
+                .reason()
+                .unwrap_or_else(|| "no connection was tried yet".to_owned());
             let note = format!("the VM is off, and its guest was never reached ({reason})");
             self.build.events.note(note);
             return Ok(());

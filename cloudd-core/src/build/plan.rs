@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,9 +7,10 @@ use super::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildErrorKind, InvalidInput};
 use super::events::Phase;
+use super::ssh_access::ssh_access;
 use crate::cloud_init;
 use crate::expiry::expires_in;
-use crate::guest::{Access, ContainerDelivery, GuestSetup, Parameters};
+use crate::guest::{Access, ContainerDelivery, GuestSetup};
 use crate::install::{ContainerSource, LoadedContainer};
 use crate::provider::{
     BuildId, BuildRequirements, BuilderSpec, Capabilities, ContextDelivery, Error, ErrorKind,
@@ -45,7 +47,7 @@ impl BuildPlan {
         let resolved = cx.read(cx.provider.resolve(&requirements)).await?;
         config.check_root(resolved.root_size)?;
 
-        let access = Access::new(capabilities, None)?;
+        let access = ssh_access(capabilities, None)?;
         let delivery = choose_delivery(config, capabilities, cx, &container, access.as_ref())?;
         let fingerprint = fingerprint(config, &container, &resolved);
         Ok(Self { requirements, resolved, fingerprint, delivery, image_labels, container })
@@ -56,9 +58,9 @@ impl BuildPlan {
         &self,
         cx: &BuildContext,
         build: &BuildId,
-    ) -> Result<Option<Access>, BuildErrorKind> {
+    ) -> Result<Option<Arc<dyn Access>>, BuildErrorKind> {
         let secret = cx.provider.build_secret(build);
-        Ok(Access::new(cx.provider.capabilities(), secret.as_ref())?)
+        Ok(ssh_access(cx.provider.capabilities(), secret.as_ref())?)
     }
 
     /// Whether the guest waits for the upload of its build context.
@@ -89,7 +91,7 @@ impl BuildPlan {
         &self,
         cx: &BuildContext,
         build: &BuildId,
-        access: Option<&Access>,
+        access: Option<&Arc<dyn Access>>,
         lease: LeaseId,
     ) -> BuilderSpec {
         let inputs = GuestInputs {
@@ -207,7 +209,7 @@ struct GuestInputs {
     config: ImageBuilder,
     capabilities: Capabilities,
     container: LoadedContainer,
-    access: Option<Access>,
+    access: Option<Arc<dyn Access>>,
     build: BuildId,
 }
 
@@ -217,15 +219,17 @@ impl GuestInputs {
         delivery: ContainerDelivery,
         volume: &Path,
     ) -> Result<cloud_init::UserData, cloud_init::Error> {
-        let parameters = Parameters::new(
-            self.build.clone(),
-            volume.to_owned(),
-            self.capabilities.event_port.clone(),
-            self.config.entry,
-        );
-        let debug_user = self.config.debug_user.as_ref();
-        let (container, access) = (&self.container, self.access.as_ref());
-        GuestSetup { parameters, container, delivery, debug_user, access }.user_data()
+        GuestSetup {
+            build: self.build.clone(),
+            volume,
+            event_port: self.capabilities.event_port.as_deref(),
+            entry: self.config.entry,
+            container: &self.container,
+            delivery,
+            debug_user: self.config.debug_user.as_ref(),
+            access: self.access.as_deref(),
+        }
+        .user_data()
     }
 
     /// The size of the user data as the provider would be given them, in bytes.
@@ -246,7 +250,7 @@ fn choose_delivery(
     capabilities: &Capabilities,
     cx: &BuildContext,
     container: &LoadedContainer,
-    access: Option<&Access>,
+    access: Option<&Arc<dyn Access>>,
 ) -> Result<ContainerDelivery, InvalidInput> {
     let inputs = GuestInputs {
         config: config.clone(),

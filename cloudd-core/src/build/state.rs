@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::BuildContext;
@@ -41,7 +42,7 @@ pub(super) struct Build<'a> {
     pub(super) id: BuildId,
     pub(super) lease: Lease,
     /// The keys for SSH, if the guest is reached that way.
-    pub(super) access: Option<Access>,
+    pub(super) access: Option<Arc<dyn Access>>,
     pub(super) events: EventSink,
     pub(super) journal: Journal,
     pub(super) phase: Phase,

@@ -4,31 +4,33 @@ use super::Reachability;
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Reporter, Result};
 
-/// The channel on which a builder VM speaks: a stream of bytes that hold one event a line.
+/// The channel from a builder VM to the build: a stream of bytes with one event per line.
 ///
-/// A channel survives what its transport survives not: it reconnects and goes on where it was. It
-/// may give bytes again that it gave before (whole lines, which carry sequence numbers), never
-/// leave any out.
+/// Implementations must reconnect transparently and resume where they left off. Lines that were
+/// already delivered may be repeated, in whole (they carry sequence numbers); no line may be lost.
 #[async_trait]
 pub trait GuestChannel: Send {
-    /// Waits for the next bytes. `None` when nothing can come any more.
+    /// Waits for the next bytes. Returns `None` when the channel has ended.
     ///
-    /// May be dropped while it waits, without losing bytes.
+    /// Must be cancel-safe: dropping the future loses no bytes.
     ///
     /// # Errors
-    /// What keeps the channel from ever going on, such as a wrong host key.
+    /// A failure that reconnecting cannot repair, such as a wrong host key.
     async fn receive(&mut self) -> Result<Option<Vec<u8>>>;
 
-    /// What keeps bytes from coming, for a channel that needs a route to the guest: as long as the
-    /// guest is not reached, silence says nothing about it. `None`: it needs none.
+    /// Returns the state of the connection, for a channel that needs a network route to the guest.
+    /// While the guest is unreachable, its silence is not evidence of a failed build.
+    ///
+    /// `None` (the default) for a channel that needs no route, such as a serial port.
     fn reachability(&self) -> Option<Reachability> {
         None
     }
 
-    /// Brings a build context into the guest, complete and verified. May be dropped while it waits.
+    /// Uploads a build context to the guest and verifies it there. Dropping the future cancels the
+    /// upload.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] on channels that only speak.
+    /// [`ErrorKind::Unsupported`] (the default) for a channel that only carries events.
     async fn upload(&mut self, archive: &ContextArchive, reporter: &Reporter) -> Result<()> {
         let _ = (archive, reporter);
         Err(Error::new(ErrorKind::Unsupported, "upload build context")

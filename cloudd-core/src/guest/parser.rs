@@ -1,122 +1,113 @@
-use super::{EventBody, FailureReason, GuestEvent, Source, sanitize_untrusted};
+use super::{EventBody, FailureReason, GuestEvent, Source};
 use crate::provider::BuildId;
+use crate::text::sanitize_untrusted;
 
-/// What the parser found in the bytes of a channel.
+/// What an [`EventParser`] finds in the bytes of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Parsed {
-    /// An event of this build that was not seen before.
+    /// A new event of this build.
     Event(GuestEvent),
-    /// Events that never came, before the one that follows.
+    /// Events that are missing before the event that follows.
     Gap {
-        /// Whose.
+        /// The source of the missing events.
         from: Source,
-        /// How many.
+        /// The number of missing events.
         missing: u64,
     },
 }
 
-/// Turns the bytes of a channel into events: whole lines, each event once, in order.
+/// Parses the bytes of a channel into events: whole lines, each event once, in order.
 ///
-/// The bytes are untrusted. Lines that are no events of this build are left out, control
-/// characters in texts are replaced (a log line must not steer the reader's terminal), and memory
-/// is bounded whatever arrives: [`EventParser::MAX_LINE`] for what is not a line yet,
-/// [`EventParser::MAX_TEXT`] for a text in an event.
+/// The bytes are untrusted. Lines that are not events of this build are ignored, control characters
+/// in texts are replaced so that they cannot control the reader's terminal, and memory is bounded
+/// for any input: [`EventParser::MAX_LINE`] for an incomplete line, [`EventParser::MAX_TEXT`] for a
+/// text in an event.
 #[derive(Debug)]
 pub struct EventParser {
     build: String,
+    /// The incomplete line.
     line: Vec<u8>,
-    /// The current line is longer than allowed and left out up to its end.
+    /// The current line is too long and ignored up to its newline.
     overlong: bool,
-    /// The sequence number seen last from each source.
+    /// The last sequence number of each source.
     seen: [(Source, u64); 3],
 }
 
 impl EventParser {
-    /// The longest line in bytes; the guest side writes at most 4,000.
+    /// The longest line in bytes; the guest scripts write at most 4,000.
     pub const MAX_LINE: usize = 8 * 1024;
 
-    /// The longest text in bytes of a log line, a message or a reason; the guest side writes at
-    /// most 1,000. What is longer is cut.
+    /// The longest text in bytes of a log line, a message or a reason; longer ones are truncated.
+    /// The guest scripts write at most 1,000.
     pub const MAX_TEXT: usize = 2 * 1024;
 
-    /// A parser for the events of one build.
+    /// Creates a parser for the events of one build.
     #[must_use]
     pub fn new(build: &BuildId) -> Self {
         Self {
             build: build.to_string(),
-            // Never grows: what would not fit is not kept.
+            // Never reallocated: longer lines are not stored.
             line: Vec::with_capacity(Self::MAX_LINE),
             overlong: false,
             seen: [(Source::Stage1, 0), (Source::Stage2, 0), (Source::Return, 0)],
         }
     }
 
-    /// Takes the next bytes and gives what they complete.
+    /// Parses the next bytes, and returns what they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Parsed> {
         let mut found = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ended) = match piece.split_last() {
-                Some((b'\n', text)) => (text, true),
-                _ => (piece, false),
-            };
-            self.extend_line(text);
-            if ended {
-                self.finish_line(&mut found);
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            if self.overlong || self.line.len() + text.len() > Self::MAX_LINE {
+                self.overlong = true;
+                self.line.clear();
+            } else {
+                self.line.extend_from_slice(text);
+            }
+            if piece.ends_with(b"\n") {
+                if std::mem::take(&mut self.overlong) {
+                    tracing::debug!("ignored an overlong line of the guest");
+                } else if let Some(event) = self.parse_line() {
+                    self.accept(event, &mut found);
+                }
+                self.line.clear();
             }
         }
         found
     }
 
-    /// How many bytes are kept for a line that has not ended: at most
-    /// [`EventParser::MAX_LINE`], whatever was pushed.
+    /// Returns the memory in bytes that holds the incomplete line, at most [`EventParser::MAX_LINE`].
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.line.capacity()
     }
 
-    fn extend_line(&mut self, text: &[u8]) {
-        if self.overlong || self.line.len() + text.len() > Self::MAX_LINE {
-            self.overlong = true;
-            self.line.clear();
-        } else {
-            self.line.extend_from_slice(text);
-        }
-    }
-
-    fn finish_line(&mut self, found: &mut Vec<Parsed>) {
-        if std::mem::take(&mut self.overlong) {
-            tracing::debug!("left out an overlong line of the guest");
-        } else if let Some(event) = self.read_line() {
-            self.take(event, found);
-        }
-        self.line.clear();
-    }
-
-    /// The event of this build in the current line, if there is one.
-    fn read_line(&self) -> Option<GuestEvent> {
+    /// Parses the current line. `None` if it is not an event of this build.
+    fn parse_line(&self) -> Option<GuestEvent> {
         let text = String::from_utf8_lossy(&self.line);
-        // A reader that attached in the middle sees half a line first, and serial lines may carry
-        // what a firmware left there: an event begins at its brace.
+        // Bytes before the brace are possible: the first line is incomplete for a reader that attaches
+        // late, and firmware writes to the serial port, too.
         let start = text.find('{')?;
-        // The line is shown as a literal: a reader of logs has a terminal, too.
+        // Logged with `?`, which escapes control characters.
         let Ok(event) = serde_json::from_str::<GuestEvent>(text[start..].trim_end()) else {
             tracing::debug!(line = ?text, "not an event");
             return None;
         };
         if event.cloudd != GuestEvent::VERSION || event.build != self.build {
-            tracing::debug!(line = ?text, "an event of another build or protocol");
+            tracing::debug!(line = ?text, "an event of another build or protocol version");
             return None;
         }
         Some(event)
     }
 
-    fn take(&mut self, mut event: GuestEvent, found: &mut Vec<Parsed>) {
+    /// Appends a new event, after the gap before it. Ignores a repeated event.
+    fn accept(&mut self, mut event: GuestEvent, found: &mut Vec<Parsed>) {
         let Some((_, seen)) = self.seen.iter_mut().find(|(from, _)| *from == event.from) else {
             return;
         };
         if event.seq <= *seen {
-            return; // a repetition after a reconnect
+            return;
         }
         let missing = event.seq - *seen - 1;
         *seen = event.seq;
@@ -166,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_the_same_however_the_bytes_are_cut() {
+    fn events_do_not_depend_on_how_the_bytes_are_split() {
         let text = line(1, r#""event":"hello""#)
             + &line(2, r#""event":"progress","step":"copy","done":5,"total":9"#)
             + &line(3, r#""event":"failed","reason":"container_failed","exit":3,"message":"x""#);
@@ -192,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_lines_are_dropped_and_missing_ones_are_told() {
+    fn repeated_lines_are_dropped_and_gaps_are_reported() {
         let mut parser = parser();
         let first = line(1, r#""event":"hello""#);
         assert_eq!(parser.push(first.as_bytes()).len(), 1);
@@ -203,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_of_this_build_is_left_out() {
+    fn lines_that_are_not_events_of_this_build_are_ignored() {
         let mut parser = parser();
         let other = line(1, r#""event":"done""#).replace("abcdefghij", "0000000000");
         let newer = line(1, r#""event":"done""#).replace(r#""cloudd":1"#, r#""cloudd":2"#);
@@ -235,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_cannot_steer_a_terminal() {
+    fn control_characters_of_log_lines_are_replaced() {
         let text = line(1, r#""event":"log","step":"run","line":"a\u001b[2Jb""#);
         let [EventBody::Log { line, .. }] = &bodies(parser().push(text.as_bytes()))[..] else {
             panic!("one log line expected");
@@ -254,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_takes_no_memory() {
+    fn a_line_without_end_needs_no_memory() {
         let mut parser = parser();
         for _ in 0..1000 {
             assert_eq!(parser.push(&[b'{'; 4096]), []);

@@ -1,39 +1,62 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use tar::{Builder, Header};
 
-use super::{Access, ContainerDelivery, Parameters};
+use super::{Access, Stage2Entry};
 use crate::cloud_init::{CloudConfig, Encoding, Error, Login, User, UserData, WriteFile};
-use crate::install::LoadedContainer;
+use crate::install::{ContextArchive, LoadedContainer};
+use crate::provider::BuildId;
+use crate::text::shell_quote;
 
-/// What the builder VM gets: the scripts of the guest side, their parameters, the container.
+/// How the install container gets into the guest.
+#[derive(Debug, Clone)]
+pub(crate) enum ContainerDelivery {
+    /// An image reference, which podman pulls.
+    Reference(String),
+    /// A build context in the user data.
+    UserData(ContextArchive),
+    /// A build context at the start of this read-only device.
+    Media(ContextArchive, PathBuf),
+    /// A build context that is uploaded through the channel within this time.
+    Upload(ContextArchive, Duration),
+}
+
+/// The inputs of a builder VM's user data.
 pub(crate) struct GuestSetup<'a> {
-    pub(crate) parameters: Parameters,
+    pub(crate) build: BuildId,
+    /// The volume's path in `/dev/disk/by-id`.
+    pub(crate) volume: &'a Path,
+    /// The serial port for events.
+    pub(crate) event_port: Option<&'a Path>,
+    pub(crate) entry: Stage2Entry,
     pub(crate) container: &'a LoadedContainer,
     pub(crate) delivery: ContainerDelivery,
     pub(crate) debug_user: Option<&'a User>,
-    /// How the builder is reached over SSH, where it is.
-    pub(crate) access: Option<&'a Access>,
+    /// How the build logs in to the VM, if it does.
+    pub(crate) access: Option<&'a dyn Access>,
 }
 
-/// Where the guest side lies, see `assets/README.md`.
+/// The directory of the guest scripts in the VM, see `assets/README.md`.
 const DIRECTORY: &str = "/var/lib/cloudd";
 
-/// How the agent names the image that it builds.
+/// The name that the agent gives to the image that it builds.
 const BUILT_IMAGE: &str = "localhost/cloudd";
 
-/// The archive of [`FILES`], which the unit unpacks. As texts of their own they would hold up
-/// cloud-init's YAML reader, which goes from character to character, and several times; measured in
-/// `assets/README.md`.
+/// The archive of [`FILES`], which the unit unpacks. One archive instead of separate texts, because
+/// cloud-init parses YAML character by character, several times; measured in `assets/README.md`.
 const ARCHIVE: &str = "guest.tar";
 
-/// The unit of the agent, and the only file elsewhere.
+/// The agent's unit, the only file outside [`DIRECTORY`].
 const UNIT: (&str, &str) =
     ("/etc/systemd/system/cloudd.service", include_str!("../../assets/cloudd.service"));
 
-/// When cloud-init has written them: the unit has one name up to cloud-init 24.2, another since.
-const AFTER_THE_FILES: &str =
+/// Orders the agent after the cloud-init unit that writes the files, by its name up to cloud-init
+/// 24.2 and its name since.
+const AFTER_WRITE_FILES: &str =
     "--property=After=network-online.target cloud-init.service cloud-init-network.service";
 
-/// The other files of the guest side that are the same for each build, with their modes.
+/// The files of the archive with their modes; the same for every build.
 const FILES: [(&str, u32, &str); 10] = [
     ("stage1", 0o755, include_str!("../../assets/stage1.sh")),
     ("stage2", 0o644, include_str!("../../assets/stage2.sh")),
@@ -48,17 +71,16 @@ const FILES: [(&str, u32, &str); 10] = [
 ];
 
 impl GuestSetup<'_> {
-    /// The user data of the builder VM.
+    /// Renders the user data of the builder VM.
     ///
     /// # Errors
-    /// What cloud-init would refuse, such as a debug user without a valid name.
+    /// Invalid cloud-config, such as a debug user with an invalid name.
     pub(crate) fn user_data(&self) -> Result<UserData, Error> {
         let (path, unit) = UNIT;
-        let env = self.parameters.to_env(self.container, &self.delivery);
         let mut config = CloudConfig::new()
             .write_file(WriteFile::new(path, without_comments(unit)))
             .write_file(file(ARCHIVE, archive()).encoding(Encoding::GzipBase64))
-            .write_file(file("env", env).permissions(0o600));
+            .write_file(file("env", self.env()).permissions(0o600));
         let build_args = self.container.build_args_file();
         if !build_args.is_empty() {
             config = config.write_file(file("build-args", build_args));
@@ -71,7 +93,7 @@ impl GuestSetup<'_> {
             config = config.write_file(file("env.Containerfile", layer));
         }
         if let ContainerDelivery::UserData(archive) = &self.delivery {
-            // Only small archives come this way, and those are in memory.
+            // Small archives only, and those are in memory.
             let bytes = archive.as_bytes().unwrap_or_default();
             config = config.write_file(file("context.tar.gz", bytes).encoding(Encoding::Base64));
         }
@@ -81,12 +103,54 @@ impl GuestSetup<'_> {
         if let Some(access) = self.access {
             config = access.authorize_in(config);
         }
-        // A unit, so that nothing of cloud-init waits for the agent or ends it. Asked for before the
-        // files are there, to be started as soon as they are; what runcmd has to say comes a whole
-        // process of cloud-init later, and counts only where the first did not work.
+        // A unit, so that cloud-init neither waits for the agent nor ends it. `bootcmd` requests the
+        // start before the files exist, to happen as soon as they do; `runcmd`, which runs in a later
+        // cloud-init process, requests it again in case that failed.
         let start = ["systemctl", "start", "--no-block", "cloudd.service"];
-        let soon = ["systemd-run", "--no-block", "--unit=cloudd-start", AFTER_THE_FILES];
-        config.bootcmd([&soon[..], &start].concat()).runcmd(start).render()
+        let early = ["systemd-run", "--no-block", "--unit=cloudd-start", AFTER_WRITE_FILES];
+        config.bootcmd([&early[..], &start].concat()).runcmd(start).render()
+    }
+
+    /// Renders the parameters as an environment file for the shell scripts: one `KEY='value'` per
+    /// line, quoted so that the shell expands nothing in a value.
+    fn env(&self) -> String {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut env = vec![
+            ("BUILD", self.build.to_string()),
+            ("VOLUME", text(self.volume)),
+            ("ENTRY", self.entry.to_string()),
+            ("PORT", self.event_port.map(text).unwrap_or_default()),
+        ];
+        let archive = match &self.delivery {
+            ContainerDelivery::Reference(reference) => {
+                env.push(("CONTAINER", "reference".to_owned()));
+                env.push(("REFERENCE", reference.clone()));
+                None
+            }
+            ContainerDelivery::UserData(archive) => {
+                env.push(("CONTEXT", "file".to_owned()));
+                Some(archive)
+            }
+            ContainerDelivery::Media(archive, device) => {
+                env.push(("CONTEXT", "media".to_owned()));
+                env.push(("CONTEXT_DEVICE", text(device)));
+                Some(archive)
+            }
+            ContainerDelivery::Upload(archive, timeout) => {
+                env.push(("CONTEXT", "upload".to_owned()));
+                env.push(("UPLOAD_WAIT", timeout.as_secs().to_string()));
+                Some(archive)
+            }
+        };
+        if let Some(archive) = archive {
+            env.push(("CONTAINER", "context".to_owned()));
+            env.push(("CONTEXT_BYTES", archive.len().to_string()));
+            env.push(("CONTEXT_SHA256", archive.sha256().to_string()));
+            if let Some(context) = self.container.context() {
+                env.push(("CONTAINERFILE", text(context.containerfile())));
+            }
+        }
+        env.iter().map(|(key, value)| format!("CLOUDD_{key}={}\n", shell_quote(value))).collect()
     }
 }
 
@@ -94,7 +158,7 @@ fn file(name: &str, content: impl Into<Vec<u8>>) -> WriteFile {
     WriteFile::new(format!("{DIRECTORY}/{name}"), content)
 }
 
-/// The same bytes each time: nothing of this machine or of the time is in it.
+/// Packs [`FILES`] into a reproducible archive: no owner, no modification time.
 fn archive() -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for (name, mode, text) in FILES {
@@ -107,7 +171,7 @@ fn archive() -> Vec<u8> {
     tar.into_inner().expect("writing into a Vec does not fail")
 }
 
-/// Leaves out lines that are only a comment, a third of the whole: user data are short.
+/// Removes the lines that are only a comment, a third of all bytes, since user data is limited.
 fn without_comments(text: &str) -> String {
     let comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
     text.split_inclusive('\n').filter(|line| !comment(line)).collect()
@@ -118,27 +182,40 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::guest::Stage2Entry;
     use crate::install::InstallContainer;
-    use crate::provider::BuildId;
 
-    #[test]
-    fn the_guest_side_leaves_room_for_a_context_in_32_kib() {
-        let reference = "registry.example/installer:1";
-        let setup = GuestSetup {
-            parameters: Parameters::new(
-                BuildId::random(),
-                "/dev/disk/by-id/virtio-cloudd-volume".into(),
-                Some("/dev/ttyS1".into()),
-                Stage2Entry::Exitrd,
-            ),
+    /// User data and parameters for a volume and an image reference.
+    fn with_setup<T>(volume: &str, reference: &str, test: impl FnOnce(GuestSetup<'_>) -> T) -> T {
+        test(GuestSetup {
+            build: BuildId::random(),
+            volume: Path::new(volume),
+            event_port: Some(Path::new("/dev/ttyS1")),
+            entry: Stage2Entry::Kexec,
             container: &InstallContainer::reference(reference).load().unwrap(),
             delivery: ContainerDelivery::Reference(reference.to_owned()),
             debug_user: None,
             access: None,
-        };
-        let data = setup.user_data().unwrap();
-        let sizes = data.sizes();
+        })
+    }
+
+    #[test]
+    fn a_shell_reads_the_parameters_unchanged() {
+        let volume = "a'b\"c $(touch /x) `id` \\ \n\t*";
+        let reference = "registry.example/x:1";
+        let script = with_setup(volume, reference, |setup| setup.env())
+            + "printf '%s|%s|%s|%s' \"$CLOUDD_VOLUME\" \"$CLOUDD_ENTRY\" \"$CLOUDD_PORT\" \"$CLOUDD_REFERENCE\"";
+        let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            format!("{volume}|kexec|/dev/ttyS1|{reference}")
+        );
+    }
+
+    #[test]
+    fn the_guest_scripts_leave_room_for_a_context_in_32_kib() {
+        let volume = "/dev/disk/by-id/virtio-cloudd-volume";
+        let data = with_setup(volume, "registry.example/installer:1", |setup| setup.user_data());
+        let sizes = data.unwrap().sizes();
         assert!(sizes.gzip_base64 < 16 * 1024, "{sizes:?}: half of Hetzner's limit");
     }
 
@@ -159,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_stay_at_home_and_nothing_else_does() {
+    fn only_comment_lines_are_removed() {
         assert_eq!(without_comments("#!/bin/sh\n  # why\nx # y\n\n"), "#!/bin/sh\nx # y\n\n");
     }
 }

@@ -15,11 +15,13 @@ pub struct Capabilities {
     pub event_port: Option<PathBuf>,
     /// Whether [`Provider::open_channel`](super::Provider::open_channel) gives a channel.
     pub channel: bool,
-    /// The port of a guest's sshd, reached at the [addresses](super::Vm::addresses) of its VM;
-    /// `None` when guests have no sshd or no address. The builder then makes keys for each build,
-    /// has the user data install and authorize them for root, and speaks with the guest over SSH
-    /// where `open_channel` gives no channel: a provider has nothing else to do for it.
-    #[cfg(feature = "ssh")]
+    /// The port of a guest's sshd at the [addresses](super::Vm::addresses) of its VM; `None` when
+    /// guests have no sshd or no address. For each build, the builder makes keys, lets the user data
+    /// install and authorize them for root, and connects where `open_channel` returns no channel: the
+    /// provider itself needs no code for SSH.
+    ///
+    /// A build fails in its plan ([`Unsupported`](super::ErrorKind::Unsupported)) when this is set and
+    /// cloudd-core was built without the feature `ssh`.
     pub ssh: Option<u16>,
     /// The smallest volume.
     pub min_volume: Size,
@@ -47,7 +49,6 @@ impl Capabilities {
             context: Vec::new(),
             event_port: None,
             channel: false,
-            #[cfg(feature = "ssh")]
             ssh: None,
             min_volume: Size::bytes(1),
             max_volume: Size::bytes(u64::MAX),

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::SshKeys;
+use super::connection::Target;
 use super::follow::Follower;
-use super::target::Target;
 use super::upload::Upload;
 use crate::guest::{GuestChannel, Reachability};
 use crate::install::ContextArchive;
@@ -18,15 +18,15 @@ use crate::provider::{Error, ErrorKind, Reporter, Result};
 /// The channel to a builder VM over SSH.
 ///
 /// The first [`receive`](GuestChannel::receive) starts a task that connects, follows the guest's
-/// events and connects again for as long as it takes; it needs a Tokio runtime and ends when the
-/// channel is dropped. SSH never knows that a guest is gone for good, so `receive` gives `None` only
-/// after an error. [`upload`](GuestChannel::upload) has a connection of its own and goes on where an
-/// earlier one was lost.
+/// events and reconnects without a limit of time. The task needs a Tokio runtime and ends when the
+/// channel is dropped. SSH cannot detect that a guest is gone for good, so `receive` returns `None`
+/// only after an error. [`upload`](GuestChannel::upload) uses a connection of its own, and resumes
+/// where an earlier one was lost.
 ///
 /// # Errors
 /// [`ErrorKind::Untrusted`] at once when the guest has another host key;
 /// [`ErrorKind::Unauthorized`] after some seconds when it refuses user, key or commands;
-/// [`ErrorKind::Unsupported`] when its sshd allows no algorithm that is known here.
+/// [`ErrorKind::Unsupported`] when its sshd and cloudd have no algorithms in common.
 pub struct SshChannel {
     target: Arc<Target>,
     events: String,
@@ -41,14 +41,15 @@ struct Following {
 }
 
 impl SshChannel {
-    /// How many pieces of output wait for being received, each at most some 32 KiB. Then the guest
-    /// has to wait.
+    /// The number of buffered pieces of output, each at most about 32 KiB. When the buffer is full,
+    /// the guest has to wait.
     const BACKLOG: usize = 64;
 
-    /// A channel to the guest with these keys at any of these addresses, on port 22, as root.
+    /// Creates a channel to the guest with these keys, at whichever address answers first: on port
+    /// 22, as root.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] without any address.
+    /// [`ErrorKind::InvalidInput`] when there is no address.
     pub fn new(keys: &SshKeys, addresses: impl IntoIterator<Item = IpAddr>) -> Result<Self> {
         let addresses: Vec<_> = addresses.into_iter().collect();
         if addresses.is_empty() {
@@ -71,36 +72,35 @@ impl SshChannel {
         })
     }
 
-    /// Another port than 22.
+    /// Sets the port; default 22.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.target_mut().port = port;
         self
     }
 
-    /// Another user than root. It must be able to read the events and to write the context.
+    /// Sets the user; default root. It must be able to read the events and to write the context.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.target_mut().user = user.into();
         self
     }
 
-    /// After how long without any sign of life a connection is given up and made anew; 15 s if not
-    /// said.
+    /// Sets the time without any data after which the channel reconnects; default 15 s.
     #[must_use]
     pub fn silence(mut self, silence: Duration) -> Self {
         self.target_mut().silence = silence;
         self
     }
 
-    /// Another file to follow in the guest than `/run/cloudd/events`.
+    /// Sets the file to follow in the guest; default `/run/cloudd/events`.
     #[must_use]
     pub fn events_file(mut self, path: impl Into<String>) -> Self {
         self.events = path.into();
         self
     }
 
-    /// Another place for the context in the guest than `/run/cloudd/context.tar.gz`.
+    /// Sets the path of the build context in the guest; default `/run/cloudd/context.tar.gz`.
     #[must_use]
     pub fn context_file(mut self, path: impl Into<String>) -> Self {
         self.context = path.into();
@@ -131,12 +131,12 @@ impl GuestChannel for SshChannel {
         self.following().lines.recv().await.transpose()
     }
 
-    /// Overcome as soon as a connection holds and the guest runs what it is asked to.
+    /// The guest is reachable once it has started one of the scripts.
     fn reachability(&self) -> Option<Reachability> {
         Some(self.reachability.clone())
     }
 
-    /// What is reported was sent, and is at most 2 MiB ahead of what has arrived.
+    /// Reports the bytes that were sent, at most 2 MiB ahead of those that have arrived.
     async fn upload(&mut self, archive: &ContextArchive, reporter: &Reporter) -> Result<()> {
         let upload = Upload {
             target: &self.target,

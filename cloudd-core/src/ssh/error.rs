@@ -3,49 +3,49 @@ use std::time::Duration;
 use russh::AlgorithmKind;
 
 use crate::provider::{Error, ErrorKind};
+use crate::text::human_duration;
 
-/// What can be wrong with a connection. Whether it is final is for
-/// [`RetryState`](super::retry_state::RetryState) to say.
+/// A failed attempt to connect, to log in or to run a script.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SshError {
     #[error("{0}")]
     Unreachable(String),
-    #[error("the host key is {seen}, not {expected}, the one made for this build")]
+    #[error("the host key is {seen}, not {expected}, the one of this build")]
     HostKey { expected: String, seen: String },
     #[error(
-        "the guest has no host key of a usable type, so not {expected}, the one made for this build"
+        "the guest has no host key of a supported type, so not {expected}, the one of this build"
     )]
     NoHostKey { expected: String },
-    #[error("the guest did not prove that it holds the host key made for this build")]
+    #[error("the guest did not prove that it has the private host key of this build")]
     Unproven,
-    #[error("the guest's sshd and cloudd have no way to talk in common")]
+    #[error("the guest's sshd and cloudd have no algorithms in common")]
     Incompatible(#[source] russh::Error),
-    #[error("user {user} is not let in with the key made for this build")]
+    #[error("sshd refuses user {user} with the key of this build")]
     Refused { user: String },
-    #[error("{name} did not run in the guest{}", saying(.said))]
-    NotRun { name: &'static str, said: String },
-    #[error("no answer within {} s", .0.as_secs_f32())]
+    #[error("{name} did not run in the guest{}", suffix(.stderr))]
+    NotRun { name: &'static str, stderr: String },
+    #[error("no answer within {}", human_duration(*.0))]
     Silent(Duration),
     #[error("the connection was lost")]
     Lost,
     #[error("the connection failed")]
     Broken(#[source] russh::Error),
-    #[error("{name} ended in the guest{}", saying(.said))]
-    Ended { name: &'static str, said: String },
+    #[error("{name} ended in the guest{}", suffix(.stderr))]
+    Ended { name: &'static str, stderr: String },
 }
 
-fn saying(said: &str) -> String {
-    if said.is_empty() { String::new() } else { format!(": {said}") }
+fn suffix(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
 
-/// How a error is to be taken.
+/// Whether retrying can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retryability {
-    /// It passes, or the caller's deadline does.
+    /// Retrying can help, for as long as the caller waits.
     Transient,
-    /// It passes if it is seen while the guest boots, else it stays.
+    /// Retrying can help while the guest boots.
     TransientDuringBoot,
-    /// It stays.
+    /// Retrying cannot help.
     Permanent,
 }
 
@@ -65,7 +65,7 @@ impl SshError {
         }
     }
 
-    /// As an error for the caller.
+    /// Converts it for the caller of the channel, with a hint.
     pub(super) fn into_error(self, operation: &str, guest: &str, attempts: u32) -> Error {
         let (kind, hint) = match &self {
             Self::HostKey { .. } | Self::NoHostKey { .. } | Self::Unproven => (
@@ -80,14 +80,14 @@ impl SshError {
             ),
             Self::NotRun { .. } => (
                 ErrorKind::Unauthorized,
-                "the user's login shell or a forced command keeps commands from running; \
-                 cloud-init forces one on root unless disable_root is false",
+                "the user's login shell or a forced command prevents commands from running; \
+                 cloud-init forces a command on root unless disable_root is false",
             ),
             Self::Incompatible(_) => (
                 ErrorKind::Unsupported,
                 "allow a current key exchange, cipher and MAC in the guest's sshd_config",
             ),
-            _ => (ErrorKind::Connection, "look at the guest's sshd and at firewalls on the way"),
+            _ => (ErrorKind::Connection, "check the guest's sshd and the firewalls in between"),
         };
         let error = Error::new(kind, operation)
             .with_resource(guest)
@@ -95,8 +95,19 @@ impl SshError {
             .with_attempts(attempts)
             .with_hint(hint);
         match self {
-            Self::Incompatible(cause) | Self::Broken(cause) => error.with_source(cause),
+            Self::Incompatible(source) | Self::Broken(source) => error.with_source(source),
             _ => error,
+        }
+    }
+
+    /// Converts an error of the handshake, in which the two sides may have no type of host key in
+    /// common.
+    pub(super) fn of_handshake(error: russh::Error, expected: String) -> Self {
+        match error {
+            russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. } => {
+                Self::NoHostKey { expected }
+            }
+            other => other.into(),
         }
     }
 }
@@ -113,18 +124,6 @@ impl From<russh::Error> for SshError {
             | russh::Error::InactivityTimeout
             | russh::Error::KeepaliveTimeout => Self::Lost,
             other => Self::Broken(other),
-        }
-    }
-}
-
-impl SshError {
-    /// What a handshake ended with: here the two sides may lack a host key type in common.
-    pub(super) fn of_handshake(error: russh::Error, expected: String) -> Self {
-        match error {
-            russh::Error::NoCommonAlgo { kind: AlgorithmKind::Key, .. } => {
-                Self::NoHostKey { expected }
-            }
-            other => other.into(),
         }
     }
 }

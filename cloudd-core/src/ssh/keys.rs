@@ -10,11 +10,11 @@ use zeroize::Zeroizing;
 use crate::cloud_init::{HostKey, HostKeyAlgorithm};
 use crate::provider::{BuildSecret, Error, ErrorKind, Result};
 
-/// The two Ed25519 key pairs of one build: the client's, which the builder VM lets in, and the
-/// host's, by which the builder VM is known.
+/// The two Ed25519 key pairs of one build: the client's, with which cloudd logs in, and the host's,
+/// by which cloudd identifies the builder VM.
 ///
-/// They exist in memory and in the VM's user data only. `Debug` shows the public halves; the private
-/// ones are overwritten when the last clone goes.
+/// They are in memory and in the VM's user data only. `Debug` shows the public keys; the private keys
+/// are zeroed in memory when the last clone is dropped.
 #[derive(Clone)]
 pub struct SshKeys(Arc<Inner>);
 
@@ -28,7 +28,7 @@ struct Inner {
 }
 
 impl SshKeys {
-    /// New keys from the operating system's random numbers.
+    /// Generates keys from the operating system's random numbers.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when they cannot be encoded.
@@ -37,7 +37,7 @@ impl SshKeys {
         Self::of(new().map_err(failed)?, new().map_err(failed)?)
     }
 
-    /// The keys of a build, the same in every process that has its secret.
+    /// Derives the keys of a build from its secret: the same in every process that has the secret.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] when they cannot be encoded.
@@ -63,37 +63,38 @@ impl SshKeys {
         })))
     }
 
-    /// The client's public key as a line of `authorized_keys`, and as clouds take it.
+    /// Returns the client's public key as a line of `authorized_keys`, which clouds accept, too.
     #[must_use]
     pub fn client_public(&self) -> &str {
         &self.0.client_public
     }
 
-    /// The client's private key in the PEM of OpenSSH: for a look into a stuck builder by hand.
+    /// Returns the client's private key as OpenSSH PEM, to log in to a stuck builder manually.
     #[must_use]
     pub fn expose_client_private(&self) -> &str {
         &self.0.client_private
     }
 
-    /// The host's public key, the line of a `.pub` file.
+    /// Returns the host's public key as the line of a `.pub` file.
     #[must_use]
     pub fn host_public(&self) -> &str {
         &self.0.host_public
     }
 
-    /// The host's fingerprint as `ssh-keygen -l` shows it: `SHA256:` and 43 characters.
+    /// Returns the fingerprint of the host's key as `ssh-keygen -l` prints it: `SHA256:` and 43
+    /// characters.
     #[must_use]
     pub fn host_fingerprint(&self) -> String {
         fingerprint(&self.0.host)
     }
 
-    /// The host's private key in the PEM of OpenSSH. Goes into user data and nowhere else.
+    /// Returns the host's private key as OpenSSH PEM, for user data only.
     #[must_use]
     pub fn expose_host_private(&self) -> &str {
         &self.0.host_private
     }
 
-    /// The host's key pair as cloud-init installs it.
+    /// Returns the host's key pair in the form that cloud-init installs.
     pub fn host_key(&self) -> HostKey {
         HostKey::new(HostKeyAlgorithm::Ed25519, self.expose_host_private())
             .public(self.host_public())
@@ -117,7 +118,7 @@ impl fmt::Debug for SshKeys {
     }
 }
 
-/// A key's fingerprint as `ssh-keygen -l` shows it.
+/// Returns the fingerprint of a key as `ssh-keygen -l` prints it.
 pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
@@ -132,7 +133,7 @@ mod tests {
     use crate::cloud_init::{CloudConfig, Login};
 
     #[test]
-    fn keys_have_the_form_that_cloud_init_and_clouds_take() {
+    fn keys_have_the_form_that_cloud_init_and_clouds_accept() {
         let keys = SshKeys::generate().unwrap();
         for line in [keys.client_public(), keys.host_public()] {
             assert!(line.starts_with("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"), "{line}");
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_the_secret_of_a_build_makes_its_keys_again() {
+    fn the_secret_of_a_build_determines_its_keys() {
         let [one, again, other] = [1, 1, 2].map(|byte| BuildSecret::new([byte; 32]));
         let [one, again, other] = [one, again, other].map(|it| SshKeys::of_build(&it).unwrap());
         assert_eq!(one.client_public(), again.client_public());
@@ -165,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_shows_public_halves_only() {
+    fn debug_output_shows_public_keys_only() {
         let keys = SshKeys::generate().unwrap();
         let shown = format!("{keys:?}{:?}", keys.host_key());
         assert!(shown.contains(keys.client_public()));
         assert!(!shown.contains("PRIVATE KEY"), "{shown}");
-        // The body of the PEM, whose last lines hold the secret.
+        // The body of the PEM, whose last lines contain the private key.
         let private = [keys.expose_client_private(), keys.expose_host_private()].concat();
         for line in private.lines().filter(|line| !line.starts_with('-')) {
             assert!(!shown.contains(line), "{shown}");

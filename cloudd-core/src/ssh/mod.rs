@@ -1,8 +1,8 @@
-//! The channel to a builder VM over SSH, for clouds that give it an address.
+//! The channel to a builder VM over SSH, for clouds whose VMs have an address.
 //!
-//! Both keys are made for one build and given to the VM in its user data: the host's public key is
-//! *known* before the VM exists, so nothing is accepted on first sight and nobody in between is
-//! believed.
+//! The client key and the host key are made for one build and given to the VM in its user data. So the
+//! host key is *known* before the VM exists: no key is trusted on first use, and a man in the middle
+//! is detected.
 //!
 //! ```no_run
 //! # use cloudd_core::cloud_init::{CloudConfig, HostKey, HostKeyAlgorithm, Login};
@@ -30,22 +30,21 @@
 //!   SshChannel ◀──receive── Follower, a task ◀── Connection ◀── sshd ◀── ssh_follow.sh ◀── tail
 //!       └──upload──▶ Upload ──▶ Connection ──▶ sshd ──▶ ssh_upload.sh ──▶ dd
 //! ```
-//! A connection that is refused, silent or lost is made again, for as long as the channel is kept:
-//! the deadline is the caller's. What ends a channel for good is another host key, and a user key
-//! or a command that is refused again and again before it ever worked.
+//! A connection that is refused, silent or lost is retried as long as the channel exists: deadlines
+//! are the caller's. Two things end a channel: a wrong host key, and a user key or command that is
+//! refused several times before the first success.
 
+mod access;
 mod channel;
-mod command;
 mod connection;
-mod dial;
 mod error;
 mod follow;
 mod keys;
-mod lines;
 mod remote_command;
 mod retry_state;
-mod target;
 mod upload;
 
 pub use channel::SshChannel;
 pub use keys::SshKeys;
+
+pub(crate) use access::SshAccess;

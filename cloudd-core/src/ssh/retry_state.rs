@@ -5,21 +5,21 @@ use crate::guest::Reachability;
 use crate::provider::Result;
 use crate::retry::Backoff;
 
-/// How soon a connection is tried again. A guest boots for minutes and answers within a second of
-/// its sshd's start, so pauses stay short.
-const PACE: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), 1.5, 0.2);
+/// The delays between attempts. They stay short: a guest boots for minutes, but then answers within
+/// a second.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2), 1.5, 0.2);
 
-/// How often a stubborn error is seen before it is believed: while a guest boots, its sshd may be
-/// up a moment before cloud-init is done with the keys.
-const STUBBORN: u32 = 4;
+/// The authentication failure, counted before the first success, that ends the attempts. While a
+/// guest boots, sshd may accept connections before cloud-init has installed the keys.
+const MAX_REFUSALS: u32 = 4;
 
-/// Decides after each error whether, and when, to try again.
+/// Decides after each error whether to retry, and when.
 pub(super) struct RetryState {
     operation: &'static str,
     guest: String,
-    pauses: Box<dyn Iterator<Item = Duration> + Send>,
+    delays: Box<dyn Iterator<Item = Duration> + Send>,
     refusals: u32,
-    worked: bool,
+    succeeded: bool,
     reachability: Reachability,
 }
 
@@ -28,44 +28,47 @@ impl RetryState {
         Self {
             operation,
             guest,
-            pauses: Box::new(PACE.pauses()),
+            delays: Box::new(BACKOFF.pauses()),
             refusals: 0,
-            worked: false,
+            succeeded: false,
             reachability,
         }
     }
 
-    /// The other side is there and runs what it is asked to. It may still have to wait.
+    /// Records that the guest has started the script, which may still have to wait.
     pub(super) fn on_connected(&self) {
         self.reachability.set_reachable();
     }
 
-    /// The other side did what it should.
+    /// Records that the script works, which resets delays and refusals.
     pub(super) fn on_success(&mut self) {
-        self.worked = true;
+        self.succeeded = true;
         self.refusals = 0;
-        self.pauses = Box::new(PACE.pauses());
+        self.delays = Box::new(BACKOFF.pauses());
         self.reachability.set_reachable();
     }
 
-    /// The pause before the next try.
+    /// Records an error, and returns the delay before the next attempt.
     ///
     /// # Errors
-    /// The error, if it will not pass.
+    /// The error, if retrying cannot help.
     pub(super) fn on_error(&mut self, error: SshError) -> Result<Duration> {
         self.reachability.set_unreachable(&error);
-        let nature = error.retryability();
-        self.refusals += u32::from(nature == Retryability::TransientDuringBoot);
-        // What worked once and is refused now is a guest on its way down.
-        let given_up = nature == Retryability::TransientDuringBoot
-            && !self.worked
-            && self.refusals >= STUBBORN;
-        if nature == Retryability::Permanent || given_up {
+        let permanent = match error.retryability() {
+            Retryability::Transient => false,
+            Retryability::TransientDuringBoot => {
+                self.refusals += 1;
+                // After a success, a refusal comes from a guest that shuts down.
+                !self.succeeded && self.refusals >= MAX_REFUSALS
+            }
+            Retryability::Permanent => true,
+        };
+        if permanent {
             return Err(error.into_error(self.operation, &self.guest, self.refusals.max(1)));
         }
-        let pause = self.pauses.next().unwrap_or(PACE.longest);
-        tracing::debug!(guest = self.guest, %error, ?pause, "{}: trying again", self.operation);
-        Ok(pause)
+        let delay = self.delays.next().unwrap_or(BACKOFF.longest);
+        tracing::debug!(guest = self.guest, %error, ?delay, "{}: retrying", self.operation);
+        Ok(delay)
     }
 }
 
@@ -83,19 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_does_not_answer_is_asked_for_ever() {
+    fn an_unreachable_guest_is_retried_without_end() {
         let mut retries = retries();
         for _ in 0..1000 {
-            let pause = retries.on_error(SshError::Unreachable("connection refused".to_owned()));
-            assert!(pause.unwrap() <= Duration::from_secs(3));
+            let delay = retries.on_error(SshError::Unreachable("connection refused".to_owned()));
+            assert!(delay.unwrap() <= Duration::from_secs(3));
         }
         assert_eq!(retries.reachability.reason().unwrap(), "connection refused");
         retries.on_success();
-        assert_eq!(retries.reachability.reason(), None);
+        assert!(retries.reachability.is_reachable());
     }
 
     #[test]
-    fn another_host_key_is_believed_at_once() {
+    fn a_wrong_host_key_fails_at_once() {
         let mut retries = retries();
         retries.on_success();
         let error =
@@ -104,14 +107,14 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Untrusted);
         assert_eq!(
             error.to_string(),
-            "follow builder VM 192.0.2.1:22: the host key is SHA256:B, not SHA256:A, the one made \
-             for this build; another machine answers at this address, or the guest's cloud-init \
-             did not install its host key; nothing was sent"
+            "follow builder VM 192.0.2.1:22: the host key is SHA256:B, not SHA256:A, the one of \
+             this build; another machine answers at this address, or the guest's cloud-init did \
+             not install its host key; nothing was sent"
         );
     }
 
     #[test]
-    fn a_refused_user_key_is_believed_the_fourth_time() {
+    fn a_refused_user_key_fails_the_fourth_time() {
         let mut retries = retries();
         for _ in 0..3 {
             retries.on_error(refused()).unwrap();
@@ -119,12 +122,12 @@ mod tests {
         }
         let error = retries.on_error(refused()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthorized);
-        assert!(error.to_string().contains("user root is not let in"), "{error}");
+        assert!(error.to_string().contains("refuses user root"), "{error}");
         assert!(error.to_string().contains("after 4 attempts"), "{error}");
     }
 
     #[test]
-    fn what_worked_once_and_is_refused_later_is_no_reason_to_give_up() {
+    fn a_refusal_after_a_success_is_retried() {
         let mut retries = retries();
         retries.on_success();
         for _ in 0..100 {

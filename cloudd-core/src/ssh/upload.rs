@@ -2,28 +2,29 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use russh::ChannelWriteHalf;
+use russh::client::Msg;
 use tokio::sync::mpsc;
 use tokio::time;
 
-use super::command::UPLOAD;
-use super::connection::Connection;
+use super::connection::{Connection, Target};
 use super::error::SshError;
-use super::remote_command::{Input, Output};
+use super::remote_command::{Output, RemoteCommand, UPLOAD};
 use super::retry_state::RetryState;
-use super::target::Target;
 use crate::guest::Reachability;
 use crate::install::ContextArchive;
 use crate::provider::{Error, ErrorKind, Report, Reporter, Result, Size};
+use crate::text::sanitize_untrusted;
 
 const OPERATION: &str = "upload build context to";
 
-/// How many tries in a row may bring nothing although the connection held.
-const FAULTS: u32 = 3;
+/// Attempts in a row without progress, on a working connection, after which the upload fails.
+const MAX_FAULTS: u32 = 3;
 
-/// How much is read and reported at once, in bytes.
-const PIECE: usize = 256 << 10;
+/// Bytes per read and per progress report.
+const CHUNK: usize = 256 << 10;
 
-/// Brings a build context into the guest, through as many connections as it takes.
+/// Uploads a build context to the guest, over any number of connections.
 pub(super) struct Upload<'a> {
     pub(super) target: &'a Target,
     pub(super) file: &'a str,
@@ -32,123 +33,133 @@ pub(super) struct Upload<'a> {
     pub(super) reachability: Reachability,
 }
 
-/// How a try ended whose connection held.
+/// The guest's verdict at the end of an attempt.
 enum Outcome {
     Complete,
     /// What is wrong with what arrived.
     Fault(String),
 }
 
-/// Why a try ended early.
-enum Stop {
-    SshError(SshError),
+/// An attempt without a verdict.
+enum Interrupted {
+    Ssh(SshError),
     /// The archive cannot be read.
-    Unreadable(io::Error),
+    Archive(io::Error),
 }
 
-impl<T: Into<SshError>> From<T> for Stop {
+impl<T: Into<SshError>> From<T> for Interrupted {
     fn from(error: T) -> Self {
-        Self::SshError(error.into())
+        Self::Ssh(error.into())
     }
 }
 
 impl Upload<'_> {
+    /// Uploads until the guest has verified the context.
     pub(super) async fn run(self) -> Result<()> {
         let mut retries = RetryState::new(OPERATION, self.target.name(), self.reachability.clone());
         let mut failed = None;
         let mut furthest = 0;
         let mut faults = 0;
         loop {
-            let mut from = 0;
-            let ended = self.attempt(&mut failed, &mut from, &mut retries).await;
-            if from > furthest {
-                furthest = from;
+            let mut start = 0;
+            let ended = self.attempt(&mut failed, &mut start, &mut retries).await;
+            if start > furthest {
+                furthest = start;
                 faults = 0;
             }
-            let pause = match ended {
+            let delay = match ended {
                 Ok(Outcome::Complete) => return Ok(()),
                 Ok(Outcome::Fault(fault)) => {
                     faults += 1;
-                    if faults == FAULTS {
+                    if faults == MAX_FAULTS {
                         return Err(self
                             .error(ErrorKind::Failed)
                             .with_message(fault)
                             .with_attempts(faults));
                     }
-                    retries.on_error(SshError::Ended { name: UPLOAD.name, said: fault })?
+                    retries.on_error(SshError::Ended { name: UPLOAD.name, stderr: fault })?
                 }
-                Err(Stop::SshError(error)) => retries.on_error(error)?,
-                Err(Stop::Unreadable(error)) => {
+                Err(Interrupted::Ssh(error)) => retries.on_error(error)?,
+                Err(Interrupted::Archive(error)) => {
                     return Err(self
                         .error(ErrorKind::Internal)
                         .with_message("the packed context cannot be read")
                         .with_source(error));
                 }
             };
-            time::sleep(pause).await;
+            time::sleep(delay).await;
         }
     }
 
-    /// As much as one connection brings. `from` is where the guest wanted the bytes from.
+    /// Uploads as much as one connection allows. Sets `start` to the offset that the guest asks for.
     async fn attempt(
         &self,
         failed: &mut Option<SocketAddr>,
-        from: &mut u64,
+        start: &mut u64,
         retries: &mut RetryState,
-    ) -> std::result::Result<Outcome, Stop> {
+    ) -> std::result::Result<Outcome, Interrupted> {
         let connection = Connection::open(self.target, failed).await?;
         let (bytes, sha256) = (self.archive.len().to_string(), self.archive.sha256().to_string());
-        let program = connection.start(&UPLOAD, &[self.file, &bytes, &sha256]).await?;
-        let mut output = program.output;
+        let arguments = [self.file, &bytes, &sha256];
+        let RemoteCommand { stdin, mut output } =
+            RemoteCommand::start(connection, &UPLOAD, &arguments).await?;
 
-        let (words, _) = output.read_until("cloudd-upload").await?;
+        let (answer, _) = output.read_until("cloudd-upload").await?;
         retries.on_success();
-        let Some(start) = words.strip_prefix("from ").and_then(|start| start.parse().ok()) else {
-            return Ok(self.judge(&words, output).await);
+        let Some(offset) = answer.strip_prefix("from ").and_then(|offset| offset.parse().ok())
+        else {
+            return Ok(self.outcome(&answer, output).await);
         };
-        *from = start;
-        let (words, _) = {
+        *start = offset;
+        let (answer, _) = {
             let answer = output.read_until("cloudd-upload");
             tokio::pin!(answer);
-            // A guest that cannot go on says so at once, and reads no further.
+            // A guest that cannot continue answers at once and reads no further.
             tokio::select! {
                 biased;
-                words = &mut answer => words?,
-                sent = self.send(start, &program.input) => { sent?; answer.await? }
+                answer = &mut answer => answer?,
+                sent = self.send(offset, &stdin) => { sent?; answer.await? }
             }
         };
-        Ok(self.judge(&words, output).await)
+        Ok(self.outcome(&answer, output).await)
     }
 
-    async fn send(&self, start: u64, input: &Input) -> std::result::Result<(), Stop> {
-        let mut pieces = read_from(self.archive, start);
+    /// Sends the archive from an offset on.
+    async fn send(
+        &self,
+        start: u64,
+        stdin: &ChannelWriteHalf<Msg>,
+    ) -> std::result::Result<(), Interrupted> {
+        let mut chunks = read_from(self.archive, start);
         let mut done = start;
-        while let Some(piece) = pieces.recv().await {
-            let piece = piece.map_err(Stop::Unreadable)?;
-            done += piece.len() as u64;
-            input.write(piece).await?;
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk.map_err(Interrupted::Archive)?;
+            done += chunk.len() as u64;
+            stdin.data_bytes(chunk).await?;
             self.reporter.report(Report::Progress {
                 what: "upload build context".to_owned(),
                 done: Size::bytes(done),
                 total: Some(Size::bytes(self.archive.len())),
             });
         }
-        Ok(input.end().await?)
+        Ok(stdin.eof().await?)
     }
 
-    /// What the guest says of what it has.
-    async fn judge(&self, words: &str, output: Output) -> Outcome {
-        let (verdict, what) = words.split_once(' ').unwrap_or((words, ""));
+    /// Interprets the last line of `ssh_upload.sh`.
+    async fn outcome(&self, answer: &str, output: Output) -> Outcome {
+        const MAX_ANSWER: usize = 200;
+        let answer = sanitize_untrusted(answer, MAX_ANSWER);
+        let (verdict, detail) = answer.split_once(' ').unwrap_or((&answer, ""));
         let archive = self.archive;
         Outcome::Fault(match verdict {
             "complete" => return Outcome::Complete,
-            "length" => format!("{what} of {} bytes arrived", archive.len()),
-            "damaged" => format!("what arrived has SHA-256 {what}, not {}", archive.sha256()),
+            "length" => format!("{detail} of {} bytes arrived", archive.len()),
+            "damaged" => format!("what arrived has SHA-256 {detail}, not {}", archive.sha256()),
             "failed" => {
-                let why = output.stderr_tail().await;
-                format!("the guest cannot keep it (exit code {what}): {why}")
+                let stderr = output.drain().await;
+                format!("the guest cannot store it (exit code {detail}): {stderr}")
             }
-            _ => format!("the guest's answer is not understood: {words}"),
+            _ => format!("unexpected answer of the guest: {answer}"),
         })
     }
 
@@ -157,28 +168,28 @@ impl Upload<'_> {
     }
 }
 
-/// Reads an archive where reading may block. Ends when nobody takes the pieces.
+/// Reads an archive on a blocking thread, which ends when the receiver is dropped.
 fn read_from(archive: &ContextArchive, start: u64) -> mpsc::Receiver<io::Result<Bytes>> {
-    let (pieces, receiver) = mpsc::channel(2);
+    let (chunks, receiver) = mpsc::channel(2);
     let mut reader = archive.open();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = reader.seek(SeekFrom::Start(start)) {
-            let _ = pieces.blocking_send(Err(error));
+            let _ = chunks.blocking_send(Err(error));
             return;
         }
         loop {
-            let mut piece = vec![0; PIECE];
-            let piece = match reader.read(&mut piece) {
+            let mut chunk = vec![0; CHUNK];
+            let chunk = match reader.read(&mut chunk) {
                 Ok(0) => return,
                 Ok(length) => {
-                    piece.truncate(length);
-                    Ok(piece.into())
+                    chunk.truncate(length);
+                    Ok(chunk.into())
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => Err(error),
             };
-            let last = piece.is_err();
-            if pieces.blocking_send(piece).is_err() || last {
+            let failed = chunk.is_err();
+            if chunks.blocking_send(chunk).is_err() || failed {
                 return;
             }
         }
