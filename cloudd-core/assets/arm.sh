@@ -1,10 +1,10 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
-# Builds the tree in which stage 2 runs, and opens one of the three doors to it. Sourced by stage 1.
+# Builds the tree in which stage 2 runs, and prepares one of the three entries to it. Sourced by stage 1.
 
-# Tools of the running system with their libraries: a shell and these are all that stage 2 needs.
+# The tools that stage 2 needs, taken from the running system with their libraries.
 tools="sh dd b2sum fallocate blkdiscard mount umount sleep sync stty tr readlink mv rm chroot"
 
-# Fills $1. Its /shutdown is where systemd and the hook look for it.
+# Builds the tree in the directory $1. systemd-shutdown and the hook run its /shutdown.
 make_tree() {
     tree=$1
     mkdir -p "$tree/bin" "$tree/cloudd" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/run" "$tree/oldroot" || return
@@ -20,19 +20,20 @@ make_tree() {
             "$tree/cloudd" &&
         cp "$lib/stage2" "$tree/shutdown" &&
         chmod 0755 "$tree/shutdown" || return
-    # A tree that does not run here will not run there.
+    # Tested now: stage 2 could not report a missing library.
     chroot "$tree" /bin/sh -c 'dd if=/shutdown status=none | b2sum && mount -V && stty --version' >/dev/null
 }
 
-# Prints what the loader would load for these programs. (ldd does the same in a dozen processes a file.)
+# Prints the libraries that the loader loads for these programs. ldd does the same with a dozen processes per file.
 libraries() {
     for path; do
         LD_TRACE_LOADED_OBJECTS=1 "$path" </dev/null
     done | sed -n 's/^[^/]*\(\/[^ ]*\) (.*/\1/p' | sort -u
 }
 
-# systemd-shutdown pivots into /run/initramfs when it holds an executable `shutdown`. A file system of our own there is
-# executable whatever /run is, hides what dracut left, and systemd never unmounts it.
+# systemd-shutdown pivots into /run/initramfs if that contains an executable `shutdown`. A separate file system is
+# mounted there because it is executable even if /run is not, hides the files of dracut, and is not unmounted by
+# systemd.
 arm_exitrd() {
     mkdir -p /run/initramfs && mount -t tmpfs -o mode=0755,exec cloudd /run/initramfs || return
     make_tree /run/initramfs || return
@@ -43,26 +44,26 @@ arm_exitrd() {
     fi
 }
 
-# Memory for stage 2's window, in huge pages: there are only such where nothing was before. Other memory would be that
-# of the programs of the system that has ended, and an emulator forgets what it had translated page by page, which takes
-# 1 to 7 s, or 25 on a busy machine. Without it, stage 2 does as well.
+# Reserves the memory for stage 2's window in huge pages, which are available only in memory that was never used. Memory
+# that held the programs of the stopped system would be slow under emulation: QEMU discards its translated code page by
+# page, which takes 1 to 7 s, and 25 s on a busy machine. Optional: stage 2 also works without the reservation.
 take_window() { # TMPFS
     mount -o remount,huge=always "$1" # not every kernel has them
-    : >"$1/cloudd/window" # fallocate does not create a file whose size it shall keep
-    fallocate --keep-size --length 32M "$1/cloudd/window" || note "no memory set apart for the copy"
+    : >"$1/cloudd/window" # fallocate --keep-size does not create the file
+    fallocate --keep-size --length 32M "$1/cloudd/window" || note "could not reserve memory for the copy"
     mount -o remount,huge=never "$1"
 }
 
-# Puts tree and hook before a copy of the running kernel's initramfs: the kernel unpacks one archive after the other.
-# Not behind it: nothing can follow an archive compressed with lz4 ("Initramfs unpacking failed: Decoding failed").
-# Sets $initramfs to the copy.
+# Prepends the tree and the hook to a copy of the running kernel's initramfs: the kernel unpacks concatenated archives
+# in order. They are not appended, because nothing can follow an archive compressed with lz4 ("Initramfs unpacking
+# failed: Decoding failed"). Sets $initramfs to the path of the copy.
 extend_initramfs() {
     kernel=$(uname -r)
     first_file "/boot/initrd.img-$kernel" "/boot/initramfs-$kernel.img" "/boot/initrd-$kernel" \
         /boot/*/"$kernel/initrd" || { why="no initramfs of kernel $kernel in /boot" && return 1; }
     installed=$boot_file
     make_tree "$run/tree/cloudd" || return
-    # The directory has moved in newer dracut, and is a symlink there: a second one would take its place.
+    # Newer versions of dracut use another directory; the old path is a symlink there, which must not be replaced.
     hooks=usr/lib/dracut/hooks
     ! grep -qs /var/lib/dracut/hooks /usr/lib/dracut/modules.d/*base/*.sh || hooks=var/lib/dracut/hooks
     mkdir -p "$run/tree/$hooks/pre-mount" &&
@@ -72,7 +73,7 @@ extend_initramfs() {
     (cd "$run/tree" && find . | cpio -o -H newc --quiet) >"$initramfs" && cat "$installed" >>"$initramfs"
 }
 
-# Sets $boot_file to the first of the files that is there.
+# Sets $boot_file to the first file that exists.
 first_file() {
     for boot_file; do
         [ ! -f "$boot_file" ] || return 0
@@ -89,6 +90,6 @@ arm_kexec() {
 
 arm_reboot() {
     extend_initramfs || return
-    # Renamed into place: whatever happens, one of the two is whole.
+    # Renamed into place: after a crash, either the old or the new file is complete.
     cp "$initramfs" "$installed.cloudd" && sync && mv "$installed.cloudd" "$installed"
 }

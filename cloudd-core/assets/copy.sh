@@ -1,18 +1,18 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
-# Makes the target the source's twin: zero, copy, verify. Knows paths and numbers, no devices. Sourced by stage 2.
-# The caller sets: source, target, target_bytes, extents (file, see extents.awk), total (bytes in it), work (a directory
-# in RAM), and broken REASON MESSAGE, which does not return.
+# Makes the target identical to the source: zero, copy, verify. Works on paths, does not identify devices. Sourced by
+# stage 2. The caller sets source, target, target_bytes, extents (a file, see extents.awk), total (the bytes in it) and
+# work (a directory in RAM), and defines broken REASON MESSAGE, which does not return.
 #
-# The target is dealt with in windows: up to 32 MiB around extents that lie close together, put together in RAM with
-# zeroes between them, hashed and written. So few processes are started however many extents there are, the source is
-# read once and only where it was written, and reading a window back covers its gaps as well.
-# All of it goes past the page cache (direct): nothing is read ahead, and what is verified is what the disk holds.
+# The copy works in windows: up to 32 MiB of neighbouring extents, assembled in RAM with zeroes in the gaps, hashed and
+# written. So the number of processes does not depend on the number of extents, the source is read once and only where
+# it was written, and reading a window back verifies its gaps, too. All I/O bypasses the page cache (direct): there is
+# no readahead, and the verification reads the disk itself.
 
 mib=1048576
 window_bytes=$((32 * mib))
 zeroing=fallocate
 
-# Runs a command; when it fails, so does stage 2, with the command's own last words.
+# Runs a command. If it fails, stage 2 fails with the first line of its standard error.
 try() { # REASON COMMAND...
     reason=$1
     shift
@@ -22,14 +22,15 @@ try() { # REASON COMMAND...
     broken "$reason" "$words"
 }
 
-# Sets $least.
+# Sets $least to the smaller of two numbers.
 least() { # A B
     least=$1
     [ "$1" -lt "$2" ] || least=$2
 }
 
-# Discarding is not zeroing: what a discarded block reads as is the disk's choice. Each of these three promises zeroes:
-# punching lets the disk give the space back, BLKZEROOUT does not, and writing always works.
+# Zeroes a range of the target. Discard alone is not sufficient, because a discarded block may read as anything. These
+# three guarantee zeroes: punching a hole, which can also free the space; BLKZEROOUT, which cannot; and writing, which
+# always works.
 zero_range() { # OFFSET LENGTH
     if [ $zeroing = fallocate ]; then
         fallocate --punch-hole --offset "$1" --length "$2" "$target" 2>/dev/null && return
@@ -57,7 +58,7 @@ zero_target() {
 
 copy_extents() {
     window=
-    stale=0 # how much of the file an earlier window has filled
+    stale=0 # bytes of the window file that earlier windows have filled
     copied=0
     : >"$work/windows"
     while read -r offset length; do
@@ -80,11 +81,11 @@ copy_extents() {
         done
     done <"$extents"
     close_window
-    # An empty write with fsync: the disk's own cache is flushed, and an error it kept back is heard of.
+    # An empty write with fsync flushes the disk's write cache and reports deferred write errors.
     try copy_failed dd if=/dev/null of="$target" conv=notrunc,fsync status=none
 }
 
-# Before the first gap in a window: zeroes over what the last one left behind its end.
+# Called before the first gap in a window: overwrites the previous window's data after the current end with zeroes.
 clean_window() {
     used=$((window_end - window))
     [ "$used" -ge "$stale" ] || try copy_failed dd if=/dev/zero of="$work/window" bs=1M iflag=count_bytes \
@@ -92,8 +93,8 @@ clean_window() {
     stale=0
 }
 
-# Writes the window's blocks that are not zeroes: the rest of the target is zero already. The file stays for the next
-# window: the same memory for all of them (see arm_exitrd).
+# Writes the blocks of the window that are not zero; the rest of the target is zero already. The file is reused for the
+# next window, so that all windows use the reserved memory (see take_window in arm.sh).
 close_window() {
     [ -n "$window" ] || return 0
     used=$((window_end - window))
@@ -107,15 +108,15 @@ close_window() {
     progress copy "$copied" "$total"
 }
 
-# Fails unless the target's bytes there have this sum. A read that fails gives other bytes, so another sum.
+# Fails unless this range of the target has this hash. A failed read results in another hash.
 expect() { # OFFSET LENGTH SUM WHAT
     found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
         b2sum)
     [ "${found%% *}" = "$3" ] || broken verify_failed "the target does not hold the $4 it should at $1"
 }
 
-# Samples both ends of a stretch between windows: were the old disk's data still there, the backup partition table would
-# stand at the very end.
+# Checks the first and the last MiB of a range between windows. If the disk still held old data, the backup partition
+# table would be at its end.
 expect_zeroes() { # OFFSET END
     [ "$1" -lt "$2" ] || return 0
     least "$mib" $(($2 - $1))

@@ -1,13 +1,13 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
-# Which disk is which, without kernel names: they swap from boot to boot. Sourced by both stages.
-# The caller sets sys and proc.
+# Identifies disks without their kernel names, which can change from boot to boot. Sourced by both stages. The caller
+# sets sys and proc.
 
-# Sets $id to the stable identity of the disk $1 (a kernel name): the serial number on virtio-blk, the page 0x83 or
-# 0x80 designator on SCSI, the namespace's id on NVMe. Fails when the disk has none.
+# Sets $id to the stable identity of the disk $1 (a kernel name): the serial number for virtio-blk, the designator of
+# VPD page 0x83 or 0x80 for SCSI, the namespace id for NVMe. Fails if the disk has none.
 identity() {
     for attribute in serial device/wwid wwid; do
         id=
-        # `read` strips blanks at both ends, and its status says nothing: virtio's serial ends without a newline.
+        # `read` strips whitespace; its status is ignored, because the serial of virtio has no newline.
         [ ! -r "$sys/block/$1/$attribute" ] || read -r id <"$sys/block/$1/$attribute"
         [ -z "$id" ] || { id=$attribute:$id && return; }
     done 2>/dev/null
@@ -16,7 +16,7 @@ identity() {
     [ -n "$id" ] && id=vpd_pg80:$id
 }
 
-# Sets $disk to the one disk whose identity is $1; 1: there is none, 2: there are several.
+# Sets $disk to the only disk with the identity $1. Returns 1 if there is none, 2 if there are several.
 find_disk() {
     disk=
     for candidate in "$sys"/block/*; do
@@ -28,8 +28,8 @@ find_disk() {
     [ -n "$disk" ]
 }
 
-# Sets $disk to the disk that a file system lies on, through partitions and mappings.
-# $1 and $2 are mountinfo's major:minor and source; btrfs has a device number of its own there, so the source counts.
+# Sets $disk to the disk of a file system, through partitions and device mappings. $1 and $2 are major:minor and source
+# from mountinfo; for btrfs, whose device number there is virtual, the source is used.
 disk_under() {
     case $1 in
     0:*)
@@ -43,29 +43,29 @@ disk_under() {
         else
             set -- "$node"/slaves/*
             [ -e "$1" ] || break
-            [ $# = 1 ] || return 1 # spread over several disks
+            [ $# = 1 ] || return 1 # on several disks
             node=$(cd -P "$1" && pwd)
         fi
     done
     disk=${node##*/}
 }
 
-# Prints "MAJOR:MINOR SOURCE MOUNTPOINT" for every mount on a block device that this process sees.
+# Prints "MAJOR:MINOR SOURCE MOUNTPOINT" for each mount of a block device in this mount namespace.
 mounts() {
     while read -r _ _ number _ point rest; do
-        rest=${rest#* - } # optional fields end at the dash
+        rest=${rest#* - } # the optional fields end at the dash
         rest=${rest#* }   # file system type
-        # printf, not echo: mount points are written with \040 for a blank, and some shells' echo would undo that.
+        # printf, because the echo of some shells would unescape the \040 that stands for a space in mount points.
         case $rest in /dev/*) printf '%s\n' "$number ${rest%% *} $point" ;; esac
     done <"$proc/self/mountinfo"
 }
 
-# Sets $sectors (of 512 bytes, whatever the disk's own).
+# Sets $sectors, in units of 512 bytes for every disk.
 disk_size() {
     read -r sectors <"$sys/block/$1/size"
 }
 
-# Sets $sectors_read and $sectors_written of a disk, since its kernel started.
+# Sets $sectors_read and $sectors_written of a disk, counted since the kernel booted.
 disk_traffic() {
     read -r _ _ sectors_read _ _ _ sectors_written _ <"$sys/block/$1/stat"
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
-# How every part of the guest side reports: one event, one line of JSON (README.md). Sourced, never run.
-# The caller sets: CLOUDD_BUILD, from, proc, and opens fd 8 (log) and fd 9 (port). `emit` is put() itself where one
-# process speaks, and a line into the writer's fifo in stage 1.
+# Writes events, one JSON object per line (README.md). Sourced by all parts of the guest scripts. The caller sets
+# CLOUDD_BUILD, from and proc, opens fd 8 (log) and fd 9 (port), and defines emit: in stage 2 it calls put, in stage 1
+# it writes to the writer's fifo.
 
 seq=0
 up=0
 step=
 
-# Writes the event whose body is $1. Built-ins only: a fork costs 20 ms under emulation, and every log line comes here.
-# A port that refuses bytes must not stop a build, so errors are dropped.
+# Writes an event with the body $1. Uses built-ins only, because a fork takes 20 ms under emulation and every log line
+# passes through here. Errors are ignored: a failing port must not stop a build.
 put() {
     seq=$((seq + 1))
     read -r up _ <"$proc/uptime"
@@ -17,12 +17,12 @@ put() {
     printf '%s\n' "$line" >&9
 } 2>/dev/null
 
-# Opens the port ($CLOUDD_PORT) as fd 9. Not raw, a terminal would turn \n into \r\n and echo what the host sends.
-# -c first: a redirection to a missing device would make a plain file in /dev.
+# Opens the port ($CLOUDD_PORT) as fd 9, in raw mode: otherwise, the terminal would write \n as \r\n and echo its input.
+# Tests with -c first, because a redirection to a missing device would create a regular file in /dev.
 open_port() {
     exec 9>/dev/null
     [ -n "${CLOUDD_PORT-}" ] || return 0
-    # Tried first in a subshell: a redirection that fails on `exec` ends the shell.
+    # Tried in a subshell first, because a failed redirection of `exec` ends the shell.
     if [ -c "$CLOUDD_PORT" ] && (exec 9>"$CLOUDD_PORT"); then
         exec 9>"$CLOUDD_PORT"
         stty -F "$CLOUDD_PORT" raw -echo
@@ -31,13 +31,14 @@ open_port() {
     fi
 } 2>/dev/null
 
-# Sets $quoted to at most 1000 bytes of $1, made safe inside a JSON string.
+# Sets $quoted to at most 1000 bytes of $1, escaped for a JSON string: a double quote becomes ', other bytes than
+# printable ASCII become ?.
 quote() {
     rest=$(printf '%.1000s' "$1")
     quoted=
-    unsafe='[!] !#-[^-~]*' # all but printable ASCII; nor " and \
+    unsafe='[!] !#-[^-~]*' # everything but printable ASCII without " and \
     while :; do
-        # shellcheck disable=SC2295 # it is a pattern
+        # shellcheck disable=SC2295 # a pattern on purpose
         safe=${rest%%$unsafe}
         quoted=$quoted$safe
         rest=${rest#"$safe"}

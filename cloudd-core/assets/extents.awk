@@ -1,12 +1,13 @@
-# Turns a trace of block_rq_complete into the list of extents to copy.
+# Converts a trace of block_rq_complete into the list of extents to copy.
 #   awk -v size=SECTORS -v scratch=FILE -f extents.awk TRACE
-# First line: TRACED LOST WRITTEN COPIED COUNT: sectors of all writes (as the disk's statistics count them), lost
-# events, bytes written at least once, bytes of all extents, their number. Then OFFSET LENGTH, bytes, ascending,
-# on 4 KiB boundaries (but for the volume's end). Old and new kernels:
+# Prints TRACED LOST WRITTEN COPIED COUNT: the sectors of all writes (counted as in the disk's statistics), the number
+# of lost events, the bytes written at least once, the bytes of all extents, the number of extents. Then prints OFFSET
+# LENGTH of each extent in bytes, in ascending order, on 4 KiB boundaries (except at the end of the volume). Formats of
+# the trace in older and newer kernels:
 #   ... block_rq_complete: 254,16 WS () 2048 + 8 [0]
 #   ... block_rq_complete: 254,16 WS () 2048 + 8 none,0,0 [0]
 
-# A run of blocks [block, next_block) in the order of the trace: runs that continue are joined before sort sees them.
+# Adds a run of blocks [block, next_block). Consecutive runs are merged before they are passed to sort.
 function run(block, next_block) {
     if (block >= first && block <= last) {
         if (next_block > last) last = next_block
@@ -17,7 +18,8 @@ function run(block, next_block) {
     last = next_block
 }
 
-# Joins runs over gaps, smallest gaps first (by powers of two), as long as they sum up to no more than `budget`.
+# Merges runs across gaps, the smallest gaps first (by powers of two), as long as the sum of the gaps is at most
+# `budget`.
 function join_gaps(budget,    i, k, gap, whole, sum) {
     for (whole = 0; whole < 52 && sum + gaps[whole] <= budget; whole++) sum += gaps[whole]
     count = 0
@@ -48,9 +50,9 @@ BEGIN { sort = "sort -n > '" scratch "'" }
     for (j = i + 3; j < NF && $j != "+"; j++);
     sector = $(j - 1)
     sectors = $(j + 1)
-    sub(/^F/, "", kind) # a flush goes before the write
+    sub(/^F/, "", kind) # a flush before the write
     if ($j != "+" || sectors == 0) next
-    if (kind ~ /^(N|WZ)/) # zeroes, written by the device: on a volume of zeroes they change only what is listed already
+    if (kind ~ /^(N|WZ)/) # zeroing by the device: on a zeroed volume it changes only extents that are listed already
         traced += sectors
     else if (kind ~ /^W/) {
         traced += sectors
@@ -73,11 +75,11 @@ END {
         written += stop[i] - start[i]
         if (i > 1) gaps[size_class(start[i] - stop[i - 1])] += start[i] - stop[i - 1]
     }
-    # A request of its own costs more than 5 % of additional bytes; more than 2000 of them more than any gap.
+    # A separate request takes longer than copying 5 % more bytes; more than 2000 requests take longer than any gap.
     budget = written * 0.05
     join_gaps(budget)
     while (count > 2000) join_gaps(budget *= 2)
-    over = count ? tail[count] * 4096 - size * 512 : 0 # the last block may end behind the volume
+    over = count ? tail[count] * 4096 - size * 512 : 0 # the last block may extend past the end of the volume
     if (over < 0) over = 0
     printf "%.0f %.0f %.0f %.0f %.0f\n", traced, lost, written * 4096 - over, copied * 4096 - over, count
     for (i = 1; i <= count; i++)

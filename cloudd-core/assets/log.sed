@@ -1,8 +1,8 @@
-# One line of a command's output, already free of control characters and at most 1000 bytes, made safe inside a
-# JSON string. Runs under LC_ALL=C: bytes.
+# Escapes a line of a command's output for a JSON string. The input has no control characters and at most 1000 bytes per
+# line. Runs with LC_ALL=C, so it processes bytes.
 /^$/d
 /[\x80-\xff]/{
-    # Sequences that are valid UTF-8 are marked, every other high byte is dropped (a cut may have split the last one).
+    # Marks valid UTF-8 sequences and drops all other high bytes (truncation may have split the last sequence).
     s/[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}/\x01&\x02/g
     s/\x01([^\x02]*)\x02|[\x80-\xff]/\1/g
 }

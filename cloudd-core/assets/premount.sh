@@ -1,13 +1,14 @@
 #!/bin/sh
-# dracut pre-mount hook: the root disk is there and not mounted. Sourced by dracut, so no exit.
-# It returns only when stage 2 refused before it wrote anything: then the boot goes on, and the agent reports.
+# dracut pre-mount hook: runs when the root disk is available and not mounted. Sourced by dracut, so it must not call
+# exit. Returns only if stage 2 refused before its first write. The boot then continues, and the agent reports the
+# refusal.
 if [ -x /cloudd/shutdown ]; then
-    # udev would look at the disk after every write, and what follows from vanishing partitions ends this hook.
+    # Otherwise, udev would probe the disk after every write, and react to removed partitions by ending this hook.
     udevadm control --stop-exec-queue
     mount -t proc proc /cloudd/proc
     mount -t sysfs sysfs /cloudd/sys
     mount -t devtmpfs devtmpfs /cloudd/dev
-    # chroot is not in every initramfs; ours runs with the initramfs's own C library.
+    # Not every initramfs contains chroot. The one of the tree runs with the C library of the initramfs.
     /cloudd/bin/chroot /cloudd /shutdown hook
     umount /cloudd/proc /cloudd/sys /cloudd/dev
     udevadm control --start-exec-queue

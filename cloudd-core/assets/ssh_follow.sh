@@ -1,24 +1,24 @@
 #!/bin/sh
-# Prints a file that grows, from a byte offset on, for ever. Run over SSH by the host.
+# Prints a growing file from a byte offset on, without end. Run by the host over SSH.
 #
 #   ssh_follow.sh FILE KNOWN OFFSET
 #
-# KNOWN is the identity of the file that OFFSET was counted in, as an earlier run told it. For any
-# other file (the builder came up again, /run is new) the offset is 0.
+# KNOWN is the identity of the file to which OFFSET belongs, as printed by an earlier run. For any
+# other file (after a reboot of the builder, /run is new) the offset is 0.
 #
-# Prints a dot a second until the file is there, then the line `cloudd-follow IDENTITY OFFSET`, then
-# the file's bytes.
+# Prints a dot per second until the file exists, then the line `cloudd-follow IDENTITY OFFSET`, then
+# the bytes of the file.
 set -u
 file=$1 known=$2 offset=$3
 
-# A dot that nobody reads ends this script: without it, lost connections would leave loops behind.
+# The dots end this script when the connection is lost: a write without a reader fails.
 until [ -e "$file" ]; do
     echo . || exit 1
     sleep 1
 done
 
 read -r boot </proc/sys/kernel/random/boot_id
-# shellcheck disable=SC2012 # stat is not POSIX, and the name is not read
+# shellcheck disable=SC2012 # stat is not in POSIX, and the name is not parsed
 inode=$(ls -di "$file" | { read -r inode _ && echo "$inode"; })
 identity=$boot.$inode
 size=$(($(wc -c <"$file")))

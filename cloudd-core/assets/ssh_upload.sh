@@ -1,15 +1,15 @@
 #!/bin/sh
-# Receives a file on standard input and puts it in place once it is complete and right. Run over SSH
-# by the host, again and again until it says `complete`.
+# Receives a file on standard input, and moves it into place once length and hash are correct. Run by
+# the host over SSH, repeatedly until it prints `complete`.
 #
 #   ssh_upload.sh FILE BYTES SHA256
 #
-# Prints lines that begin with `cloudd-upload`:
-#   from N        send the file from byte N on: what comes before is here already
-#   complete      the file is in place, with this length and sum
-#   length N      after all that was sent there are N bytes; what is here is kept
-#   damaged SUM   the length is right, the sum is not; what was here is removed
-#   failed N      a command failed with exit code N, its words are on standard error
+# Prints lines that start with `cloudd-upload`:
+#   from N        the host must send the file from byte N on; the bytes before are present
+#   complete      the file is in place, with the given length and hash
+#   length N      only N bytes are present after the end of the input; they are kept
+#   damaged SUM   the length is correct, the hash is not; the bytes were deleted
+#   failed N      a command failed with exit code N; its message is on standard error
 set -u
 umask 077
 LC_ALL=C
@@ -32,14 +32,14 @@ sum() {
 
 mkdir -p "${file%/*}" || { say failed $?; exit; }
 
-# An earlier run may have finished without the host's hearing of it.
+# An earlier run may have completed after the connection was lost.
 if [ -f "$file" ] && [ "$(length "$file")" = "$bytes" ] && [ "$(sum "$file")" = "$wanted" ]; then
     say complete
     exit
 fi
 
-# An earlier run may even be alive behind a lost connection, with bytes still to write. So bytes go
-# to their place instead of to the end: whoever writes, it is the same byte.
+# An earlier run may still be writing after the connection was lost. Therefore bytes are written at
+# their offsets instead of appended: both runs write the same bytes to the same places.
 here=0
 [ ! -f "$part" ] || here=$(length "$part")
 [ "$here" -le "$bytes" ] || { rm -f "$part"; here=0; }

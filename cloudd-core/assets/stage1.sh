@@ -1,7 +1,7 @@
 #!/bin/sh
-# cloudd stage 1, the agent: runs in the builder's own system, builds and runs the install container, lists what it
-# wrote to the volume, and arms stage 2 (README.md). It never powers off: when it fails, it says so and leaves the
-# machine as it is, for the host to delete and for people to look into.
+# cloudd stage 1, the agent: runs in the builder's operating system, builds and runs the install container, lists the
+# extents that it wrote to the volume, and arms stage 2 (README.md). It never powers off: after a failure, it reports
+# and leaves the VM running, to be examined, and deleted by the host.
 set -u
 export LC_ALL=C HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 lib=${0%/*}
@@ -10,8 +10,8 @@ sys=/sys
 proc=/proc
 from=stage1
 extents=$run/extents
-trace=$lib/trace # on the disk: a line for every request can be more than /run holds
-state=$lib/state # survives a reboot: how far we came
+trace=$lib/trace # on the disk: one line per request may be too much for /run
+state=$lib/state # progress that survives a reboot
 why=
 
 # shellcheck source=/dev/null # written by the host
@@ -21,13 +21,13 @@ why=
 . "$lib/trace.sh"
 . "$lib/arm.sh"
 
-# --- reporting: one writer numbers the lines that all others put into a fifo, each smaller than PIPE_BUF
+# --- reporting: all processes write lines to a fifo, each shorter than PIPE_BUF; one writer numbers them
 
 emit() { printf '%s\n' "$1" >&3; }
 
 start_writer() {
     mkfifo "$run/fifo" "$run/ack"
-    exec 3<>"$run/fifo" # both ways: opening does not wait, and the writer never meets an end
+    exec 3<>"$run/fifo" # read and write: open does not block, and the writer never sees the end of the file
     writer &
     writer=$!
 }
@@ -46,7 +46,7 @@ writer() {
     done <&3
 }
 
-# Returns when every event so far is written.
+# Returns when all events so far have been written.
 flush() {
     echo flush >&3
     read -r _ <"$run/ack"
@@ -59,7 +59,7 @@ fail() { # REASON EXIT MESSAGE
     exit 1
 }
 
-# However this script ends, it does not end without a word.
+# Reports the end of this script if it has not reported a result.
 reported=
 at_exit() {
     code=$?
@@ -67,13 +67,14 @@ at_exit() {
         failed internal $code "the agent ended unexpectedly"
         flush
     fi
-    # Not by a signal: the kernel drops what the port has not sent yet when a killed process closes it.
+    # Not ended by a signal: when a killed process closes the port, the kernel drops unsent bytes.
     echo quit >&3
     wait $writer
 }
 
-# Runs a command; its output becomes log events of this step, its exit code $code. Output may be anything: carriage
-# returns end a line too (progress bars), other control characters become ?, lines are cut before they are kept.
+# Runs a command. Its output becomes log events of the current step, its exit code is in $code and returned. Arbitrary
+# output is possible: a carriage return ends a line, too (progress bars), other control characters become ?, and lines
+# are truncated before they are buffered.
 logged() {
     {
         "$@" </dev/null 2>&1 3>&-
@@ -95,7 +96,7 @@ need() {
         logged dnf -y install "$2"
     elif command -v apt-get >/dev/null; then
         export DEBIAN_FRONTEND=noninteractive
-        # The lock may be held by the daily upgrade.
+        # The daily upgrade may hold the lock.
         logged apt-get -q -o DPkg::Lock::Timeout=300 update
         logged apt-get -q -y -o DPkg::Lock::Timeout=300 install "$2"
     elif command -v zypper >/dev/null; then
@@ -106,7 +107,8 @@ need() {
 
 # --- the steps
 
-# Describes the disk $1 (a kernel name) for stage 2 in the file $2. Fails unless the identity is there and its own.
+# Writes the identity and size of the disk $1 (a kernel name) to the file $2 for stage 2. Returns 1 if the disk has no
+# identity, 2 if it is not unique.
 describe() {
     [ -n "$1" ] && identity "$1" || return 1
     wanted=$id
@@ -120,7 +122,7 @@ find_root() {
         [ "$point" != / ] || { disk_under "$number" "$device" && echo "$disk"; }
     done)
     describe "$root" "$run/target" ||
-        fail root_unidentified 1 "no single disk with an identity of its own holds /"
+        fail root_unidentified 1 "/ is not on a single disk with a unique identity"
     root_bytes=$((sectors * 512))
 }
 
@@ -151,14 +153,14 @@ prepare() {
     begin prepare
     find_root
     find_volume
-    need podman podman || fail podman_missing 1 "podman is not there and could not be installed"
+    need podman podman || fail podman_missing 1 "podman is missing and could not be installed"
     if [ "$CLOUDD_ENTRY" != exitrd ]; then
-        command -v dracut >/dev/null || fail dracut_missing 1 "door $CLOUDD_ENTRY needs an initramfs made by dracut"
+        command -v dracut >/dev/null || fail dracut_missing 1 "entry $CLOUDD_ENTRY needs an initramfs made by dracut"
     fi
     if [ "$CLOUDD_ENTRY" = kexec ]; then
-        need kexec kexec-tools || fail kexec_missing 1 "kexec is not there and could not be installed"
+        need kexec kexec-tools || fail kexec_missing 1 "kexec is missing and could not be installed"
     fi
-    # Zeroes promised by the disk itself; where it has to write them, copying the whole volume costs no more.
+    # Zeroed by the disk itself. If the disk cannot, writing zeroes would take as long as copying the whole volume.
     fallocate --punch-hole --offset 0 --length $((volume_sectors * 512)) "$device" 2>"$run/error" ||
         unzeroed=$(cat "$run/error")
     end
@@ -208,8 +210,8 @@ fetch_context() {
     [ "$unpacked" = 0 ] || fail context_corrupt "$unpacked" "tar cannot unpack the context"
 }
 
-# Reads the archive once, hashing and unpacking it at the same time. Nothing uses what was unpacked before the hash is
-# known to be right. tee goes on when tar has had enough (-p): the hash is of the whole archive.
+# Reads the archive once, and hashes and unpacks it at the same time. The unpacked files are not used before the hash
+# has been checked. tee continues after tar has ended (-p), so that the hash covers the whole archive.
 unpack() {
     sha256sum <"$run/copy" >"$run/sum" &
     { dd if="$archive" bs=1M iflag=count_bytes,fullblock count="$CLOUDD_CONTEXT_BYTES" status=none ||
@@ -222,7 +224,7 @@ unpack() {
 }
 
 build() {
-    layer=$lib/env.Containerfile # the environment that the host wants the container to have
+    layer=$lib/env.Containerfile # sets the container's environment
     [ "$CLOUDD_CONTAINER" = context ] || [ -f "$layer" ] || return 0
     begin build
     if [ "$CLOUDD_CONTAINER" = context ]; then
@@ -240,13 +242,13 @@ build() {
     end
 }
 
-# Without layers: a cache of every line of a Containerfile serves only who builds it again, and costs a copy of each.
+# Without layers: caching each line of a Containerfile would help a second build only, and copies files for each.
 podman_build() {
     image=localhost/cloudd
     logged podman build --layers=false -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
 }
 
-# podman compares the label's name without regard to case.
+# podman ignores the case of the label's name.
 has_run_label() {
     podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" |
         grep -qix run
@@ -257,19 +259,18 @@ run_container() {
     untraced=${unzeroed:-}
     trace_start "$volume"
     rm -f "$run/status"
-    # The node's name of this boot: a container sees /dev, but not always udev's links in it.
+    # The kernel's name of the device node: the container's /dev may lack the links that udev makes.
     if ! logged podman container runlabel run "$image" "$device"; then
-        # Looked for only now: podman has run nothing without one, and starting it takes a second.
+        # Checked only after a failure: podman runs nothing without the label, and the check takes a second.
         has_run_label || fail run_label_missing 1 "the image has no RUN label"
-        # podman's own code is 125 whatever happened; the container's stands in its last words.
+        # podman always exits with 125; the container's exit code is in the last line of its output.
         while read -r line; do code=${line##* }; done <"$run/status"
         fail container_failed "$code" "the install container ended with $code"
     fi
     end
 }
 
-# Nobody may write to the volume any more: not another mount namespace, not a mapping.
-# Prints who does.
+# Prints the users of the volume: mounts in any mount namespace, and device mappings.
 volume_users() {
     for entry in "$sys/block/$volume" "$sys/block/$volume/$volume"*; do
         [ -e "$entry/dev" ] || continue
@@ -310,34 +311,34 @@ arm() {
     end
     emit "\"event\":\"armed\",\"entry\":\"$CLOUDD_ENTRY\""
     flush
-    # Who reads the file over a network needs a moment: the way there ends with this system.
+    # A host that reads the file over the network needs time to receive the event before the network stops.
     [ -n "${CLOUDD_PORT-}" ] || sleep 2
-    verb=reboot # never power-off: a door that does not open leads back here, and says so
+    verb=reboot # never power-off: after a failed entry, this system boots again and reports it
     [ "$CLOUDD_ENTRY" != kexec ] || verb=kexec
     systemctl --no-block $verb || fail arm_failed $? "systemctl $verb"
     reported=yes
 }
 
-# The builder's system came up again: stage 2 was not entered, or refused before it wrote anything.
+# Reports why the builder's operating system booted again: stage 2 was not entered, or refused before its first write.
 report_return() {
     read -r reached <"$state"
-    [ "$reached" = armed ] || fail internal 1 "the builder restarted in stage 1"
+    [ "$reached" = armed ] || fail internal 1 "the builder rebooted during stage 1"
     for refused in "$run/refused" "$lib/refused"; do
         [ ! -f "$refused" ] || fail stage2_refused 1 "$(cat "$refused")"
     done
-    fail stage2_not_entered 1 "the builder came up again after $CLOUDD_ENTRY was armed"
+    fail stage2_not_entered 1 "the builder booted again after $CLOUDD_ENTRY was armed"
 }
 
 main() {
     mkdir -p "$run"
-    [ ! -e "$run/fifo" ] || exit 0 # ran in this boot already
+    [ ! -e "$run/fifo" ] || exit 0 # already ran in this boot
     [ ! -e "$state" ] || from='return'
     start_writer
     trap at_exit EXIT
     [ "$from" = stage1 ] || report_return
     echo started >"$state"
     ln -sf /etc/systemd/system/cloudd.service /etc/systemd/system/multi-user.target.wants/
-    # Its first start reads 40 MB from the disk and tries out the storage. Nothing waits for this one.
+    # Warms up podman in the background: its first start reads 40 MB from the disk and probes the storage.
     podman info >/dev/null 2>&1 3>&- &
     prepare
     fetch
@@ -348,5 +349,5 @@ main() {
 }
 
 # shellcheck source=/dev/null
-[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # the tests' own paths and ends
+[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # overrides of the tests
 main

@@ -1,8 +1,8 @@
 #!/bin/sh
-# cloudd stage 2: in RAM, with the builder's root disk out of use, turns that disk into the image (README.md).
-# Runs as /shutdown of a tree made by arm.sh: as PID 1 when systemd-shutdown pivots into it (door `exitrd`), or in a
-# chroot with the argument `hook` when the initramfs calls it (doors `kexec` and `reboot`).
-# Powering off says "the image is finished": nothing else here may do it.
+# cloudd stage 2: runs in RAM while the builder's root disk is not in use, and turns that disk into the image
+# (README.md). It is /shutdown of the tree that arm.sh builds: PID 1 after systemd-shutdown has pivoted into the tree
+# (entry `exitrd`), or run by the initramfs in a chroot with the argument `hook` (entries `kexec` and `reboot`).
+# Power-off means that the image is complete, so only power_off may do it.
 set -u
 export LC_ALL=C PATH=/bin
 here=${0%/*}/cloudd
@@ -21,12 +21,13 @@ dev=/dev
 
 emit() { put "$1"; }
 
-# PID 1 must not end, and a host that only sees the power state must not take anything here for success.
+# Waits without end: PID 1 must not exit, and a host that sees only the power state must not mistake a failure for
+# success.
 stay() {
     while :; do sleep 3600; done
 }
 
-# Nothing was written yet, so the builder's system can come up again and report (from: return).
+# Fails before the first write: the builder's operating system can boot again and report the reason (from: return).
 refuse() {
     failed stage2_refused 1 "$1"
     if [ "$door" = hook ]; then
@@ -37,7 +38,7 @@ refuse() {
         printf '%s\n' "$1" >/oldroot/var/lib/cloudd/refused
         sync
     fi
-    exec 9>&- # waits until the port has sent everything
+    exec 9>&- # waits until all bytes have been sent
     echo b >"$proc/sysrq-trigger"
     stay
 }
@@ -54,7 +55,8 @@ power_off() {
     stay
 }
 
-# Sets $disk to the disk described in the file $1 (identity, sectors). An initramfs may still be probing: wait there.
+# Sets $disk to the disk that the file $1 describes (identity, sectors). Waits up to 10 s in an initramfs, where disks
+# may still be probed.
 locate() {
     { read -r wanted && read -r wanted_sectors; } <"$1" || refuse "${1##*/}: no description"
     tries=0
@@ -69,12 +71,12 @@ locate() {
     [ "$sectors" = "$wanted_sectors" ] || refuse "${1##*/}: $disk has $sectors sectors, not $wanted_sectors"
 }
 
-# systemd left the old root, and what it could not unmount, below /oldroot.
+# Unmounts the old root file system, and the mounts below it that systemd could not unmount.
 leave_old_root() {
     mounts | while read -r _ _ point; do
         case $point in /oldroot/*) printf '%s\n' "$point" ;; esac
     done >"$work/mounts"
-    while [ -s "$work/mounts" ]; do # last mounted, first unmounted
+    while [ -s "$work/mounts" ]; do # in reverse order of mounting
         : >"$work/rest"
         point=
         while read -r next; do
@@ -114,7 +116,7 @@ identify() {
     disk_traffic "$source_disk"
     read_before=$sectors_read
     if [ "$door" != hook ]; then
-        # The same kernel as in stage 1: its statistics tell whether anybody wrote since.
+        # The kernel is the same as in stage 1, so its statistics show writes since then.
         { read -r _ && read -r _ && read -r written; } <"$here/source"
         [ "$written" = "$sectors_written" ] || refuse "the volume was written to after stage 1 had listed its extents"
         leave_old_root
@@ -125,7 +127,7 @@ identify() {
 run() {
     open_port
     emit '"event":"hello"'
-    # systemd may have armed a watchdog for the reboot it believes in; V is how one is put off.
+    # Disarms (V) the watchdog that systemd may have armed for the reboot that it expects.
     [ ! -c "$dev/watchdog0" ] || echo V >"$dev/watchdog0"
     begin identify
     identify
@@ -149,5 +151,5 @@ run() {
 door=${1-}
 exec 8>&1 # the console
 # shellcheck source=/dev/null
-[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # the tests' own paths and ends
+[ -z "${CLOUDD_TEST-}" ] || . "$CLOUDD_TEST" # overrides of the tests
 run

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # the sourcing script shares its variables
-# Records which parts of the volume the container writes, from the block layer's own trace. Sourced by stage 1.
-# Whatever cannot be had or does not add up is put into $untraced, and then the whole volume is copied.
-# The caller sets untraced (empty, or why there is no use in tracing), lib, trace (file), extents (file), sys.
+# Records which parts of the volume the container writes, with the kernel's block trace. Sourced by stage 1. If tracing
+# is impossible or its result is inconsistent, $untraced contains the reason, and the whole volume is copied. The
+# caller sets untraced (empty, or a reason not to trace), lib, trace (a file), extents (a file) and sys.
 
 # $1: the volume's kernel name.
 trace_start() {
@@ -9,7 +9,7 @@ trace_start() {
     written_before=$sectors_written
     [ -z "$untraced" ] || return 0
     tracefs=$sys/kernel/tracing
-    instance=$tracefs/instances/cloudd # a buffer of our own: nobody else's tracing is touched
+    instance=$tracefs/instances/cloudd # a separate buffer, which does not affect other tracing
     event=$instance/events/block/block_rq_complete
     [ -d "$tracefs/events" ] || mount -t tracefs tracefs "$tracefs"
     IFS=: read -r major minor <"$sys/block/$1/dev"
@@ -24,20 +24,20 @@ trace_start() {
     tracer=$!
 } 2>/dev/null
 
-# $1: the volume's kernel name, $2: its sectors. Leaves the list of extents in $extents, and sets $written (bytes),
-# $copied (bytes, with the gaps that are not worth a request of their own) and $count.
+# $1: the volume's kernel name, $2: its sectors. Writes the list of extents to $extents, and sets $written (bytes),
+# $copied (bytes, including gaps that are too small for a separate request) and $count.
 trace_stop() {
     disk_traffic "$1"
     delta=$((sectors_written - written_before))
     if [ -z "$untraced" ]; then
-        # What comes before the mark in the trace is complete once the mark has come out of it.
+        # The trace is complete up to this marker once the marker has been read.
         echo cloudd-end >"$instance/trace_marker"
         tries=100
         until grep -q cloudd-end "$trace" || [ $tries = 0 ]; do
             tries=$((tries - 1))
             sleep 0.1
         done
-        [ $tries -gt 0 ] || untraced="the trace did not come to its end"
+        [ $tries -gt 0 ] || untraced="the end of the trace is missing"
         echo 0 >"$instance/tracing_on"
         kill "$tracer"
         wait "$tracer"

@@ -297,7 +297,7 @@ fn a_root_disk_without_an_identity_is_named() {
         guest.write("proc/self/mountinfo", "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n");
         guest.device("254:1", "sys/block/vda/vda1");
         guest.write("sys/block/vda/vda1/partition", "1\n");
-        let expected = "no single disk with an identity of its own holds /";
+        let expected = "/ is not on a single disk with a unique identity";
         let events = agent(guest, "find_root");
         assert_eq!(failure(&events), ("root_unidentified", expected));
         guest.disk("vda", "serial", "cloudd-root", 2048);
@@ -374,11 +374,11 @@ fn coming_up_again_is_reported_with_what_is_known() {
             (
                 "armed",
                 None,
-                ("stage2_not_entered", "the builder came up again after exitrd was armed"),
+                ("stage2_not_entered", "the builder booted again after exitrd was armed"),
             ),
             ("armed", Some("lib/refused"), ("stage2_refused", "no disk is x")),
             ("armed", Some("run/refused"), ("stage2_refused", "no disk is x")),
-            ("started", None, ("internal", "the builder restarted in stage 1")),
+            ("started", None, ("internal", "the builder rebooted during stage 1")),
         ] {
             let _ = fs::remove_dir_all(guest.path("run"));
             let _ = fs::remove_file(guest.path("lib/refused"));
