@@ -1,4 +1,4 @@
-//! Which disk is which, without kernel names (`assets/disks.sh`).
+//! Identification of disks without kernel names (`assets/disks.sh`).
 
 mod guest_support;
 
@@ -61,7 +61,7 @@ fn a_file_system_is_followed_to_its_whole_disk() {
         link("sys/devices/dm-0/slaves/vda1", "sys/devices/vda/vda1");
         link("sys/devices/dm-1/slaves/vda1", "sys/devices/vda/vda1");
         link("sys/devices/dm-1/slaves/vdb", "sys/devices/vdb");
-        // btrfs: a number of its own, and a link as its source, as device mapper has them.
+        // btrfs has a virtual device number; its source is a link, as for device mapper.
         guest.write("dev/dm-0", "");
         link("dev/mapper/root", "dev/dm-0");
         let source = guest.path("dev/mapper/root");

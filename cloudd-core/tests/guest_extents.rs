@@ -1,4 +1,4 @@
-//! From the kernel's trace to the list of extents (`assets/extents.awk`, `assets/trace.sh`).
+//! Conversion of the kernel's trace into the list of extents (`assets/extents.awk`, `assets/trace.sh`).
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 mod guest_support;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use guest_support::{Guest, shells};
 
-/// One completed request, as kernels before 6.11 print it.
+/// A completed request in the format of kernels before 6.11.
 fn request(kind: &str, sector: u64, sectors: u64) -> String {
     format!(
         "          <idle>-0       [001] d.s1.    12.345679: block_rq_complete: 254,16 {kind} () {sector} + {sectors} [0]\n"
     )
 }
 
-/// The first line (traced, lost, written, copied, count) and the extents.
+/// Returns the first line (traced, lost, written, copied, count) and the extents.
 fn extents(trace: &str, size: u64) -> (Vec<u64>, Vec<(u64, u64)>) {
     let guest = Guest::new(shells()[0]);
     guest.write("trace", trace);
@@ -93,7 +93,7 @@ fn an_empty_trace_has_no_extents() {
 
 #[test]
 fn the_last_extent_ends_with_the_volume() {
-    // A volume that is no multiple of 4 KiB, as a backup partition table in its last sector needs.
+    // The size is not a multiple of 4 KiB; a backup partition table is in the last sector.
     let (summary, list) = extents(&request("W", 1000, 1), 1001);
     assert_eq!(list, [(512_000, 512)]);
     assert_eq!(summary, [1, 0, 512, 512, 1]);
@@ -101,7 +101,7 @@ fn the_last_extent_ends_with_the_volume() {
 
 #[test]
 fn small_gaps_are_copied_along_within_5_percent() {
-    // 1,000 blocks, then three gaps of 8, 30 and 40 blocks: 50 may be added.
+    // 1,000 blocks with gaps of 8, 30 and 40 blocks: at most 50 blocks may be added.
     let at = |block: u64| request("W", block * 8, 8);
     let trace = request("W", 0, 8000) + &at(1008) + &at(1039) + &at(1080);
     let (summary, list) = extents(&trace, 1 << 20);
@@ -111,7 +111,7 @@ fn small_gaps_are_copied_along_within_5_percent() {
 
 #[test]
 fn the_list_stays_short_whatever_was_written() {
-    // 10,000 blocks, each on its own: 5 % would join none of them.
+    // 10,000 separate blocks, of which a limit of 5 % would merge none.
     let trace: String = (0..10_000).map(|i| request("W", i * i / 7 * 8 + i * 64, 8)).collect();
     let (summary, list) = extents(&trace, 1 << 34);
     assert!(list.len() <= 2000, "{}", list.len());
@@ -126,7 +126,7 @@ fn offsets_beyond_4_gib_are_exact() {
     assert_eq!(extents(&request("W", sector, 8), 1 << 40).1, [(123 << 30, 4096)]);
 }
 
-/// Ends a trace that holds `trace`, while the volume's statistics say 70 sectors were written.
+/// Ends a trace with the content `trace` when the volume's statistics count 70 written sectors.
 fn trace_stop(trace: &str, before: &str) -> String {
     let guest = Guest::new(shells()[0]);
     guest.disk("vdb", "serial", "cloudd-volume", 2048);

@@ -1,4 +1,4 @@
-//! The agent's parts on plain files (`assets/stage1.sh`), with a podman that only plays its role.
+//! The parts of the agent (`assets/stage1.sh`) on regular files, with a fake podman.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 mod guest_support;
@@ -11,7 +11,7 @@ use std::process::Command;
 use guest_support::{Guest, events, failure, shells};
 use serde_json::Value;
 
-/// Runs lines of shell inside the agent, between `hello` and its end; gives the events.
+/// Runs lines of shell inside the agent, between `hello` and its end, and returns the events.
 fn agent(guest: &Guest, script: &str) -> Vec<Value> {
     let _ = fs::remove_dir_all(guest.path("run"));
     fs::create_dir_all(guest.path("run")).unwrap();
@@ -29,13 +29,13 @@ fn each(test: impl Fn(&Guest)) {
     shells().into_iter().for_each(|shell| test(&Guest::new(shell)));
 }
 
-/// The log lines among the events.
+/// Returns the log lines among the events.
 fn lines(events: &[Value]) -> Vec<&str> {
     let logs = events.iter().filter(|event| event["event"] == "log");
     logs.map(|event| event["line"].as_str().unwrap()).collect()
 }
 
-/// The log lines that come of a command that prints these bytes.
+/// Returns the log lines for a command that prints these bytes.
 fn logged(guest: &Guest, bytes: &[u8]) -> Vec<String> {
     guest.write("bytes", bytes);
     let script = format!("begin run; logged cat {}", guest.path("bytes").display());
@@ -116,7 +116,7 @@ fn messages_of_any_kind_are_valid_events() {
     });
 }
 
-/// A podman whose image has these labels, and whose `runlabel` does this.
+/// Installs a fake podman whose image has these labels, and whose `runlabel` runs this script.
 fn podman(guest: &Guest, labels: &str, runlabel: &str) {
     guest.disk("vdb", "serial", "cloudd-volume", 2048);
     guest.write("sys/block/vdb/dev", "254:16\n");
@@ -209,7 +209,7 @@ fn a_failing_build_and_a_failing_pull_are_named() {
     });
 }
 
-/// A context with a script in it, at its place; its length and SHA-256.
+/// Creates a context that contains a script, and returns its length and SHA-256.
 fn context(guest: &Guest) -> (u64, String) {
     guest.write("context/bin/install", "#!/bin/sh\n");
     let script = guest.path("context/bin/install");
@@ -342,7 +342,7 @@ fn a_missing_program_is_installed_with_what_the_system_has() {
         for tool in ["zypper", "apt-get", "dnf"] {
             let _ = fs::remove_file(guest.path("bin/wanted"));
             guest.program(tool, &installs);
-            // Only these programs: the machine of the test has a package tool of its own.
+            // Only these programs, because the test machine has a package manager of its own.
             let tools = guest.path("bin").display().to_string();
             let script = format!(
                 r#"for t in mkfifo tr cut sed stdbuf rm touch chmod sh; do

@@ -1,4 +1,4 @@
-//! Stage 2 on plain files: what it must do, and above all what it must never do.
+//! Stage 2 on regular files: what it must do, and what it must never do.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 mod guest_support;
@@ -10,14 +10,14 @@ use serde_json::Value;
 
 const MIB: usize = 1 << 20;
 
-/// A RAM tree as `arm.sh` makes it, and two disks: a volume of 40 MiB with two extents, and a root
-/// disk of 48 MiB full of the builder's data.
+/// A RAM tree like the one of `arm.sh`, and two disks: a volume of 40 MiB with two extents, and a
+/// root disk of 48 MiB that is full of the builder's data.
 struct Stage2 {
     guest: Guest,
     volume: Vec<u8>,
 }
 
-/// How a run of stage 2 ended.
+/// The result of a run of stage 2.
 struct Ended {
     events: Vec<Value>,
     sysrq: String,
@@ -52,7 +52,7 @@ impl Stage2 {
         Self { guest, volume }
     }
 
-    /// Runs it as the initramfs does (`hook`), or as systemd does.
+    /// Runs stage 2 like the initramfs (`hook`) or like systemd.
     fn enter(&self, door: &str, replacements: &str) -> Ended {
         let ends = "stay() { exit 9; }\nleave_old_root() { :; }\n";
         let output = self.guest.stage("tree/shutdown", &[door], &format!("{ends}{replacements}"));
@@ -75,14 +75,14 @@ impl Ended {
         assert!(rest == vec![0; rest.len()], "zeroes after them");
     }
 
-    /// It reported this, wrote nothing, and did not power off.
+    /// Checks that stage 2 reported this refusal, wrote nothing, and did not power off.
     fn expect_refused(&self, message: &str) {
         assert_eq!(failure(&self.events), ("stage2_refused", message));
         assert_ne!(self.sysrq, "o\n");
         assert!(self.root == vec![b'x'; Stage2::ROOT], "nothing was written");
     }
 
-    /// It reported this and stays up.
+    /// Checks that stage 2 reported this failure and did not power off; returns the message.
     fn expect_failed(&self, reason: &str) -> &str {
         let (actual, message) = failure(&self.events);
         assert_eq!(actual, reason, "{message}");
@@ -136,7 +136,7 @@ fn a_whole_volume_that_was_never_zeroed_is_copied_in_windows() {
         stage2.guest.write("tree/cloudd/extents", format!("0 {}\n", Stage2::VOLUME));
         let ended = stage2.enter("hook", "");
         ended.expect_done(&stage2.volume);
-        // Two windows, 32 MiB at most, for 40 MiB.
+        // Two windows of at most 32 MiB for 40 MiB.
         let windows = stage2.guest.text("tree/cloudd/windows");
         let windows: Vec<_> =
             windows.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect();
@@ -185,7 +185,7 @@ fn what_one_window_held_does_not_show_in_the_gaps_of_the_next() {
     each(|mut stage2| {
         stage2.volume.fill(0);
         let mut extents = String::new();
-        // A window without gaps, one with two, a long one without, one with a gap at its end.
+        // Windows without gaps, with two gaps, a long one without gaps, and one with a gap at its end.
         for (offset, length) in [
             (0, 65536),
             (3 * MIB, 4096),
@@ -207,8 +207,8 @@ fn what_one_window_held_does_not_show_in_the_gaps_of_the_next() {
 #[test]
 fn one_flipped_bit_on_the_root_disk_is_found() {
     each(|stage2| {
-        // The first two lie in extents, the third in the gap that a window spans, the last two at
-        // the ends of what no window covers.
+        // The first two are in extents, the third is in a gap inside a window, the last two are at the
+        // ends of the ranges between windows.
         let extents = format!("{} 8192\n{} 8192\n", 3 * MIB, 3 * MIB + 65536);
         stage2.guest.write("tree/cloudd/extents", extents);
         let places = [3 * MIB + 5, 3 * MIB + 65536, 3 * MIB + 9000, 0, Stage2::ROOT - 1];
@@ -369,7 +369,7 @@ fn a_volume_written_to_after_stage_1_is_refused_where_the_same_kernel_can_tell()
         stage2.guest.write("sys/block/vdb/stat", "1 2 30 4 5 6 78 8 9 10 11\n");
         let message = "the volume was written to after stage 1 had listed its extents";
         stage2.enter("reboot", "").expect_refused(message);
-        // After a reboot the kernel counts from zero.
+        // After a reboot, the kernel's counts start at zero.
         stage2.enter("hook", "").expect_done(&stage2.volume);
     });
 }
@@ -387,7 +387,7 @@ fn a_refusal_leads_back_into_the_builders_system() {
     each(|stage2| {
         stage2.guest.disk("vdc", "serial", "cloudd-root", 98_304);
         let message = "target: several disks are serial:cloudd-root";
-        // systemd's door reboots; the initramfs's returns, and the boot goes on.
+        // Entered from systemd, stage 2 reboots; entered from the initramfs, it returns and the boot continues.
         let ended = stage2.enter("reboot", "");
         ended.expect_refused(message);
         assert_eq!(ended.sysrq, "b\n");

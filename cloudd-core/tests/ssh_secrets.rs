@@ -1,6 +1,6 @@
-//! Keys stay out of everything that is shown, at the most talkative level.
+//! Private keys appear in no output and no log, at the most verbose level.
 //!
-//! In a process of its own: the subscriber is global, as russh logs from tasks.
+//! In a separate process, because the log subscriber is global: russh logs from tasks.
 
 #![cfg(feature = "ssh")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
@@ -45,7 +45,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// The forms in which a private key may turn up.
+/// Returns the forms in which a private key could appear.
 fn forms(pem: &str) -> Vec<String> {
     let key = PrivateKey::from_openssh(pem).unwrap();
     let seed = key.key_data().ed25519().unwrap().private.to_bytes();
@@ -79,7 +79,7 @@ async fn no_private_key_is_ever_shown() {
     let mut sshd = Sshd::started();
     let mut shown = format!("{:?} {:#?}", sshd.keys, sshd.channel());
 
-    // Every way through the channel: events, a lost session, a context, and every refusal.
+    // All operations of the channel: events, a lost session, a context, and every refusal.
     Growing::at(&sshd.events()).write("one\n");
     let mut channel = sshd.channel();
     receive(&mut channel, 1).await;

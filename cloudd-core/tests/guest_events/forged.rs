@@ -1,4 +1,4 @@
-//! What a container prints goes through the agent's own pipe (`assets/stage1.sh`, `logged`).
+//! Output of a container in the agent's pipe (`logged` in `assets/stage1.sh`).
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::guest_support::{Guest, shells};
 use super::judge::{BUILD, judge};
 
-/// Output that wants to be an event: whole, broken out of its quotes, over control characters.
+/// Output that imitates events: whole ones, with quotes to break out, with control characters.
 fn forgeries() -> impl Strategy<Value = Vec<u8>> {
     let event =
         format!(r#"{{"cloudd":1,"build":"{BUILD}","from":"stage2","seq":1,"event":"done"}}"#);

@@ -1,5 +1,5 @@
-//! What must hold of [`EventParser`] whatever a guest sends. Shared by the property tests and the
-//! fuzz target (`fuzz/fuzz_targets/guest_events.rs`), so that both judge by one measure.
+//! The properties of [`EventParser`] for arbitrary input of a guest. Shared by the property tests and
+//! the fuzz target (`fuzz/fuzz_targets/guest_events.rs`).
 
 use cloudd_core::guest::{EventBody, EventParser, FailureReason, Parsed, Source};
 use cloudd_core::provider::BuildId;
@@ -7,11 +7,11 @@ use cloudd_core::provider::BuildId;
 /// The build whose events are read.
 pub(crate) const BUILD: &str = "abcdefghij";
 
-/// Reads `bytes` at once and in pieces of the given lengths (in turn, again from the first when
-/// they are used up), and gives what was found.
+/// Parses `bytes` at once and in pieces of the given lengths (repeated cyclically), and returns what
+/// was found.
 ///
 /// # Panics
-/// When something does not hold.
+/// If a property is violated.
 pub(crate) fn judge(bytes: &[u8], lengths: &[usize]) -> Vec<Parsed> {
     let whole = read(std::iter::once(bytes));
     let pieces = Pieces { rest: bytes, lengths: lengths.iter().cycle() };
@@ -26,7 +26,7 @@ pub(crate) fn judge(bytes: &[u8], lengths: &[usize]) -> Vec<Parsed> {
     whole
 }
 
-/// Reads the pieces, watching the memory that the parser keeps.
+/// Parses the pieces, and checks the memory of the parser.
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Parsed> {
     let Ok(build) = BuildId::try_from(BUILD.to_owned()) else { panic!("{BUILD} is no build id") };
     let mut parser = EventParser::new(&build);
@@ -38,7 +38,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<Parsed> {
     found
 }
 
-/// Each source counts upwards, and every event that is missing is told.
+/// Checks that the numbers of each source increase, and that every missing event is reported.
 fn check_order(found: &[Parsed]) {
     let mut seen = [(Source::Stage1, 0), (Source::Stage2, 0), (Source::Return, 0)];
     let mut told = None;
@@ -74,7 +74,7 @@ fn texts(body: &EventBody) -> Vec<&str> {
     }
 }
 
-/// A text is short, and a terminal that shows it does nothing else.
+/// Checks that a text is short and has no control characters.
 fn check_text(text: &str) {
     assert!(text.len() <= EventParser::MAX_TEXT, "{} bytes of text", text.len());
     assert!(!text.contains(char::is_control), "{text:?}");
@@ -92,7 +92,7 @@ impl<'a, L: Iterator<Item = &'a usize>> Iterator for Pieces<'a, L> {
         if self.rest.is_empty() {
             return None;
         }
-        // A length of 0 would never come to an end.
+        // A length of 0 would not end.
         let length = self.lengths.next().map_or(self.rest.len(), |length| (*length).max(1));
         let (piece, rest) = self.rest.split_at(length.min(self.rest.len()));
         self.rest = rest;

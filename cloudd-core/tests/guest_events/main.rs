@@ -1,7 +1,7 @@
-//! Events of a guest are untrusted input: the install container runs as root beside the agent.
+//! Events of a guest are untrusted input: the install container runs as root in the same VM.
 //!
-//! Inputs are drawn at random; a failure prints the smallest input that shows it. The same judge
-//! stands in the fuzz target, which looks longer (`make fuzz`).
+//! Inputs are random; a failure prints the smallest failing input. The fuzz target (`make fuzz`) checks
+//! the same properties for longer.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
 mod forged;
@@ -14,7 +14,7 @@ use judge::{BUILD, judge};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// One event of stage 1, with its line's end.
+/// An event of stage 1, with its newline.
 fn event(seq: u64, rest: &str) -> Vec<u8> {
     let line = format!(r#"{{"cloudd":1,"build":"{BUILD}","from":"stage1","seq":{seq},{rest}}}"#);
     (line + "\n").into_bytes()
@@ -25,7 +25,7 @@ fn log(seq: u64, line: &str) -> Vec<u8> {
     event(seq, &format!(r#""event":"log","step":"run","line":{line}"#))
 }
 
-/// Lines as a guest, a broken guest or an enemy would send them.
+/// Lines of a correct, a broken or a malicious guest.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let seq = || prop_oneof![1..6u64, any::<u64>()];
     let bodies = [
@@ -41,13 +41,13 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         (seq(), prop::sample::select(bodies.to_vec())).prop_map(|(seq, body)| event(seq, body)),
         (seq(), any::<String>()).prop_map(|(seq, line)| log(seq, &line)),
-        // Giant: around the longest line and the longest text, on both sides.
+        // Giant: lengths around the limits of a line and of a text.
         (seq(), 0..3 * EventParser::MAX_LINE)
             .prop_map(|(seq, length)| log(seq, &"x".repeat(length))),
         (seq(), 0..EventParser::MAX_LINE)
             .prop_map(|(seq, length)| log(seq, &"\u{7f}".repeat(length))),
         (0..3 * EventParser::MAX_LINE).prop_map(|length| vec![b'{'; length]),
-        // Truncated, with and without the end of the line.
+        // Truncated, with and without a newline.
         (seq(), any::<prop::sample::Index>(), any::<bool>()).prop_map(move |(seq, cut, ended)| {
             let mut line = event(seq, bodies[2]);
             line.truncate(cut.index(line.len()));
@@ -66,7 +66,7 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Two byte strings, taken from in turns.
+/// Interleaves two byte strings.
 fn interleaved(one: &[u8], other: &[u8], turns: &[bool]) -> Vec<u8> {
     let (mut one, mut other) = (one.iter(), other.iter());
     let mut mixed = Vec::new();
@@ -77,7 +77,7 @@ fn interleaved(one: &[u8], other: &[u8], turns: &[bool]) -> Vec<u8> {
     mixed
 }
 
-/// Lengths of pieces: single bytes, what a serial port gives, what a socket gives.
+/// Lengths of pieces: single bytes, reads of a serial port, reads of a socket.
 fn lengths() -> impl Strategy<Value = Vec<usize>> {
     vec(prop_oneof![1..4usize, 1..100usize, 1..40_000usize], 1..8)
 }
@@ -105,7 +105,7 @@ proptest! {
         lengths in lengths(),
         text in "[a-z ]{1,50}",
     ) {
-        // Of the highest number, unless the noise has used that up.
+        // With the highest number, unless the noise has used it.
         let bytes = [noise.concat(), b"\n".to_vec(), log(u64::MAX, &text)].concat();
         let found = judge(&bytes, &lengths);
         let last = found.iter().rev().find_map(|parsed| match parsed {

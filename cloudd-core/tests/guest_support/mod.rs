@@ -1,5 +1,5 @@
-//! Runs the guest side's own files on plain files: `cloudd-core/assets` copied into a directory,
-//! with a file that replaces paths and ends (`CLOUDD_TEST`).
+//! Runs the guest scripts on regular files: `cloudd-core/assets` is copied into a directory, and a
+//! file overrides paths and functions (`CLOUDD_TEST`).
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The shells that stand behind `/bin/sh` on builders: dash on Debian, bash on Fedora and openSUSE.
+/// The shells that are `/bin/sh` on builders: dash on Debian, bash on Fedora and openSUSE.
 pub(crate) fn shells() -> Vec<&'static str> {
     let there = |shell: &&str| Command::new(shell).arg("-c").arg(":").output().is_ok();
     let shells: Vec<_> = ["dash", "bash"].into_iter().filter(there).collect();
@@ -19,7 +19,7 @@ pub(crate) fn shells() -> Vec<&'static str> {
     shells
 }
 
-/// A guest made of plain files: `/sys`, `/proc`, `/dev`, and the guest side's files.
+/// A guest made of regular files: `/sys`, `/proc`, `/dev`, and the guest scripts.
 pub(crate) struct Guest {
     directory: TempDir,
     shell: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn new(shell: &'static str) -> Self {
-        // Not in /tmp: that may be a tmpfs, which has no direct I/O on older kernels.
+        // Not in /tmp, which may be a tmpfs; older kernels have no direct I/O there.
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let guest = Self { directory, shell };
         for name in ["sys/block", "proc/self", "dev", "lib", "run", "bin"] {
@@ -63,14 +63,14 @@ impl Guest {
         String::from_utf8(self.read(name)).unwrap()
     }
 
-    /// Puts a program before the system's own of that name.
+    /// Installs a program that takes precedence over the system's.
     pub(crate) fn program(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A disk in `/sys/block`, with one attribute as its identity.
+    /// Creates a disk in `/sys/block` with one attribute as its identity.
     pub(crate) fn disk(&self, name: &str, attribute: &str, value: &str, sectors: u64) {
         let block = format!("sys/block/{name}");
         self.write(&format!("{block}/{attribute}"), value);
@@ -78,7 +78,7 @@ impl Guest {
         self.write(&format!("{block}/stat"), "1 2 30 4 5 6 70 8 9 10 11\n");
     }
 
-    /// Makes `/sys/dev/block/NUMBER` and `/sys/class/block/NAME` lead to this device.
+    /// Links `/sys/dev/block/NUMBER` and `/sys/class/block/NAME` to this device.
     pub(crate) fn device(&self, number: &str, path: &str) {
         fs::create_dir_all(self.path(path)).unwrap();
         for link in [format!("sys/dev/block/{number}"), format!("sys/class/block/{}", name(path))] {
@@ -88,7 +88,7 @@ impl Guest {
         }
     }
 
-    /// What every run gets first: the paths of this guest, and its programs.
+    /// The start of every script: the paths of this guest, and its programs.
     fn paths(&self) -> String {
         let root = self.directory.path().display();
         format!(
@@ -103,14 +103,14 @@ impl Guest {
         self.command().arg("-c").arg(script).output().unwrap()
     }
 
-    /// Like [`Guest::run`], for scripts that must succeed: what they print.
+    /// Like [`Guest::run`], for scripts that must succeed; returns their output.
     pub(crate) fn print(&self, asset: &str, script: &str) -> String {
         let output = self.run(asset, script);
         assert!(output.status.success(), "{}: {output:?}", self.shell);
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
-    /// Runs a stage; the replacements come last, just before it starts.
+    /// Runs a stage; the overrides are applied just before it starts.
     pub(crate) fn stage(&self, script: &str, arguments: &[&str], replacements: &str) -> Output {
         let run = self.path("run").display().to_string();
         self.write("test.sh", format!("{}run={run}\n{replacements}\n", self.paths()));
@@ -133,7 +133,7 @@ fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
-/// Parses events, and checks what is true of all of them.
+/// Parses events, and checks the properties that all events have.
 pub(crate) fn events(text: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(text).unwrap();
     let events: Vec<Value> = text
@@ -150,7 +150,7 @@ pub(crate) fn events(text: &[u8]) -> Vec<Value> {
     events
 }
 
-/// The reason and message of the last event, which must be `failed`.
+/// Returns reason and message of the last event, which must be `failed`.
 pub(crate) fn failure(events: &[Value]) -> (&str, &str) {
     let last = events.last().unwrap();
     assert_eq!(last["event"], "failed", "{last}");

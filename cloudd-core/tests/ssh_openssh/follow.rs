@@ -1,4 +1,4 @@
-//! What is written in the guest arrives, as it is written.
+//! Bytes that are written in the guest arrive unchanged.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_line_arrives_when_it_is_whole() {
 async fn the_file_may_come_later() {
     let sshd = Sshd::started();
     let mut channel = sshd.channel();
-    // Long enough for a connection that finds nothing.
+    // Enough time for one connection, which finds no file.
     let early = tokio::time::timeout(Duration::from_secs(2), channel.receive()).await;
     assert!(early.is_err(), "nothing to receive yet: {early:?}");
     assert_eq!(sshd.sessions().min(1), 1, "it waits in the guest");
@@ -116,7 +116,7 @@ async fn a_dropped_receive_loses_nothing() {
     let mut dropped = 0;
     let collect = async {
         while received.len() < all.len() {
-            // A future that is polled once: it is dropped far more often than it finishes.
+            // Polled only once, so that most of these futures are dropped before they are ready.
             match tokio::time::timeout(Duration::ZERO, channel.receive()).await {
                 Ok(lines) => received.extend(lines.unwrap().unwrap()),
                 Err(_) => {
@@ -138,7 +138,7 @@ async fn a_reader_that_comes_late_gets_everything() {
     file.write("first\n");
     let mut channel = sshd.channel().silence(Duration::from_secs(1));
     receive(&mut channel, 1).await;
-    // More than is buffered anywhere on the way, and read after longer than a dead peer is given.
+    // More than all buffers hold, read after more time than the silence that ends a connection.
     let all = numbered(1..=200_000);
     file.write(&all);
     tokio::time::sleep(Duration::from_secs(2)).await;

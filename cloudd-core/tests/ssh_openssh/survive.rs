@@ -1,4 +1,4 @@
-//! No line is lost or repeated, whatever happens to connections.
+//! No line is lost or repeated when connections fail.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::growing::numbered;
 use crate::support::way::Way;
 use crate::support::{Growing, Sshd, receive, within};
 
-/// Follows a file that is written all the time, and does something to the server now and then.
+/// Follows a file that is written continuously, and disturbs the server repeatedly.
 async fn follow_through(sshd: &mut Sshd, mut disturb: impl FnMut(&mut Sshd)) {
     let stop = Arc::new(AtomicBool::new(false));
     let writer = Growing::at(&sshd.events()).keep_writing(Arc::clone(&stop));
@@ -22,7 +22,7 @@ async fn follow_through(sshd: &mut Sshd, mut disturb: impl FnMut(&mut Sshd)) {
     let mut received = Vec::new();
     for _ in 0..6 {
         received.extend(receive(&mut channel, 20_000).await);
-        // What was received may have come before the last disturbance.
+        // The lines received so far may have been sent before the last disturbance.
         within(30, async {
             while sshd.sessions() == 0 {
                 let more = timeout(Duration::from_millis(10), channel.receive()).await;
@@ -72,7 +72,7 @@ async fn a_guest_that_came_up_again_is_read_from_its_first_line() {
     receive(&mut channel, 18).await;
     for next in ["return 1\n", "return, and longer than what was there before\n"] {
         sshd.stop();
-        // A new file beside the old one, so that the two cannot have the same inode.
+        // Both files exist at the same time, so that they have different inodes.
         let new = sshd.path("new");
         Growing::at(&new).write(next);
         fs::rename(&new, sshd.events()).unwrap();
@@ -91,7 +91,7 @@ async fn a_peer_that_died_without_a_word_is_noticed() {
     let mut channel: SshChannel = sshd.channel().port(way.port).silence(silence);
     assert_eq!(receive(&mut channel, 1).await, b"one\n");
 
-    // An idle connection that answers is kept: longer than a dead one would be.
+    // An idle connection that answers is kept for longer than a dead one would be.
     assert!(timeout(silence * 2, channel.receive()).await.is_err());
     assert_eq!(way.connections(), 1);
 

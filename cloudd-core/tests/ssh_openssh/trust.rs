@@ -1,4 +1,4 @@
-//! Who is not trusted, and what is said then.
+//! Refused keys and users, and the errors that report them.
 
 use std::fs;
 use std::process::Command;
@@ -16,7 +16,7 @@ async fn refusal(channel: &mut SshChannel) -> Error {
     error
 }
 
-/// The fingerprint that `ssh-keygen` shows of the host key in place.
+/// Returns the fingerprint of the installed host key as `ssh-keygen` prints it.
 fn fingerprint(sshd: &Sshd) -> String {
     let output = ssh_keygen(&["-l", "-E", "sha256", "-f", &text(&sshd.path("host_key"))]);
     output.split(' ').nth(1).unwrap().to_owned()
@@ -36,7 +36,7 @@ async fn another_host_key_ends_the_channel_at_once() {
     let sshd = Sshd::started();
     Growing::at(&sshd.events()).write("secret of another\n");
     let known = SshKeys::generate().unwrap();
-    // Authorized, so that nothing but the host key can be what is wrong.
+    // Authorized, so that only the host key is wrong.
     sshd.authorize(known.client_public());
     let mut channel = sshd.channel_with(&known);
     let start = Instant::now();
@@ -118,7 +118,7 @@ async fn a_user_key_may_be_authorized_a_moment_later() {
 #[tokio::test]
 async fn a_user_who_may_not_run_commands_is_named_with_what_the_guest_says() {
     let sshd = Sshd::started();
-    // What cloud-init does to root's keys by default.
+    // What cloud-init adds to root's keys by default.
     sshd.authorize(&format!(
         "command=\"echo 'Please login as the user \\\"fedora\\\" rather than the user \\\"root\\\".'; exit 142\" {}",
         sshd.keys.client_public()

@@ -1,4 +1,4 @@
-//! Contexts arrive complete and verified, or not at all.
+//! Contexts arrive complete and verified, or the upload fails.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ use cloudd_core::ssh::SshChannel;
 use crate::support::way::Way;
 use crate::support::{Growing, MISSING, Sshd, context, receive, within};
 
-/// Where an upload was each time it reported, in bytes.
+/// The offsets that an upload reported, in bytes.
 #[derive(Clone, Default)]
 struct Progress(Arc<Mutex<Vec<u64>>>);
 
@@ -108,7 +108,7 @@ async fn a_lost_connection_goes_on_where_it_was() {
     upload_telling(sshd.channel(), &archive, &reporter).await.unwrap();
     assert_in_place(&sshd, &archive);
     assert_eq!(*killed.lock().unwrap(), 3);
-    // Each loss takes back what was on its way, not what had arrived.
+    // A lost connection loses the bytes in flight, not those that had arrived.
     let steps = progress.steps();
     let losses: Vec<_> = steps.windows(2).filter(|pair| pair[1] < pair[0]).collect();
     assert!(!losses.is_empty());

@@ -3,7 +3,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use cloudd_core::install::{ContextArchive, InstallContainer};
 
-/// A build context whose archive has about that many bytes: its content does not compress.
+/// Creates a build context with incompressible content, whose archive has about `bytes` bytes.
 pub(crate) fn context(bytes: usize) -> ContextArchive {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("Containerfile"), "FROM scratch\nLABEL RUN=\"podman run IMAGE\"\n")

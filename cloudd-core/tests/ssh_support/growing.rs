@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A file that is appended to, as the agent does with its events.
+/// A file that grows like the agent's events.
 pub(crate) struct Growing(File);
 
 impl Growing {
@@ -19,8 +19,8 @@ impl Growing {
         self.0.write_all(text.as_ref()).unwrap();
     }
 
-    /// Writes numbered lines from 1 on, in a thread, until told to stop; a line is sometimes there
-    /// only by half for a moment. Returns the number of the last line.
+    /// Writes numbered lines from 1 on, in a thread, until it is stopped; some lines are incomplete for a
+    /// moment. Returns the number of the last line.
     pub(crate) fn keep_writing(mut self, stop: Arc<AtomicBool>) -> JoinHandle<u32> {
         std::thread::spawn(move || {
             let mut last = 0;
@@ -35,7 +35,7 @@ impl Growing {
                 } else {
                     self.write(line);
                 }
-                // About as fast as a talkative podman: the point is that writing never rests.
+                // About as fast as verbose output of podman; there is always a write in progress.
                 std::thread::park_timeout(Duration::from_micros(200));
             }
             last
@@ -43,7 +43,7 @@ impl Growing {
     }
 }
 
-/// Lines that say which they are, of different lengths.
+/// Returns numbered lines of different lengths.
 pub(crate) fn numbered(lines: impl IntoIterator<Item = u32>) -> String {
     lines.into_iter().map(|n| format!("line {n} {}\n", "x".repeat(n as usize % 97))).collect()
 }

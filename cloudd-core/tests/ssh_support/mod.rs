@@ -1,4 +1,4 @@
-//! A real OpenSSH server on loopback, as a builder VM's.
+//! An OpenSSH server on loopback, in the role of a builder VM's.
 
 #![allow(dead_code, unused_imports, reason = "every test binary uses its own part of this")]
 
@@ -26,10 +26,10 @@ pub(crate) use growing::Growing;
 const SSHD: &str = "/usr/sbin/sshd";
 pub(crate) const MISSING: &str = "is missing; `make setup` installs it";
 
-/// Where every server of the tests listens.
+/// The address of all servers of the tests.
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// An sshd with a directory of its own, which also holds what is read and written through it.
+/// An sshd with its own directory, which also contains the files that are read and written over SSH.
 pub(crate) struct Sshd {
     dir: TempDir,
     address: IpAddr,
@@ -39,7 +39,7 @@ pub(crate) struct Sshd {
 }
 
 impl Sshd {
-    /// A server that is configured, not started.
+    /// Configures a server without starting it.
     pub(crate) fn new() -> Self {
         Self::at(LOOPBACK, free_port())
     }
@@ -69,7 +69,7 @@ impl Sshd {
     }
 
     pub(crate) fn install_host_key(&self, private: &str) {
-        // sshd refuses a key that others can read.
+        // sshd refuses a key that other users can read.
         let path = self.path("host_key");
         let _ = fs::remove_file(&path);
         let mut file =
@@ -81,7 +81,7 @@ impl Sshd {
         fs::write(self.path("authorized_keys"), format!("{line}\n")).unwrap();
     }
 
-    /// Every command goes through this one, which finds the real one in `$SSH_ORIGINAL_COMMAND`.
+    /// Forces this command, which finds the requested one in `$SSH_ORIGINAL_COMMAND`.
     pub(crate) fn force(&self, command: &str) {
         let wrapper = self.path("wrapper");
         fs::write(&wrapper, format!("#!/bin/sh\n{command}\n")).unwrap();
@@ -100,13 +100,13 @@ impl Sshd {
         fs::write(self.path("sshd_config"), config).unwrap();
     }
 
-    /// Returns when it listens.
+    /// Starts the server, and returns when it listens.
     pub(crate) fn start(&mut self) {
         self.start_as(SSHD);
     }
 
     pub(crate) fn start_as(&mut self, program: &str) {
-        // Debian's sshd demands it as root; elsewhere its unit makes it.
+        // Debian's sshd requires the directory when it runs as root; otherwise, its unit creates it.
         let _ = fs::create_dir_all("/run/sshd");
         let mut server = Command::new(program)
             .args(["-D", "-e", "-f"])
@@ -120,7 +120,7 @@ impl Sshd {
         self.server = Some(server);
         let (listening, started) = mpsc::channel();
         std::thread::spawn(move || {
-            // Read to its end, lest sshd blocks on a full pipe.
+            // Read to the end, so that sshd does not block on a full pipe.
             for line in log.lines().map_while(Result::ok) {
                 let _ = listening.send(line);
             }
@@ -135,7 +135,7 @@ impl Sshd {
         }
     }
 
-    /// Ends the sessions, not the server; nothing is told to the other side.
+    /// Kills the sessions without notifying the client; the server continues.
     pub(crate) fn kill_sessions(&self) {
         processes::kill_sshd_below(self.server.as_ref().unwrap().id());
     }
@@ -144,10 +144,10 @@ impl Sshd {
         processes::sshd_below(self.server.as_ref().unwrap().id()).len()
     }
 
-    /// Ends server and sessions.
+    /// Kills server and sessions.
     pub(crate) fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
-            // Stopped first, so that no session begins while the others end.
+            // Stopped first, so that no new session starts.
             processes::stop(server.id());
             processes::kill_sshd_below(server.id());
             server.kill().unwrap();
@@ -156,7 +156,7 @@ impl Sshd {
         processes::kill_mentioning(self.dir.path());
     }
 
-    /// A channel to it, on files of its directory.
+    /// Creates a channel to the server, with files in its directory.
     pub(crate) fn channel(&self) -> SshChannel {
         self.channel_with(&self.keys)
     }
@@ -185,7 +185,7 @@ impl Drop for Sshd {
     }
 }
 
-/// Receives until `bytes` bytes have come.
+/// Receives until `bytes` bytes have arrived.
 pub(crate) async fn receive(channel: &mut SshChannel, bytes: usize) -> Vec<u8> {
     let mut received = Vec::new();
     while received.len() < bytes {
@@ -194,7 +194,7 @@ pub(crate) async fn receive(channel: &mut SshChannel, bytes: usize) -> Vec<u8> {
     received
 }
 
-/// What should take no time, with a deadline for machines that are busy.
+/// Waits for a short operation, with a deadline that suits busy machines.
 pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(seconds), future)
         .await
@@ -205,14 +205,14 @@ pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Who runs the tests, as nobody else can log in at an sshd of theirs.
+/// Returns the user who runs the tests: the only one who can log in at an sshd that the user runs.
 pub(crate) fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A port that nobody listens on. Not one of those that the kernel gives out: a client that tries
-/// one of them while nobody listens may end up connected to itself.
+/// Returns an unused port outside the kernel's range of ephemeral ports: a client that connects to an
+/// unused ephemeral port may connect to itself.
 pub(crate) fn free_port() -> u16 {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     (first..32_000)
@@ -221,7 +221,7 @@ pub(crate) fn free_port() -> u16 {
         .expect("a free port")
 }
 
-/// Whether this process has not given out the port before.
+/// Reserves the port. `false` if this process has reserved it before.
 fn claimed(port: u16) -> bool {
     static TAKEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
     let mut taken = TAKEN.lock().unwrap();

@@ -1,18 +1,18 @@
-//! The processes of an sshd: one a connection, below the one that listens.
+//! The processes of an sshd: one per connection, children of the one that listens.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// All processes below `parent` that are sshd themselves, not what they run.
+/// Returns all descendants of `parent` that are sshd, without the commands that they run.
 pub(crate) fn sshd_below(parent: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<(u32, String)>> = HashMap::new();
     for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // `pid (name) state parent ...`; the name may hold anything.
+        // `pid (name) state parent ...`; the name may contain anything.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let Some((head, tail)) = stat.rsplit_once(')') else { continue };
         let name = head.split_once('(').map_or("", |(_, name)| name).to_owned();
@@ -37,7 +37,7 @@ pub(crate) fn sshd_below(parent: u32) -> Vec<u32> {
     found
 }
 
-/// Returns when they are gone.
+/// Waits until the processes have ended.
 pub(crate) fn kill_sshd_below(parent: u32) {
     let sessions = sshd_below(parent);
     signal("KILL", &sessions);
@@ -46,7 +46,7 @@ pub(crate) fn kill_sshd_below(parent: u32) {
     }
 }
 
-/// Ends what a lost connection left: its command goes on until it has something to say.
+/// Kills what a lost connection left: a command ends only when it writes.
 pub(crate) fn kill_mentioning(path: &Path) {
     let wanted = path.as_os_str().as_encoded_bytes();
     let mut mentioning = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn kill_mentioning(path: &Path) {
     signal("KILL", &mentioning);
 }
 
-/// Keeps a process from doing anything. Returns when it does nothing any more.
+/// Stops a process, and returns when it has stopped.
 pub(crate) fn stop(pid: u32) {
     signal("STOP", &[pid]);
     let stopped = || {
@@ -74,7 +74,7 @@ pub(crate) fn stop(pid: u32) {
 
 fn signal(name: &str, pids: &[u32]) {
     if !pids.is_empty() {
-        // Some may have ended by themselves meanwhile.
+        // Some may have ended in the meantime.
         Command::new("kill")
             .args(["-s", name])
             .args(pids.iter().map(u32::to_string))

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::{LOOPBACK, free_port};
 
-/// A network path that can be cut: connections of the past then carry nothing, and say nothing.
+/// A network path that can be cut: existing connections then silently lose all data.
 pub(crate) struct Way {
     pub(crate) port: u16,
     cut: watch::Sender<usize>,
