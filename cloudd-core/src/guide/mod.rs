@@ -33,10 +33,10 @@ pub mod install_containers {}
 #[doc = include_str!("provider.md")]
 pub mod provider {}
 
-/// What a build trusts, what it gives away, and what can be on an image.
+/// What a build trusts, what it discloses, and what an image can contain.
 ///
 /// [`ErrorKind::Untrusted`]: crate::provider::ErrorKind::Untrusted
-/// [`ImageBuilder::debug_user`]: crate::image::ImageBuilder::debug_user
-/// [`OnFailure::Keep`]: crate::image::OnFailure::Keep
+/// [`ImageBuilder::debug_user`]: crate::ImageBuilder::debug_user
+/// [`OnFailure::Keep`]: crate::OnFailure::Keep
 #[doc = include_str!("security.md")]
 pub mod security {}
