@@ -113,7 +113,9 @@ impl Media {
 /// The user data of the builder VM, which contain the path of the volume's device. The path is
 /// known only when the volume exists.
 #[derive(Clone)]
-pub struct UserDataTemplate(Arc<dyn Fn(&Path) -> Result<Vec<u8>> + Send + Sync>);
+pub struct UserDataTemplate(Arc<Render>);
+
+type Render = dyn Fn(&Path) -> Result<Vec<u8>> + Send + Sync;
 
 impl UserDataTemplate {
     /// User data that `render` makes from the path of the volume's device.
