@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::ImageBuilder;
+use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::driver::drive;
 use super::error::BuildError;

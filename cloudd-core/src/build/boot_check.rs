@@ -1,54 +1,12 @@
 use tokio::time::timeout;
 
-use super::error::{BuildErrorKind, InvalidInput};
+use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
-use super::probe::ReadinessProbe;
+use super::policy::OnBootCheckFailure;
 use super::reuse::PASSED;
 use super::state::Build;
-use crate::provider::{BootSpec, Capabilities, ErrorKind, Image, Labels, Result, Vm, VmId, keys};
+use crate::provider::{BootSpec, ErrorKind, Image, Labels, Vm, VmId, keys};
 use crate::text::human_duration;
-
-/// What happens to an image that does not pass its boot check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum OnBootCheckFailure {
-    /// The image is deleted.
-    #[default]
-    Delete,
-    /// The image is kept, without the label of images that have passed.
-    Keep,
-}
-
-/// Starts a VM from the image and runs a readiness probe on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct BootCheck {
-    probe: ReadinessProbe,
-    on_failure: OnBootCheckFailure,
-}
-
-impl BootCheck {
-    /// A check with this probe, which has to pass within
-    /// [`Deadlines::boot_check`](super::Deadlines::boot_check).
-    pub fn new(probe: ReadinessProbe) -> Self {
-        Self { probe, on_failure: OnBootCheckFailure::default() }
-    }
-
-    /// What happens to an image that does not pass; default [`OnBootCheckFailure::Delete`].
-    pub fn on_failure(mut self, on_failure: OnBootCheckFailure) -> Self {
-        self.on_failure = on_failure;
-        self
-    }
-
-    /// Checks that a provider with these capabilities can run the check.
-    pub(super) fn validate(&self, capabilities: &Capabilities) -> Result<(), InvalidInput> {
-        if !capabilities.boots_images {
-            let reason = "the provider cannot start a VM from an image";
-            return Err(InvalidInput::BootCheck(reason.to_owned()));
-        }
-        self.probe.validate(capabilities).map_err(InvalidInput::BootCheck)
-    }
-}
 
 /// Runs the boot check, if the build has one and the image has not passed it yet.
 pub(super) async fn boot_check(

@@ -1,40 +1,11 @@
 use std::num::NonZeroUsize;
 
-use super::boot_check::BootCheck;
 use super::deadlines::Deadlines;
+use super::policy::{BootCheck, OnFailure, ReusePolicy};
 use crate::cloud_init::User;
 use crate::guest::Stage2Entry;
 use crate::install::InstallContainer;
 use crate::provider::{Architecture, Size};
-
-/// What happens to the builder VM of a build that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// VM and volume are deleted.
-    #[default]
-    Delete,
-    /// VM and volume are kept for inspection, and the error lists them. They cost money until they are
-    /// deleted; a [sweep](crate::sweep) deletes them after their expiry.
-    Keep,
-}
-
-/// How existing images are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum ReusePolicy {
-    /// An available image with the same fingerprint is returned, and nothing is created.
-    #[default]
-    SameInputs,
-    /// The newest available image of this name and architecture is returned, whatever its
-    /// fingerprint.
-    SameName,
-    /// A new image is always built; reuse images are kept.
-    Never,
-    /// A new image is always built. Once it is available, unprotected images with the same
-    /// fingerprint are deleted.
-    Replace,
-}
 
 /// Builds an image: *what* is installed is an install container, *where* is a provider.
 ///

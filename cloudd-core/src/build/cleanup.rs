@@ -1,7 +1,7 @@
-use super::OnFailure;
 use super::error::{BuildError, BuildErrorKind, Leftovers};
 use super::events::{BuildEventKind, Phase};
 use super::outcome::BuiltImage;
+use super::policy::OnFailure;
 use super::state::Build;
 use crate::lease::{self, LeaseRecord};
 use crate::provider::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::ImageBuilder;
+use super::builder::ImageBuilder;
 use super::error::BuildErrorKind;
 use super::events::EventSink;
 use crate::lease::LeaseTerms;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::ImageBuilder;
+use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::driver::drive;
 use super::error::BuildError;

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::ImageBuilder;
+use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildErrorKind, InvalidInput};
-use super::events::Phase;
+use super::events::{BuildEventKind, Phase};
 use super::ssh_access::ssh_access;
 use crate::cloud_init;
 use crate::expiry::expires_in;
@@ -32,7 +32,7 @@ pub(super) struct BuildPlan {
 impl BuildPlan {
     /// Checks every input, and asks the provider what it would use. Changes nothing.
     pub(super) async fn new(cx: &BuildContext) -> Result<Self, BuildErrorKind> {
-        cx.events.send(super::BuildEventKind::Phase { phase: Phase::Plan });
+        cx.events.send(BuildEventKind::Phase { phase: Phase::Plan });
         let config = &cx.config;
         let capabilities = cx.provider.capabilities();
         let image_labels = config.image_labels()?;

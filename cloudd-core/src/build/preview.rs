@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildError, BuildErrorKind};
 use super::events::{EventSink, Phase};
 use super::plan::BuildPlan;
-use super::{ImageBuilder, ReusePolicy, reuse};
+use super::policy::ReusePolicy;
+use super::reuse;
 use crate::guest::ContainerDelivery;
 use crate::lease::{self, LeaseObserver, LeaseState};
 use crate::provider::{

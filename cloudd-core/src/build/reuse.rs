@@ -1,11 +1,11 @@
 //! Images that exist already: which one makes a build unnecessary, and which ones a new image
 //! replaces.
 
-use super::ReusePolicy;
 use super::context::BuildContext;
 use super::error::BuildErrorKind;
 use super::events::BuildEventKind;
 use super::plan::BuildPlan;
+use super::policy::ReusePolicy;
 use super::state::Build;
 use crate::provider::{Image, ImageStatus, ResourceId, Selector, keys};
 use crate::retention;
