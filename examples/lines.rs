@@ -1,5 +1,5 @@
-use cloudd_core::guest::StepState;
 use cloudd_core::build::{BuildEvent, BuildEventKind};
+use cloudd_core::guest::StepState;
 
 /// An event as a line for people, without progress; `None` for what is not worth one.
 pub(crate) fn line(event: &BuildEvent) -> Option<String> {

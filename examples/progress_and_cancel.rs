@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::build::{BuildEventKind, BuildErrorKind};
+use cloudd_core::build::{BuildErrorKind, BuildEventKind};
 use cloudd_examples::{hetzner, interrupted};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudd_core::guest::GuestChannel;
 use cloudd_core::build::ImageBuilder;
+use cloudd_core::guest::GuestChannel;
 use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{
     Architecture, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec,

@@ -17,10 +17,12 @@ const REFUSED: &str = "192.0.2.1:22: connection refused";
 
 /// A cloud whose guests say a word a minute: 14 in stage 1, and off after 25.
 fn cloud(script: GuestScript, reachability: &Reachability) -> Memory {
-    Memory::new().guests(script).pace(MINUTE).behind(reachability).with_capabilities(|capabilities| {
-        capabilities.event_port = None;
-        capabilities.context = vec![ContextDelivery::Upload];
-    })
+    Memory::new().guests(script).pace(MINUTE).behind(reachability).with_capabilities(
+        |capabilities| {
+            capabilities.event_port = None;
+            capabilities.context = vec![ContextDelivery::Upload];
+        },
+    )
 }
 
 /// How a build ended, and the notes it made.

@@ -1,6 +1,6 @@
 //! Volumes that install containers write: created, found, deleted.
 
-use cloudd_core::provider::{Error, ErrorKind, Result, Size, Volume, VolumeId, VolumeSpec};
+use cloudd_core::provider::{Error, ErrorKind, Labels, Result, Size, Volume, VolumeId};
 
 use crate::error::During;
 use crate::record::{Record, RecordKind, RecordState, volume_file};
@@ -10,24 +10,24 @@ use crate::xml::domain::Serial;
 use crate::xml::volume::{Format, NewVolume};
 
 impl Session {
-    pub(crate) fn create_disk(&self, spec: &VolumeSpec) -> Result<Volume> {
+    pub(crate) fn create_disk(&self, name: &str, labels: &Labels, size: Size) -> Result<Volume> {
         const CREATE: &str = "create volume";
         // Disks are whole sectors.
-        let size = Size::bytes(spec.size.as_bytes().next_multiple_of(512));
-        let mut record = Record::new(RecordKind::Volume, &spec.name, volume_file(&spec.name), size);
-        record.labels = spec.labels.clone();
+        let size = Size::bytes(size.as_bytes().next_multiple_of(512));
+        let mut record = Record::new(RecordKind::Volume, name, volume_file(name), size);
+        record.labels = labels.clone();
         match self.create_record(&record) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let existing = self.record(RecordKind::Volume, &spec.name)?;
+                let existing = self.record(RecordKind::Volume, name)?;
                 match existing {
-                    Some(existing) if same_build(&existing.labels, &spec.labels) => {
+                    Some(existing) if same_build(&existing.labels, labels) => {
                         match existing.state {
                             RecordState::Ready => return Ok(volume(&existing)),
                             RecordState::Creating => self.write_record(&record)?,
                             RecordState::Deleting => {
                                 return Err(Error::new(ErrorKind::Busy, CREATE)
-                                    .with_resource(&spec.name)
+                                    .with_resource(name)
                                     .with_message(
                                         "an older volume of this name is being deleted",
                                     ));

@@ -100,7 +100,7 @@ impl FromImage {
         if memory.is_some_and(|memory| memory < Size::mib(16)) {
             return Err(invalid(CREATE, "expected 16 MiB of memory at least").with_resource(&name));
         }
-        let labels = Labels::from_provider([(keys::BUILD.to_owned(), id.to_string())]);
+        let labels = Labels::from_iter([(keys::BUILD.to_owned(), id.to_string())]);
         let labels = labels.merged(&options.labels);
         let image = image.clone();
         Ok(Self { name, labels, image, architecture, memory, disk_size, user_data })

@@ -29,7 +29,10 @@ mod xml;
 
 pub use cloudd_core;
 #[doc(no_inline)]
-pub use cloudd_core::{image::ImageBuilder, install::InstallContainer};
+pub use cloudd_core::{
+    Architecture, BuildError, Builds, BuiltImage, Image, ImageBuilder, InstallContainer, Size,
+    containers,
+};
 
 pub use base::BaseImage;
 pub use builder::LibvirtBuilder;

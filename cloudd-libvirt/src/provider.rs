@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    Architecture, BootSpec, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId,
-    ImageSpec, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder,
-    Resource, ResourceId, Result, Selector, Vm, VmId, VmSpec, Volume, VolumeSpec,
+    Architecture, BootSpec, BuildRequirements, BuilderSpec, BuilderVm, Capabilities, Error,
+    ErrorKind, Image, ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, PowerState, Provider,
+    Reporter, ResolvedBuilder, Resource, ResourceId, Result, Selector, Vm, VmId,
 };
 use cloudd_core::retry::{self, Backoff};
 
@@ -17,9 +17,10 @@ use crate::channel::EventLog;
 use crate::error::invalid;
 use crate::from_image::FromImage;
 use crate::host::Host;
-use crate::record::RecordKind;
 use crate::settings::Network;
 use crate::vm::NewVm;
+
+const CREATE: &str = "create builder VM";
 
 /// A libvirt with a storage pool, local or remote, as a cloud to build images on.
 ///
@@ -27,7 +28,7 @@ use crate::vm::NewVm;
 /// `VM.root.qcow2`, `IMAGE.qcow2`, with the labels in JSON files beside them and, for VMs, in the
 /// `<metadata>` of the domain. What says that somebody makes an image is a domain, too, with nothing
 /// in it, called `cloudd-FINGERPRINT-NUMBER.POOL`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Libvirt {
     pub(crate) host: Arc<Host>,
     pub(crate) hashes: FileHashes,
@@ -70,7 +71,7 @@ impl Provider for Libvirt {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+    async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         const CHECK: &str = "check libvirt";
         let config = &self.host.config;
         if requirements.architecture != self.architecture {
@@ -120,17 +121,20 @@ impl Provider for Libvirt {
                 ),
             ));
         }
-        Ok(ResolvedBuilder::new(resolved.identity.to_string(), root))
+        let base_image = resolved.identity.to_string();
+        Ok(ResolvedBuilder::new(base_image, root).with_details(resolved.identity))
     }
 
-    async fn prepare(
+    async fn ensure_base_image(
         &self,
         _: &BuildRequirements,
-        offer: &ResolvedBuilder,
+        resolved: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
         match &self.host.config.base {
-            Some(base) => base::prepare(&self.host, base, &offer.base, reporter).await,
+            Some(base) => {
+                base::prepare(&self.host, base, base::identity(resolved)?, reporter).await
+            }
             None => Ok(()),
         }
     }
@@ -142,26 +146,24 @@ impl Provider for Libvirt {
         self.host.call(move |session| session.create_lease(&config, architecture, &spec)).await
     }
 
-    async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
-        check_name("create volume", &spec.name)?;
-        let spec = spec.clone();
-        self.host.call(move |session| session.create_disk(&spec)).await
-    }
-
-    async fn create_vm(&self, spec: &VmSpec, _: &Reporter) -> Result<Vm> {
-        const CREATE: &str = "create VM";
+    async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
         check_name(CREATE, &spec.name)?;
+        let (disk, size) = (spec.clone(), spec.requirements.volume_size);
+        let volume = self
+            .host
+            .call(move |session| session.create_disk(&disk.name, &disk.labels, size))
+            .await?;
+        reporter.created(volume.id.clone());
+        let user_data = spec.user_data.render(&volume.device)?;
+        let identity = base::identity(&spec.resolved)?.clone();
         let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
-        self.host
+        let vm = self
+            .host
             .call(move |session| {
                 if let Some(made) = session.made_before(&spec.name, &spec.labels)? {
                     return Ok(made);
                 }
-                if session.record(RecordKind::Volume, spec.volume.id.as_str())?.is_none() {
-                    return Err(Error::new(ErrorKind::NotFound, "attach volume")
-                        .with_resource(&spec.volume.id));
-                }
-                let root = session.root_disk(&spec.offer.base, spec.offer.root_size)?;
+                let root = session.root_disk(&identity, spec.resolved.root_size)?;
                 let new = NewVm {
                     name: &spec.name,
                     labels: &spec.labels,
@@ -169,14 +171,16 @@ impl Provider for Libvirt {
                     root: &root,
                     memory: config.memory,
                     cpus: config.cpus,
-                    volume: Some(spec.volume.id.as_str()),
-                    user_data: Some(&spec.user_data),
+                    volume: Some(&spec.name),
+                    user_data: Some(&user_data),
                     context: spec.media.as_ref().map(|media| &media.archive),
                 };
                 session.create_vm(&config, new)?;
                 existing(session.vm(&spec.name)?, CREATE, &spec.name)
             })
-            .await
+            .await?;
+        reporter.created(vm.id.clone());
+        Ok(BuilderVm::new(vm, volume))
     }
 
     async fn start_vm(&self, vm: &VmId, _: &Reporter) -> Result<()> {
@@ -184,19 +188,9 @@ impl Provider for Libvirt {
         self.host.call(move |session| session.start_vm(&vm)).await
     }
 
-    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
-        let vm = vm.to_string();
-        self.host.call(move |session| session.stop_vm(&vm)).await
-    }
-
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         let vm = vm.to_string();
         self.host.call(move |session| session.vm(&vm)).await
-    }
-
-    async fn was_started(&self, vm: &VmId) -> Result<Option<bool>> {
-        let vm = vm.to_string();
-        self.host.call(move |session| session.was_started(&vm)).await
     }
 
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {

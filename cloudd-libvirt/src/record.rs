@@ -135,8 +135,7 @@ impl Record {
         let build = build.map_or_else(|| "unknown".to_owned(), String::from);
         let created = modified.unwrap_or(0);
         let expires = created.saturating_add(TORN_FOR).to_string();
-        let labels =
-            Labels::from_provider([(keys::BUILD.into(), build), (keys::EXPIRES.into(), expires)]);
+        let labels = Labels::from_iter([(keys::BUILD, build), (keys::EXPIRES, expires)]);
         let data = match kind {
             RecordKind::Volume => volume_file(name),
             RecordKind::Image => image_file(name),

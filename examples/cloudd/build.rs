@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use cloudd_core::cloud_init::User;
 use cloudd_core::build::{
     BootCheck, BuildError, Builds, Events, ImageBuilder, OnFailure, ReusePolicy,
 };
+use cloudd_core::cloud_init::User;
 use cloudd_core::install::{InstallContainer, containers};
 use cloudd_core::provider::Image;
 use cloudd_examples::{cancel_on_interrupt, narrate};

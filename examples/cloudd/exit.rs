@@ -102,11 +102,15 @@ pub(crate) fn advice(error: &BuildError) -> Option<String> {
         return Some(format!("to delete what is left: cloudd delete {}", left.join(" ")));
     }
     let advice = match error.kind() {
-        BuildErrorKind::Input(_) => "nothing was created; correct it and run the same command again",
+        BuildErrorKind::Input(_) => {
+            "nothing was created; correct it and run the same command again"
+        }
         BuildErrorKind::Guest { .. } | BuildErrorKind::Deadline { .. } => {
             "to look into the builder: run it again with --keep, --debug-user and --debug-key"
         }
-        BuildErrorKind::Unreachable { .. } => "nothing is left; allow SSH to builders, then run it again",
+        BuildErrorKind::Unreachable { .. } => {
+            "nothing is left; allow SSH to builders, then run it again"
+        }
         BuildErrorKind::Provider(error) => of_provider(error.kind())?,
         BuildErrorKind::Cancelled => "nothing is left",
         _ => return None,

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cloudd_core::guest::{Stage2Entry, StepState};
 use cloudd_core::build::{BuildEventKind, ImageBuilder, Phase};
+use cloudd_core::guest::{Stage2Entry, StepState};
 use cloudd_core::provider::{
     Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, ResourceId,
     Size, VmSpec, VolumeSpec, keys,

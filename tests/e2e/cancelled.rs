@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::build::{BuildEventKind, BuildErrorKind, Phase};
+use cloudd_core::build::{BuildErrorKind, BuildEventKind, Phase};
 use cloudd_tests::installer::Installer;
 use cloudd_tests::lab::Lab;
 

@@ -1,7 +1,7 @@
 //! The image is exactly what the container wrote, and it boots.
 
-use cloudd_core::guest::Stage2Entry;
 use cloudd_core::build::{BuildEventKind, ImageBuilder};
+use cloudd_core::guest::Stage2Entry;
 use cloudd_core::provider::{BuildId, ImageStatus, Provider, Size, keys};
 use cloudd_tests::installer::Installer;
 use cloudd_tests::lab::Lab;
@@ -25,8 +25,9 @@ async fn the_image_is_exact_and_boots(entry: Stage2Entry) {
     assert_eq!(image.disk_size, DISK);
     assert!(story.logged("writing to /dev/"), "the container's output is missing");
     assert!(story.logged("sectors: one, two $HOME"), "argument and variable did not arrive");
-    let armed =
-        story.when(|update| matches!(update, BuildEventKind::EnteringStage2 { entry: e } if *e == entry));
+    let armed = story.when(
+        |update| matches!(update, BuildEventKind::EnteringStage2 { entry: e } if *e == entry),
+    );
     assert!(armed.is_some(), "stage 2 was entered another way");
     // What a builder cannot do is told by a note, and goes unseen otherwise: the image is right all the same.
     let fallback = |update: &BuildEventKind| matches!(update, BuildEventKind::Note { message } if !message.starts_with("read "));

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, ImageBuilder};
 use cloudd_core::guest::{FailureReason, Stage2Entry};
-use cloudd_core::build::{BuildError, BuildEventKind, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{ResourceId, Size};
 use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;

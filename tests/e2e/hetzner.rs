@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, ImageBuilder};
 use cloudd_core::guest::{Step, StepState};
-use cloudd_core::build::{BuildError, BuildEventKind, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image, PowerState, Provider, ResourceId, Size, VmId};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::client::{Token, Tuning};

@@ -2,8 +2,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use cloudd_core::build::{
+    BuildError, BuildErrorKind, BuildEvent, BuildEventKind, Deadlines, ImageBuilder,
+};
 use cloudd_core::guest::{FailureReason, Step};
-use cloudd_core::build::{BuildError, BuildEvent, BuildEventKind, BuildErrorKind, Deadlines, ImageBuilder};
 use cloudd_core::provider::{ErrorKind, Image};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::Hcloud;
@@ -128,7 +130,12 @@ async fn a_whole_build_is_heard_as_it_happens_over_ssh() {
     let [("one", one), ("two", two)] = log[..] else { panic!("{log:?}") };
     assert!(two - one >= Duration::from_secs(1), "as they are written: {log:?}");
     assert_eq!(ended.notes(), [""; 0]);
-    assert!(ended.events.iter().any(|event| matches!(event.kind, BuildEventKind::EnteringStage2 { .. })));
+    assert!(
+        ended
+            .events
+            .iter()
+            .any(|event| matches!(event.kind, BuildEventKind::EnteringStage2 { .. }))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +160,8 @@ async fn a_failing_container_ends_the_build_within_seconds_with_exit_code_and_la
     let known = failed.lock().unwrap().unwrap().elapsed();
     assert!(known < Duration::from_secs(5), "deleting included, it took {known:?}");
     let error = ended.result.unwrap_err();
-    let BuildErrorKind::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. } = error.kind()
+    let BuildErrorKind::Guest { reason: FailureReason::ContainerFailed, exit: Some(3), .. } =
+        error.kind()
     else {
         panic!("{error}")
     };

@@ -165,7 +165,9 @@ async fn write(
             download = Some(begun.task);
             (Bytes::Download(begun.reader), begun.length)
         }),
-        BaseImage::Volume(name) => Err(super::not_ours(name)),
+        BaseImage::Volume(name) => {
+            Err(invalid(OPERATION, "a volume is not brought into the pool").with_resource(name))
+        }
     };
     let (source, origin, reporter) = (base.to_string(), sha256.to_owned(), reporter.clone());
     let result = host.call_once(move |session| {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloudd_core::provider::{Error, ErrorKind, Reporter, Result, Size};
+use cloudd_core::provider::{Error, ErrorKind, Reporter, ResolvedBuilder, Result, Size};
 
 use crate::error::invalid;
 use crate::host::Host;
@@ -97,7 +97,7 @@ impl fmt::Display for BaseImage {
     }
 }
 
-/// What a base image is: different for different content. Travels in an offer as text.
+/// What a base image is: different for different content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// The SHA-256 of the file.
@@ -112,16 +112,6 @@ impl fmt::Display for Identity {
             Self::Content(sha256) => write!(f, "sha256:{sha256}"),
             Self::Volume { name, modified } => write!(f, "volume:{modified}:{name}"),
         }
-    }
-}
-
-impl Identity {
-    fn parse(text: &str) -> Option<Self> {
-        if let Some(sha256) = text.strip_prefix("sha256:") {
-            return Some(Self::Content(sha256.to_owned()));
-        }
-        let (modified, name) = text.strip_prefix("volume:")?.split_once(':')?;
-        Some(Self::Volume { name: name.to_owned(), modified: modified.to_owned() })
     }
 }
 
@@ -172,18 +162,21 @@ pub(crate) async fn resolve(
 pub(crate) async fn prepare(
     host: &Arc<Host>,
     base: &BaseImage,
-    offered: &str,
+    identity: &Identity,
     reporter: &Reporter,
 ) -> Result<()> {
-    match Identity::parse(offered) {
-        Some(Identity::Content(sha256)) => cache::fill(host, base, &sha256, reporter).await,
-        Some(Identity::Volume { .. }) => Ok(()),
-        None => Err(not_ours(offered)),
+    match identity {
+        Identity::Content(sha256) => cache::fill(host, base, sha256, reporter).await,
+        Identity::Volume { .. } => Ok(()),
     }
 }
 
-fn not_ours(offered: &str) -> Error {
-    invalid(OPERATION, "this offer is not of this provider").with_resource(offered)
+/// The base image that [`resolve`] has chosen.
+pub(crate) fn identity(resolved: &ResolvedBuilder) -> Result<&Identity> {
+    resolved.details().ok_or_else(|| {
+        invalid(OPERATION, "it was resolved by another provider")
+            .with_resource(&resolved.base_image)
+    })
 }
 
 fn modified(volume: &VolumeDescription) -> String {
@@ -191,15 +184,15 @@ fn modified(volume: &VolumeDescription) -> String {
 }
 
 impl Session {
-    /// The disk that a VM with this offer begins with.
-    pub(crate) fn root_disk(&self, offered: &str, size: Size) -> Result<RootDisk> {
-        match Identity::parse(offered).ok_or_else(|| not_ours(offered))? {
+    /// The root disk of a VM that starts from this base image.
+    pub(crate) fn root_disk(&self, base: &Identity, size: Size) -> Result<RootDisk> {
+        match base {
             Identity::Content(sha256) => {
-                let name = cache::record_name(&sha256);
+                let name = cache::record_name(sha256);
                 let record = self.record(RecordKind::Base, &name)?;
                 let record = record.filter(crate::record::Record::is_ready).ok_or_else(|| {
                     Error::new(ErrorKind::NotFound, "find base image")
-                        .with_resource(offered)
+                        .with_resource(base)
                         .with_message("it is not in the pool (any more)")
                 })?;
                 let raw = record.format.as_deref() == Some(Format::Raw.as_str());
@@ -211,13 +204,13 @@ impl Session {
                 })
             }
             Identity::Volume { name, modified: then } => {
-                let (volume, format) = self.base_volume(&name)?;
-                if modified(&volume) != then {
+                let (volume, format) = self.base_volume(name)?;
+                if modified(&volume) != *then {
                     return Err(Error::new(ErrorKind::Gone, OPERATION)
-                        .with_resource(&name)
-                        .with_message("somebody has written to the volume since the build began"));
+                        .with_resource(name)
+                        .with_message("the volume was written to since the build began"));
                 }
-                Ok(RootDisk { under: name, format, size, record: None })
+                Ok(RootDisk { under: name.clone(), format, size, record: None })
             }
         }
     }
@@ -242,17 +235,6 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_identity_survives_the_way_through_an_offer() {
-        for identity in [
-            Identity::Content("ab".repeat(32)),
-            Identity::Volume { name: "a:b.qcow2".into(), modified: "17.5".into() },
-        ] {
-            assert_eq!(Identity::parse(&identity.to_string()), Some(identity));
-        }
-        assert_eq!(Identity::parse("fedora-42"), None);
-    }
 
     #[test]
     fn a_base_image_that_cannot_be_is_refused_by_name() {

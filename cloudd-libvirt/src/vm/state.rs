@@ -81,6 +81,10 @@ impl Session {
         vm.state = state;
         vm.labels = record.labels;
         vm.addresses = self.addresses(&domain);
+        vm.started = match vm.state {
+            PowerState::Off => self.was_started(&domain, name)?,
+            _ => Some(true),
+        };
         Ok(Some(vm))
     }
 
@@ -112,15 +116,14 @@ impl Session {
         }))
     }
 
-    /// Whether a VM was ever started; `None` when there is none.
+    /// Whether a VM that is off was ever started.
     ///
-    /// libvirt knows why a VM is off until its daemon is started anew; from then on what the guest
-    /// has said still tells. So a VM that was cut before it said anything, on a host whose daemon
-    /// was started anew since, passes for one that was never started. That does no harm: the build
-    /// starts it again, as after any power cut, and its guest had not come as far as the first word
-    /// of the agent, before which nothing of the build is done.
-    pub(crate) fn was_started(&self, name: &str) -> Result<Option<bool>> {
-        let Some((domain, _)) = self.domain(name)? else { return Ok(None) };
+    /// libvirt knows why a VM is off until its daemon is restarted; after that, what the guest has
+    /// written to its logs still tells. A VM that was cut before it wrote anything, on a host whose
+    /// daemon was restarted, is therefore reported as never started. That does no harm: the build
+    /// starts it again, as after any power cut, and nothing of the build is done before the first
+    /// event of the agent.
+    fn was_started(&self, domain: &Domain, name: &str) -> Result<Option<bool>> {
         let state = found(domain.get_state()).during("read the state of VM", name)?;
         let Some((state, reason)) = state else { return Ok(None) };
         let files = VmFiles(name);
@@ -161,16 +164,6 @@ impl Session {
             // Somebody else was faster.
             Err(_) if domain.is_active().unwrap_or(false) => Ok(()),
             Err(error) => Err(error).during(START, name),
-        }
-    }
-
-    pub(crate) fn stop_vm(&self, name: &str) -> Result<()> {
-        const STOP: &str = "stop VM";
-        let (domain, _) = self.existing_domain(STOP, name)?;
-        match domain.destroy() {
-            Ok(()) => Ok(()),
-            Err(_) if !domain.is_active().during(STOP, name)? => Ok(()),
-            Err(error) => Err(error).during(STOP, name),
         }
     }
 }

@@ -73,7 +73,7 @@ impl VmRecord {
             "lease" => VmRecordState::Lease,
             _ => return None,
         };
-        let labels = Labels::from_provider(node.all("label").filter_map(|label| {
+        let labels = Labels::from_iter(node.all("label").filter_map(|label| {
             Some((label.attribute("key")?.to_owned(), label.attribute("value")?.to_owned()))
         }));
         Some(Self { state, pool: node.attribute("pool")?.to_owned(), labels })
@@ -91,7 +91,7 @@ mod tests {
         let mut labels = Labels::new();
         labels.insert(keys::BUILD, "abcdefghij").unwrap();
         labels.insert("team", "").unwrap();
-        let labels = labels.merged(&Labels::from_provider([("x".into(), "<&'\">".into())]));
+        let labels = labels.merged(&Labels::from_iter([("x", "<&'\">")]));
         use VmRecordState as S;
         for state in [S::Creating, S::Ready, S::Deleting, S::Lease] {
             let record = VmRecord { state, pool: "p&q".into(), labels: labels.clone() };
