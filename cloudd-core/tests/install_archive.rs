@@ -203,13 +203,13 @@ fn lengths_and_sums_are_those_of_the_bytes() {
     let archive = Tree::context().archive();
     let bytes = archive.read_all().unwrap();
     assert_eq!(archive.len(), bytes.len() as u64);
-    assert_eq!(archive.sha256(), Sha256Digest::of(&bytes));
+    assert_eq!(archive.sha256(), Sha256Digest::digest(&bytes));
     assert_eq!(archive.as_bytes(), Some(&bytes[..]));
 
     let mut content = Vec::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut content).unwrap();
     assert_eq!(archive.content_len(), content.len() as u64);
-    assert_eq!(archive.content_sha256(), Sha256Digest::of(&content));
+    assert_eq!(archive.content_sha256(), Sha256Digest::digest(&content));
     assert_eq!(content.len() % 512, 0);
 }
 
@@ -224,7 +224,7 @@ fn a_large_context_is_kept_outside_of_memory_and_reads_the_same() {
     assert!(archive.as_bytes().is_none());
 
     let bytes = archive.read_all().unwrap();
-    assert_eq!(archive.sha256(), Sha256Digest::of(&bytes));
+    assert_eq!(archive.sha256(), Sha256Digest::digest(&bytes));
     let (mut first, mut second) = (archive.open(), archive.clone().open());
     let mut half = vec![0; 1 << 20];
     first.seek(SeekFrom::End(-(1 << 20))).unwrap();

@@ -21,7 +21,7 @@ fn named(container: &InstallContainer, text: &str) -> InstallError {
     let error = error(container);
     let shown = error.to_string();
     assert!(shown.contains(text), "{shown:?} does not name {text:?}");
-    assert!(!shown.contains('\n'), "{shown:?}");
+    assert!(!shown.contains('\n') && !shown.contains("  "), "{shown:?}");
     error
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn image() -> Vec<u8> {
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Checksum {
-    Checksum::sha256(Sha256Digest::of(bytes).to_string())
+    Checksum::sha256(Sha256Digest::digest(bytes).to_string())
 }
 
 /// What a program makes of its standard input.

@@ -15,7 +15,7 @@ const IGNITION: &str = r#"{"ignition": {"version": "3.4.0"}}"#;
 const DEFAULT_SCHEMATIC: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256Digest::of(bytes).to_string()
+    Sha256Digest::digest(bytes).to_string()
 }
 
 fn sha512(bytes: &[u8]) -> String {

@@ -86,8 +86,9 @@ fn another_checksum_is_a_mismatch_also_where_the_file_cannot_be_unpacked() {
     for file in [&image[..], &xz, &xz[..xz.len() / 2], &qcow2(&image), b"<!DOCTYPE html>", b""] {
         let disk = Disk::new(8 * MIB as u64);
         let url = server.put("/image", file);
-        let other = Sha256Digest::of(b"another").to_string();
-        let expected = format!("checksum_mismatch: {url} has sha256 {}", Sha256Digest::of(file));
+        let other = Sha256Digest::digest(b"another").to_string();
+        let expected =
+            format!("checksum_mismatch: {url} has sha256 {}", Sha256Digest::digest(file));
         install(RawImage::new(url, Checksum::sha256(other)), &disk).badly(69, &expected);
     }
 }

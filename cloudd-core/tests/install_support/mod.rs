@@ -109,7 +109,7 @@ pub(crate) fn listing(directory: &Path) -> BTreeMap<Vec<u8>, String> {
                 format!("directory {mode:04o}")
             } else {
                 assert!(metadata.is_file(), "{path:?}");
-                format!("file {mode:04o} {}", Sha256Digest::of(&fs::read(&path).unwrap()))
+                format!("file {mode:04o} {}", Sha256Digest::digest(&fs::read(&path).unwrap()))
             };
             let name = path.strip_prefix(root).unwrap().to_owned().into_os_string().into_vec();
             found.insert(name, what);
