@@ -11,18 +11,11 @@ pub(super) fn is_account_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-pub(super) fn user_name(name: &str) -> Result<()> {
-    if is_account_name(name) {
-        return Ok(());
-    }
-    Err(Error::InvalidUserName { name: name.to_owned() })
-}
-
-pub(super) fn group_name(name: &str) -> Result<()> {
-    if is_account_name(name) {
-        return Ok(());
-    }
-    Err(Error::InvalidGroupName { name: name.to_owned() })
+/// Requires a name of a user or group.
+pub(super) fn account_name(key: &'static str, name: &str) -> Result<()> {
+    const REASON: &str = "is not an account name: 1 to 32 of A-Z, a-z, 0-9, '_', '.', '-', starting \
+                          with a letter or '_'";
+    if is_account_name(name) { Ok(()) } else { invalid(key, name, REASON) }
 }
 
 /// Requires an absolute path other than the root directory.
@@ -30,7 +23,7 @@ pub(super) fn file_path(key: &'static str, path: &str) -> Result<()> {
     if path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control) {
         return Ok(());
     }
-    Err(Error::PathNotAbsolute { key, path: path.to_owned() })
+    invalid(key, path, "is not an absolute path")
 }
 
 /// Requires an absolute path, which may be the root directory.
@@ -40,32 +33,28 @@ pub(super) fn directory(key: &'static str, path: &str) -> Result<()> {
 
 /// Requires a host name of one label, as in `hostname`.
 pub(super) fn host_label(key: &'static str, name: &str) -> Result<()> {
-    label_problem(name).map_or(Ok(()), |reason| invalid_hostname(key, name, reason))
+    label_problem(name).map_or(Ok(()), |reason| invalid(key, name, reason))
 }
 
 /// Requires a host name of one or more labels.
 pub(super) fn dns_name(key: &'static str, name: &str) -> Result<()> {
     if name.len() > 253 {
-        return invalid_hostname(key, name, "longer than 253 characters");
+        return invalid(key, name, "is longer than 253 characters");
     }
     let problem = name.split('.').find_map(label_problem);
-    problem.map_or(Ok(()), |reason| invalid_hostname(key, name, reason))
-}
-
-fn invalid_hostname(key: &'static str, name: &str, reason: &'static str) -> Result<()> {
-    Err(Error::InvalidHostname { key, name: name.to_owned(), reason })
+    problem.map_or(Ok(()), |reason| invalid(key, name, reason))
 }
 
 /// The rule of RFC 1123, section 2.1, that a label violates.
 fn label_problem(label: &str) -> Option<&'static str> {
     if label.is_empty() {
-        Some("a label is empty")
+        Some("has an empty label")
     } else if label.len() > 63 {
-        Some("a label is longer than 63 characters")
+        Some("has a label of more than 63 characters")
     } else if label.starts_with('-') || label.ends_with('-') {
-        Some("a label starts or ends with '-'")
+        Some("has a label that starts or ends with '-'")
     } else if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        Some("a label has characters other than letters, digits and '-'; only an fqdn has dots")
+        Some("has characters other than letters, digits and '-' in a label (only an fqdn has dots)")
     } else {
         None
     }

@@ -32,9 +32,9 @@ impl Command {
             Self::Argv(words) => words,
         };
         if words.first().is_none_or(|program| program.trim().is_empty()) {
-            Err(Error::EmptyCommand { key, index })
+            Err(Error::InvalidCommand { key, index, reason: "is empty" })
         } else if words.iter().any(|word| word.contains('\0')) {
-            Err(Error::NulInCommand { key, index })
+            Err(Error::InvalidCommand { key, index, reason: "contains a NUL character" })
         } else {
             Ok(())
         }

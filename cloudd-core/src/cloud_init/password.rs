@@ -89,7 +89,7 @@ impl Chpasswd {
         }
         check::no_duplicates("chpasswd.users", self.users.iter().map(|c| c.name.as_str()))?;
         for Change { name, kind, password } in &self.users {
-            check::user_name(name)?;
+            check::account_name("chpasswd.users", name)?;
             match password {
                 Some(hash) if *kind == HASH => check_hash(name, hash)?,
                 Some(password) => check_plain(name, password)?,
@@ -104,7 +104,8 @@ pub(super) fn check_hash(user: &str, hash: &Secret) -> Result<()> {
     if is_crypt_hash(hash.expose()) {
         return Ok(());
     }
-    Err(Error::NotAPasswordHash { user: user.to_owned() })
+    let reason = "is not a crypt(3) hash (`$6$…`, `$y$…`)";
+    Err(Error::InvalidPassword { user: user.to_owned(), reason })
 }
 
 pub(super) fn check_plain(user: &str, password: &Secret) -> Result<()> {

@@ -182,12 +182,11 @@ impl User {
         if self.name == DISTRO_DEFAULT {
             self.check_distro_default()?;
         } else {
-            check::user_name(&self.name)?;
+            check::account_name("users", &self.name)?;
         }
-        self.groups
-            .iter()
-            .chain(&self.primary_group)
-            .try_for_each(|name| check::group_name(name))?;
+        for name in self.groups.iter().chain(&self.primary_group) {
+            check::account_name("users.groups", name)?;
+        }
         if let Some(gecos) = &self.gecos {
             check::one_line("users.gecos", gecos)?;
             if gecos.contains(':') {
@@ -294,8 +293,8 @@ impl Group {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        check::group_name(&self.name)?;
-        self.members().try_for_each(check::user_name)
+        check::account_name("groups", &self.name)?;
+        self.members().try_for_each(|name| check::account_name("groups", name))
     }
 }
 

@@ -101,17 +101,20 @@ impl WriteFile {
 
     pub(super) fn check(&self) -> Result<()> {
         check::file_path("write_files", &self.path)?;
-        if let Some(mode) = self.permissions.filter(|mode| !(1..=0o7777).contains(mode)) {
-            return Err(Error::InvalidPermissions { path: self.path.clone(), mode });
+        if self.permissions.is_some_and(|mode| !(1..=0o7777).contains(&mode)) {
+            let reason = "has permissions that are not within 0o1 to 0o7777";
+            return check::invalid("write_files", &self.path, reason);
         }
         if let Some(owner) = &self.owner {
             let (user, group) = split_owner(owner);
             if ![user].into_iter().chain(group).all(check::is_account_name) {
-                return Err(Error::InvalidOwner { path: self.path.clone(), owner: owner.clone() });
+                let reason = "is not of the form `user` or `user:group`";
+                return check::invalid("write_files.owner", owner, reason);
             }
         }
         if self.encoding == Some(Encoding::Plain) && str::from_utf8(&self.content).is_err() {
-            return Err(Error::ContentNotText { path: self.path.clone() });
+            let reason = "has content that is not UTF-8, so it cannot be encoded as plain text";
+            return check::invalid("write_files", &self.path, reason);
         }
         Ok(())
     }

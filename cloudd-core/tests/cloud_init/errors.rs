@@ -25,15 +25,21 @@ fn broken_rules_are_named_with_the_offending_value() {
     let two_keys = Chpasswd::new().random("a").random("a");
     let rows: Vec<(CloudConfig, &str)> = vec![
         // Names
-        (user(User::new("1up")), r#"InvalidUserName { name: "1up" }"#),
-        (user(User::new("")), r#"InvalidUserName { name: "" }"#),
-        (user(User::new("a").group("b c")), r#"InvalidGroupName { name: "b c" }"#),
-        (user(User::new("a").primary_group(":")), r#"InvalidGroupName { name: ":" }"#),
-        (new().group(Group::new("")), r#"InvalidGroupName { name: "" }"#),
-        (new().group(Group::new("g").member("-")), r#"InvalidUserName { name: "-" }"#),
-        (new().chpasswd(Chpasswd::new().random("a:b")), r#"InvalidUserName { name: "a:b" }"#),
-        (new().hostname("a.b"), r#"InvalidHostname { key: "hostname", name: "a.b""#),
-        (new().fqdn("a..b"), r#"InvalidHostname { key: "fqdn", name: "a..b""#),
+        (user(User::new("1up")), r#"InvalidValue { key: "users", value: "1up""#),
+        (user(User::new("")), r#"InvalidValue { key: "users", value: """#),
+        (user(User::new("a").group("b c")), r#"InvalidValue { key: "users.groups", value: "b c""#),
+        (
+            user(User::new("a").primary_group(":")),
+            r#"InvalidValue { key: "users.groups", value: ":""#,
+        ),
+        (new().group(Group::new("")), r#"InvalidValue { key: "groups", value: """#),
+        (new().group(Group::new("g").member("-")), r#"InvalidValue { key: "groups", value: "-""#),
+        (
+            new().chpasswd(Chpasswd::new().random("a:b")),
+            r#"InvalidValue { key: "chpasswd.users", value: "a:b""#,
+        ),
+        (new().hostname("a.b"), r#"InvalidValue { key: "hostname", value: "a.b""#),
+        (new().fqdn("a..b"), r#"InvalidValue { key: "fqdn", value: "a..b""#),
         // Given twice
         (
             new().user(User::new("a")).user(User::new("a")),
@@ -68,36 +74,33 @@ fn broken_rules_are_named_with_the_offending_value() {
         // Paths and modes
         (
             file(WriteFile::new("etc/motd", "")),
-            r#"PathNotAbsolute { key: "write_files", path: "etc/motd" }"#,
+            r#"InvalidValue { key: "write_files", value: "etc/motd""#,
         ),
-        (
-            file(WriteFile::new("/etc/", "")),
-            r#"PathNotAbsolute { key: "write_files", path: "/etc/" }"#,
-        ),
+        (file(WriteFile::new("/etc/", "")), r#"InvalidValue { key: "write_files", value: "/etc/""#),
         (
             user(User::new("a").home("home")),
-            r#"PathNotAbsolute { key: "users.homedir", path: "home" }"#,
+            r#"InvalidValue { key: "users.homedir", value: "home""#,
         ),
-        (
-            user(User::new("a").shell("bash")),
-            r#"PathNotAbsolute { key: "users.shell", path: "bash" }"#,
-        ),
+        (user(User::new("a").shell("bash")), r#"InvalidValue { key: "users.shell", value: "bash""#),
         (
             new().mount(Mount::new("/dev/vdb", "data")),
-            r#"PathNotAbsolute { key: "mounts", path: "data" }"#,
+            r#"InvalidValue { key: "mounts", value: "data""#,
         ),
         (
             file(WriteFile::new("/a", "").permissions(0o10000)),
-            r#"InvalidPermissions { path: "/a", mode: 4096 }"#,
+            r#"InvalidValue { key: "write_files", value: "/a""#,
         ),
-        (file(WriteFile::new("/a", "").owner("a:")), r#"InvalidOwner { path: "/a", owner: "a:" }"#),
+        (
+            file(WriteFile::new("/a", "").owner("a:")),
+            r#"InvalidValue { key: "write_files.owner", value: "a:""#,
+        ),
         (
             file(WriteFile::new("/a", "").owner("a b")),
-            r#"InvalidOwner { path: "/a", owner: "a b" }"#,
+            r#"InvalidValue { key: "write_files.owner", value: "a b""#,
         ),
         (
             file(WriteFile::new("/a", b"\xff".to_vec()).encoding(Encoding::Plain)),
-            r#"ContentNotText { path: "/a" }"#,
+            r#"InvalidValue { key: "write_files", value: "/a""#,
         ),
         // Order of things in the boot
         (
@@ -113,8 +116,14 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"MemberNotYetThere { group: "g", user: "core" }"#,
         ),
         // Secrets
-        (user(User::new("a").hashed_password("cloudd")), r#"NotAPasswordHash { user: "a" }"#),
-        (new().chpasswd(Chpasswd::new().hashed("a", "$6$")), r#"NotAPasswordHash { user: "a" }"#),
+        (
+            user(User::new("a").hashed_password("cloudd")),
+            r#"InvalidPassword { user: "a", reason: "is not a crypt(3) hash"#,
+        ),
+        (
+            new().chpasswd(Chpasswd::new().hashed("a", "$6$")),
+            r#"InvalidPassword { user: "a", reason: "is not a crypt(3) hash"#,
+        ),
         (user(User::new("a").plain_text_password("")), r#"InvalidPassword { user: "a""#),
         (
             user(User::new("a").plain_text_password("x").hashed_password(PASSWORD_HASH)),
@@ -139,13 +148,25 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"DistroDefaultUser { setting: "sudo rule" }"#,
         ),
         // Commands
-        (new().runcmd("true").runcmd(" "), r#"EmptyCommand { key: "runcmd", index: 1 }"#),
-        (new().bootcmd(Vec::<String>::new()), r#"EmptyCommand { key: "bootcmd", index: 0 }"#),
-        (new().runcmd(["", "x"]), r#"EmptyCommand { key: "runcmd", index: 0 }"#),
-        (new().runcmd(["echo", "a\0b"]), r#"NulInCommand { key: "runcmd", index: 0 }"#),
+        (
+            new().runcmd("true").runcmd(" "),
+            r#"InvalidCommand { key: "runcmd", index: 1, reason: "is empty" }"#,
+        ),
+        (
+            new().bootcmd(Vec::<String>::new()),
+            r#"InvalidCommand { key: "bootcmd", index: 0, reason: "is empty" }"#,
+        ),
+        (
+            new().runcmd(["", "x"]),
+            r#"InvalidCommand { key: "runcmd", index: 0, reason: "is empty" }"#,
+        ),
+        (
+            new().runcmd(["echo", "a\0b"]),
+            r#"InvalidCommand { key: "runcmd", index: 0, reason: "contains a NUL"#,
+        ),
         (
             new().power_state(PowerState::new(PowerMode::Halt).condition(Command::Argv(vec![]))),
-            r#"EmptyCommand { key: "power_state.condition", index: 0 }"#,
+            r#"InvalidCommand { key: "power_state.condition", index: 0, reason: "is empty" }"#,
         ),
         // Values that would break the line they end up in
         (user(User::new("a").gecos("x:y")), r#"InvalidValue { key: "users.gecos", value: "x:y""#),

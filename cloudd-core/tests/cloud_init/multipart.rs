@@ -163,5 +163,5 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
     assert_eq!(twice.render(), Err(error));
     let inner = Part::cloud_config("base.cfg", CloudConfig::new().hostname("-"));
     let error = MultiPart::new().part(inner).render().unwrap_err();
-    assert!(matches!(error, Error::InvalidHostname { .. }), "{error}");
+    assert!(matches!(error, Error::InvalidValue { key: "hostname", .. }), "{error}");
 }
