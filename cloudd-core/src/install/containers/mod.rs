@@ -30,7 +30,7 @@
 //! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
 //! ```
 //!
-//! [`ReusePolicy::Replace`]: crate::image::ReusePolicy::Replace
+//! [`ReusePolicy::Replace`]: crate::build::ReusePolicy::Replace
 
 mod catalog;
 mod checksum;
