@@ -1,4 +1,4 @@
-//! Every rule, broken once.
+//! Each rule is violated once.
 
 use cloudd_core::cloud_init::{
     Chpasswd, CloudConfig, Command, Encoding, Error, Group, HostKey, HostKeyAlgorithm, Mount,
@@ -102,7 +102,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             file(WriteFile::new("/a", b"\xff".to_vec()).encoding(Encoding::Plain)),
             r#"InvalidValue { key: "write_files", value: "/a""#,
         ),
-        // Order of things in the boot
+        // Order of the boot
         (
             file(WriteFile::new("/a", "").owner("core")).user(User::new("core")),
             r#"OwnerNotYetThere { path: "/a", owner: "core" }"#,
@@ -168,7 +168,7 @@ fn broken_rules_are_named_with_the_offending_value() {
             new().power_state(PowerState::new(PowerMode::Halt).condition(Command::Argv(vec![]))),
             r#"InvalidCommand { key: "power_state.condition", index: 0, reason: "is empty" }"#,
         ),
-        // Values that would break the line they end up in
+        // Values that would break the line or field they become part of
         (user(User::new("a").gecos("x:y")), r#"InvalidValue { key: "users.gecos", value: "x:y""#),
         (user(User::new("a").sudo("a\nb")), r#"InvalidValue { key: "users.sudo", value: "a\nb""#),
         (

@@ -1,4 +1,4 @@
-//! Every section as it is rendered, each accepted by the real `cloud-init schema`.
+//! Golden files of every section, each validated by the real `cloud-init schema`.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::support::{
     PASSWORD_HASH, PRIVATE_KEY, PUBLIC_KEY, assert_golden, cloud_init_schema, with_cloud_init,
 };
 
-/// Equal to its golden file, accepted, nothing deprecated, and no key that the schema does not know.
+/// Checks that the config equals its golden file, is valid, uses nothing deprecated, and has only keys
+/// of the schema.
 fn accepted(name: &str, config: &CloudConfig) {
     let data = config.render().unwrap();
     assert_golden(&format!("{name}.yaml"), data.as_str());
@@ -23,7 +24,7 @@ fn accepted(name: &str, config: &CloudConfig) {
     assert_eq!(unknown_keys(data.as_str()), Vec::<String>::new(), "{name}");
 }
 
-/// The schema lets unknown top-level keys pass, so a misspelt one would go unnoticed.
+/// The schema accepts unknown top-level keys, so it does not detect misspelt ones.
 fn unknown_keys(text: &str) -> Vec<String> {
     static KNOWN: LazyLock<Vec<String>> = LazyLock::new(|| {
         let script = r"
@@ -151,7 +152,7 @@ fn write_files_are_accepted() {
         .write_file(WriteFile::new("/etc/sticky", "").permissions(0o1777).owner("root"))
         .user(User::new("core"));
     accepted("write_files", &config);
-    // Not in the golden file: the compressed bytes are a matter of the compressor's version.
+    // Not in the golden file, because the compressed bytes depend on the version of the compressor.
     let packed = WriteFile::new("/etc/packed", "again ".repeat(40)).encoding(Encoding::GzipBase64);
     let data = CloudConfig::new().write_file(packed).render().unwrap();
     assert!(data.as_str().contains("\"encoding\":\"gz+b64\""));

@@ -1,11 +1,11 @@
-//! Multi-part user data, taken apart by cloud-init's own processor and handlers.
+//! Multi-part user data is parsed by cloud-init's own processor and handlers.
 
 use cloudd_core::cloud_init::{CloudConfig, Error, Merge, MultiPart, Part, PartKind, WriteFile};
 use serde_json::{Value, json};
 
 use crate::support::{assert_golden, with_cloud_init};
 
-/// Every part as `[content type, file name, text]`, by way of cloud-init's user data processor.
+/// Every part as `[content type, file name, text]`, parsed by cloud-init's user data processor.
 const PARTS: &str = r"
 from cloudinit import helpers, user_data, util
 paths = helpers.Paths({'cloud_dir': '/nonexistent', 'run_dir': '/nonexistent'})

@@ -1,4 +1,4 @@
-//! `Debug` and errors keep secrets.
+//! `Debug` and errors show no secrets.
 
 use cloudd_core::cloud_init::{
     Chpasswd, CloudConfig, Error, HostKey, HostKeyAlgorithm, MultiPart, Part, User, WriteFile,
@@ -40,7 +40,7 @@ fn debug_output_holds_no_secret() {
         assert!(!shown.contains(CANARY), "{shown}");
         assert!(!shown.contains(hash), "{shown}");
     }
-    // What is no secret is still there to debug with.
+    // What is not secret is shown.
     let shown = format!("{config:?}");
     for word in ["/etc/token", "hashed", "ssh-ed25519", "password", "<redacted>"] {
         assert!(shown.contains(word), "{word}: {shown}");

@@ -1,4 +1,4 @@
-//! What cloud-init's own modules make of sections whose meaning the schema does not know.
+//! The meaning of sections, which the schema does not check, in cloud-init's own modules.
 
 use cloudd_core::cloud_init::{CloudConfig, User};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `k3os`, from an ISO image with the files that the real one has, which cannot be had here.
+//! `k3os`, installed from an ISO image with the files of the real one, which is not available here.
 
 use std::fs;
 use std::process::Command;
@@ -47,7 +47,7 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
     server.put(LIST, format!("{sum}  dist/artifacts/k3os-amd64.iso\n"));
     let k3os = || K3os::new().mirror(server.url(""));
     let ended = install(k3os().config("hostname: box\n").kernel_arg("quiet"), &disk);
-    assert!(ended.well().said.contains("k3OS is archived"), "{}", ended.said);
+    assert!(ended.well().output.contains("k3OS is archived"), "{}", ended.output);
 
     let file = |path: &str| file_at(&disk, ROOT, path);
     assert_eq!(file("/k3os/system/kernel/current/kernel.squashfs"), "kernel");
