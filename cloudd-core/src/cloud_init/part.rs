@@ -30,10 +30,6 @@ enum Body {
 pub enum PartKind {
     /// `#cloud-config`, merged with the other cloud-configs.
     CloudConfig,
-    /// `#cloud-config-jsonp`: a JSON patch applied to the cloud-configs merged so far.
-    CloudConfigJsonp,
-    /// `#cloud-config-archive`: a list of parts, in YAML.
-    CloudConfigArchive,
     /// `#!…`: runs late in the first boot, after `runcmd`, in the order of the part names.
     ShellScript,
     /// `#!…`: runs late in every boot.
@@ -46,13 +42,8 @@ pub enum PartKind {
     CloudBoothook,
     /// `## template: jinja`, then any other part: a template, rendered with the instance data.
     Jinja2,
-    /// URLs of further user data, one per line.
-    IncludeUrl,
-    /// URLs of further user data, one per line, fetched in the first boot only.
-    IncludeOnceUrl,
-    /// `#part-handler`: Python code that handles another content type.
-    PartHandler,
-    /// A content type registered by a part handler, as in `text/x-mine`.
+    /// Any other content type of cloud-init, as in `text/part-handler`, `text/x-include-url` or
+    /// `text/cloud-config-jsonp`, or one registered by a part handler. The text must not be empty.
     Other(String),
 }
 
@@ -62,17 +53,12 @@ impl PartKind {
     pub fn content_type(&self) -> &str {
         match self {
             Self::CloudConfig => "text/cloud-config",
-            Self::CloudConfigJsonp => "text/cloud-config-jsonp",
-            Self::CloudConfigArchive => "text/cloud-config-archive",
             Self::ShellScript => "text/x-shellscript",
             Self::ShellScriptPerBoot => "text/x-shellscript-per-boot",
             Self::ShellScriptPerInstance => "text/x-shellscript-per-instance",
             Self::ShellScriptPerOnce => "text/x-shellscript-per-once",
             Self::CloudBoothook => "text/cloud-boothook",
             Self::Jinja2 => "text/jinja2",
-            Self::IncludeUrl => "text/x-include-url",
-            Self::IncludeOnceUrl => "text/x-include-once-url",
-            Self::PartHandler => "text/part-handler",
             Self::Other(content_type) => content_type,
         }
     }
@@ -99,9 +85,10 @@ impl PartKind {
             }
             Self::Jinja2 => (!text.starts_with("## template: jinja"))
                 .then_some("does not start with \"## template: jinja\""),
-            Self::Other(content_type) => (!is_content_type(content_type))
-                .then_some("has a content type that is not `text/…` in lower case"),
-            _ => text.is_empty().then_some("is empty"),
+            Self::Other(content_type) if !is_content_type(content_type) => {
+                Some("has a content type that is not `text/…` in lower case")
+            }
+            Self::Other(_) => text.is_empty().then_some("is empty"),
         }
     }
 }

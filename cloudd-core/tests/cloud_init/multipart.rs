@@ -57,8 +57,12 @@ fn parts_arrive_in_order_with_type_name_and_text() {
             "jinja",
             "## template: jinja\n#cloud-config\n{\"hostname\":\"{{ v1.region }}\"}\n",
         ),
-        (PartKind::CloudConfigJsonp, "patch", "#cloud-config-jsonp\n[]\n"),
-        (PartKind::PartHandler, "handler.py", "#part-handler\n"),
+        (
+            PartKind::Other("text/cloud-config-jsonp".to_owned()),
+            "patch",
+            "#cloud-config-jsonp\n[]\n",
+        ),
+        (PartKind::Other("text/part-handler".to_owned()), "handler.py", "#part-handler\n"),
         (PartKind::Other("text/x-mine".to_owned()), "mine", "anything"),
     ];
     let mut message = MultiPart::new().part(Part::cloud_config("base.cfg", config.clone()));
@@ -145,7 +149,7 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
         text(PartKind::CloudConfig, "hostname: x\n"),
         text(PartKind::CloudConfig, "#cloud-config-archive\n[]\n"),
         text(PartKind::Jinja2, "#cloud-config\n"),
-        text(PartKind::IncludeUrl, ""),
+        text(PartKind::Other("text/x-include-url".to_owned()), ""),
         text(PartKind::Other("image/png".to_owned()), "x"),
         text(PartKind::Other("text/x\nEvil: 1".to_owned()), "x"),
         Part::shell_script("../evil", "#!/bin/sh\n"),
