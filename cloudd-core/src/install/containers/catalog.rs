@@ -1,8 +1,9 @@
 //! The install containers that come with cloudd: their files and parameters.
 
-use super::{Checksum, rule};
-use crate::install::InstallContainer;
+use super::checksum::Checksum;
+use super::rule;
 use crate::install::built_in::{BuiltIn, File, Parameter};
+use crate::install::container::InstallContainer;
 
 /// A file of the folder `containers`; its path is the concatenation of the literals.
 macro_rules! file {

@@ -41,8 +41,8 @@ pub use catalog::{
 };
 pub use checksum::Checksum;
 
-use super::InstallContainer;
 use super::built_in::BuiltIn;
+use super::container::InstallContainer;
 
 const ALL: [&BuiltIn; 11] = [
     Alpine::BUILT_IN,
