@@ -17,6 +17,7 @@
 
 pub mod build;
 pub mod cloud_init;
+mod digest;
 mod expiry;
 pub mod guest;
 pub mod guide;

@@ -1,4 +1,4 @@
-//! Build contexts arrive as they are, and equal ones as equal bytes.
+//! Archives preserve build contexts, and equal contexts give equal bytes.
 
 mod install_support;
 
@@ -102,7 +102,7 @@ fn random_trees_arrive() {
             let depth = 1 + numbers.below(4);
             let name: Vec<&[u8]> = (0..depth).map(|_| *numbers.pick(&parts)).collect();
             let name = name.join(&b'/');
-            // What is already a file cannot have something below it; leave such names out.
+            // A file cannot have entries below it, so such names are skipped.
             let above = tree.at(&name).ancestors().skip(1).any(|path| {
                 path.starts_with(tree.path()) && path.symlink_metadata().is_ok_and(|m| !m.is_dir())
             });
@@ -187,7 +187,7 @@ fn a_known_context_has_a_known_sum() {
         .dir("empty", 0o1777)
         .dir("long".repeat(30), 0o755)
         .link("link", "t".repeat(120));
-    // If this fails, every fingerprint out there has changed, and every image would be rebuilt.
+    // If this fails, all fingerprints have changed, and every existing image would be rebuilt.
     let known = "a9d2a8c87fb915c20560d4d6103453c2844920eeadf52384102f1927e50234b8";
     assert_eq!(tree.archive().content_sha256().to_string(), known);
 }
@@ -203,13 +203,13 @@ fn lengths_and_sums_are_those_of_the_bytes() {
     let archive = Tree::context().archive();
     let bytes = archive.read_all().unwrap();
     assert_eq!(archive.len(), bytes.len() as u64);
-    assert_eq!(archive.sha256(), Sha256Digest::of(&bytes));
+    assert_eq!(archive.sha256(), Sha256Digest::digest(&bytes));
     assert_eq!(archive.as_bytes(), Some(&bytes[..]));
 
     let mut content = Vec::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut content).unwrap();
     assert_eq!(archive.content_len(), content.len() as u64);
-    assert_eq!(archive.content_sha256(), Sha256Digest::of(&content));
+    assert_eq!(archive.content_sha256(), Sha256Digest::digest(&content));
     assert_eq!(content.len() % 512, 0);
 }
 
@@ -224,7 +224,7 @@ fn a_large_context_is_kept_outside_of_memory_and_reads_the_same() {
     assert!(archive.as_bytes().is_none());
 
     let bytes = archive.read_all().unwrap();
-    assert_eq!(archive.sha256(), Sha256Digest::of(&bytes));
+    assert_eq!(archive.sha256(), Sha256Digest::digest(&bytes));
     let (mut first, mut second) = (archive.open(), archive.clone().open());
     let mut half = vec![0; 1 << 20];
     first.seek(SeekFrom::End(-(1 << 20))).unwrap();

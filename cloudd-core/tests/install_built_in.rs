@@ -1,4 +1,4 @@
-//! The install containers that come with cloudd, as far as that is known without running them.
+//! The install containers that come with cloudd, checked without running them.
 
 mod install_support;
 
@@ -17,7 +17,7 @@ fn sum() -> Checksum {
     Checksum::sha256("0".repeat(64))
 }
 
-/// One of each, with all that it needs.
+/// One of each, with its required parameters.
 fn each() -> impl Iterator<Item = (&'static str, InstallContainer)> {
     names().map(|name| {
         let container = match name {
@@ -86,7 +86,7 @@ fn all_have_one_base_image_and_one_way_to_run() {
     }
 }
 
-/// The parameter that is wrong.
+/// The parameter that is reported as invalid.
 #[track_caller]
 fn parameter(container: impl Into<InstallContainer>) -> &'static str {
     let error = container.into().load().expect_err("a bad parameter was taken");
@@ -102,7 +102,7 @@ fn bad_parameters_are_found_before_anything_is_created() {
     assert_eq!(parameter(image("ftp://mirror.example/x", sum())), "IMAGE_URL");
     let short = Checksum::sha512("0".repeat(64));
     assert_eq!(parameter(image("https://mirror.example/x", short)), "IMAGE_CHECKSUM");
-    // The tool sets them by name.
+    // The command line tool sets parameters by name.
     let tool = || by_name("raw_image").unwrap();
     assert_eq!(parameter(tool()), "IMAGE_URL");
     assert_eq!(parameter(tool().env("IMAGE_URL", "https://x.example")), "IMAGE_CHECKSUM");
@@ -135,7 +135,7 @@ fn a_configuration_for_a_container_that_takes_none_is_an_error() {
     let takes = ["fedora_coreos", "flatcar", "k3os", "nixos", "talos"];
     for (name, container) in each() {
         let loaded = container.config("{}").load();
-        // What it takes may still be wrong.
+        // The configuration may be invalid for the containers that have one.
         let refused = matches!(loaded, Err(InstallError::NoConfig { .. }));
         assert_eq!(refused, !takes.contains(&name), "{name}: {loaded:?}");
     }

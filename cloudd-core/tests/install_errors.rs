@@ -1,4 +1,4 @@
-//! What is wrong with an install container is found when it is loaded, and named.
+//! Loading an install container reports its problems by name.
 
 mod install_support;
 
@@ -15,13 +15,13 @@ fn error(container: &InstallContainer) -> InstallError {
     container.load().expect_err("a bad install container was loaded")
 }
 
-/// The error, which must also read well: the offending text is in it, on one line.
+/// Returns the error after checking its message: it contains the offending text and is one line.
 #[track_caller]
 fn named(container: &InstallContainer, text: &str) -> InstallError {
     let error = error(container);
     let shown = error.to_string();
     assert!(shown.contains(text), "{shown:?} does not name {text:?}");
-    assert!(!shown.contains('\n'), "{shown:?}");
+    assert!(!shown.contains('\n') && !shown.contains("  "), "{shown:?}");
     error
 }
 
@@ -214,7 +214,7 @@ const AS_NOBODY: &str = "CLOUDD_TEST_CONTEXT_TO_LOAD_AS_NOBODY";
 
 #[test]
 fn files_without_permission_to_read_are_named() {
-    // Root may read everything, so another user has to try.
+    // Root can read everything, so the test runs as another user.
     if let Some(context) = std::env::var_os(AS_NOBODY) {
         let error = error(&InstallContainer::directory(context));
         assert_is!(error, InstallError::Unreadable { path, .. } if path.ends_with("secret"));
@@ -226,7 +226,7 @@ fn files_without_permission_to_read_are_named() {
         Tree::context().file("secret", "s", 0o000).dir("", 0o755),
         Tree::context().dir("secret", 0o000).dir("", 0o755),
     ] {
-        // By way of /proc, for the path of this program may lead through what only root may enter.
+        // Through /proc, because the path of this program may have directories that only root can enter.
         let mut child = Command::new("/proc/self/exe");
         child.args(["--exact", "files_without_permission_to_read_are_named"]);
         child.env(AS_NOBODY, tree.path()).current_dir("/");

@@ -1,11 +1,11 @@
-//! Ignore files decide what of a build context travels.
+//! Ignore files exclude files from the archive of a build context.
 
 mod install_support;
 
 use cloudd_core::install::{InstallContainer, InstallError};
 use install_support::{CONTAINERFILE, Tree, archive, listing, paths, unpacked};
 
-fn travels(container: &InstallContainer) -> Vec<String> {
+fn packed(container: &InstallContainer) -> Vec<String> {
     paths(unpacked(&archive(container).expect("a good install container")).path())
 }
 
@@ -26,21 +26,21 @@ fn what_an_ignore_file_names_stays_at_home() {
         project().file(".containerignore", "# built\n/target/\n**/*.o\n*.md\n!README.md\n", 0o644);
     let expected =
         [".containerignore", "Containerfile", "README.md", "src", "src/deep", "src/main.c"];
-    assert_eq!(travels(&tree.install_container()), expected);
+    assert_eq!(packed(&tree.install_container()), expected);
 }
 
 #[test]
 fn the_containerfile_and_the_ignore_file_travel_whatever_the_ignore_file_says() {
     for line in ["*", "**", "Containerfile\n.dockerignore\n*", "*/\n*.*\n**/*"] {
         let tree = project().file(".dockerignore", line, 0o644);
-        let found = travels(&tree.install_container());
+        let found = packed(&tree.install_container());
         for name in [".dockerignore", "Containerfile"] {
             assert!(found.iter().any(|path| path == name), "{line:?}: {found:?}");
         }
     }
     let tree = project().file("sub/my.cf", CONTAINERFILE, 0o644).file(".dockerignore", "*", 0o644);
     let container = tree.install_container().containerfile("sub/my.cf");
-    assert_eq!(travels(&container), [".dockerignore", "sub", "sub/my.cf"]);
+    assert_eq!(packed(&container), [".dockerignore", "sub", "sub/my.cf"]);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_linked_containerfile_travels_with_what_it_leads_to() {
         .link("Containerfile", "files/real")
         .link(".dockerignore", "files/rules");
     assert_eq!(
-        travels(&tree.install_container()),
+        packed(&tree.install_container()),
         [".dockerignore", "Containerfile", "files", "files/real", "files/rules"]
     );
 }
@@ -76,7 +76,7 @@ fn directories_that_lead_to_an_exception_keep_their_modes() {
 fn exceptions_with_wildcards_reach_below_excluded_directories() {
     let tree = project().file(".dockerignore", "*\n!**/*.c\n", 0o644);
     assert_eq!(
-        travels(&tree.install_container()),
+        packed(&tree.install_container()),
         [".dockerignore", "Containerfile", "src", "src/main.c"]
     );
 }
@@ -95,7 +95,7 @@ fn podmans_order_of_ignore_files_is_kept() {
     }
     for (index, name) in names.iter().enumerate().rev() {
         tree = tree.file(name, format!("by{index}\n"), 0o644);
-        let found = travels(&tree.install_container());
+        let found = packed(&tree.install_container());
         for (other, _) in names.iter().enumerate() {
             let present = found.contains(&format!("by{other}"));
             assert_eq!(present, other != index, "{name}: {found:?}");
@@ -106,7 +106,7 @@ fn podmans_order_of_ignore_files_is_kept() {
 #[test]
 fn an_empty_ignore_file_hides_the_one_after_it() {
     let tree = project().file(".containerignore", "", 0o644).file(".dockerignore", "*", 0o644);
-    assert!(travels(&tree.install_container()).contains(&"src/main.o".to_owned()));
+    assert!(packed(&tree.install_container()).contains(&"src/main.o".to_owned()));
 }
 
 #[test]

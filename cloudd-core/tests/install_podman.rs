@@ -1,5 +1,5 @@
-//! The installed podman is the judge: what it copies from a build context, and which `RUN` label
-//! it finds.
+//! Comparisons with the installed podman: the files that it copies from a build context, and the `RUN`
+//! label that it finds.
 
 mod install_support;
 
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, ffi::OsStr, path::Path, process::Command};
 use cloudd_core::install::InstallContainer;
 use install_support::{CONTAINERFILE, Numbers, Tree, listing, unpacked};
 
-/// podman with a storage of its own, without systemd, cgroups and overlay mounts.
+/// podman with separate storage, without systemd, cgroups and overlay mounts.
 struct Podman(Tree);
 
 impl Podman {
@@ -40,7 +40,7 @@ impl Podman {
         self.run(&arguments)
     }
 
-    /// What `COPY . /ctx` copies.
+    /// The files that `COPY . /ctx` copies.
     fn copied(&self, context: &Path) -> BTreeMap<Vec<u8>, String> {
         let out = Tree::empty();
         let output = format!("--output=type=local,dest={}", out.path().display());
@@ -51,7 +51,7 @@ impl Podman {
         }
     }
 
-    /// The command of the `RUN` label, as the builder asks for it.
+    /// The command of the `RUN` label, as used in the builder VM.
     fn run_label(&self) -> Result<String, String> {
         let words = ["container", "runlabel", "--display", "run", "localhost/cloudd"];
         let shown = self.run(&words.map(OsStr::new))?;
@@ -66,7 +66,7 @@ impl Podman {
     }
 }
 
-/// A tree in which every pattern below has something to match and something to spare.
+/// A tree with matches and mismatches for every pattern below.
 fn project() -> Tree {
     Tree::context()
         .file("README.md", "r", 0o644)
@@ -88,8 +88,8 @@ fn project() -> Tree {
         .file(".hidden/file", "h", 0o644)
 }
 
-/// Checks that podman copies the same from the unpacked archive as from the context, and returns
-/// what the archive has and podman does not copy.
+/// Checks that podman copies the same files from the unpacked archive as from the context. Returns the
+/// files of the archive that podman does not copy.
 fn more_than_podman_copies(podman: &Podman, tree: &Tree, rules: &str) -> Vec<String> {
     let unpacked = unpacked(&tree.archive());
     let copied = podman.copied(tree.path());
@@ -106,7 +106,7 @@ fn more_than_podman_copies(podman: &Podman, tree: &Tree, rules: &str) -> Vec<Str
 #[test]
 fn podman_copies_the_same_from_the_archive_as_from_the_context() {
     let podman = Podman::new();
-    // Rules, and what travels though podman does not copy it.
+    // Rules, and the files that are packed although podman does not copy them.
     for (rules, more) in [
         ("", &[][..]),
         ("docs", &[]),
@@ -205,7 +205,7 @@ fn podman_finds_the_run_label_exactly_where_it_was_found_before() {
         "",
     ] {
         let tree = Tree::empty().file("Containerfile", containerfile, 0o644);
-        // Nothing of the last round may pass for this one.
+        // Images of earlier rounds must not affect this one.
         podman.run(&["rmi", "--all", "--force"].map(OsStr::new)).unwrap();
         let judged = podman.build(tree.path(), &[]).and_then(|_| podman.run_label());
         let loaded = tree.install_container().load();

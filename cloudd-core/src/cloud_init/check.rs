@@ -1,79 +1,76 @@
-//! Rules that several sections share. Each takes the cloud-config key, so that the error can name it.
+//! Validation rules shared by several sections. Each takes the cloud-config key to report.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 
 use super::error::{Error, Result};
-use super::secret::Url;
 
-/// A name that `useradd` and `groupadd` take on Debian, Fedora, SUSE and Alpine.
+/// Whether `useradd` and `groupadd` accept the name on Debian, Fedora, SUSE and Alpine.
 pub(super) fn is_account_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
-pub(super) fn group_name(name: &str) -> Result<()> {
-    if is_account_name(name) {
-        return Ok(());
-    }
-    Err(Error::InvalidGroupName { name: name.to_owned() })
+/// Requires a name of a user or group.
+pub(super) fn account_name(key: &'static str, name: &str) -> Result<()> {
+    const REASON: &str = "is not an account name: 1 to 32 of A-Z, a-z, 0-9, '_', '.', '-', starting \
+                          with a letter or '_'";
+    if is_account_name(name) { Ok(()) } else { invalid(key, name, REASON) }
 }
 
-/// An absolute path to something below the root directory.
+/// Requires an absolute path other than the root directory.
 pub(super) fn file_path(key: &'static str, path: &str) -> Result<()> {
     if path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control) {
         return Ok(());
     }
-    Err(Error::PathNotAbsolute { key, path: path.to_owned() })
+    invalid(key, path, "is not an absolute path")
 }
 
-/// An absolute path, the root directory included.
+/// Requires an absolute path, which may be the root directory.
 pub(super) fn directory(key: &'static str, path: &str) -> Result<()> {
     if path == "/" { Ok(()) } else { file_path(key, path) }
 }
 
-/// A host name of one label, as in `hostname`.
+/// Requires a host name of one label, as in `hostname`.
 pub(super) fn host_label(key: &'static str, name: &str) -> Result<()> {
-    match label_fault(name) {
-        None => Ok(()),
-        Some(reason) => Err(Error::InvalidHostname { key, name: name.to_owned(), reason }),
-    }
+    label_problem(name).map_or(Ok(()), |reason| invalid(key, name, reason))
 }
 
-/// A host name of one or more labels.
+/// Requires a host name of one or more labels.
 pub(super) fn dns_name(key: &'static str, name: &str) -> Result<()> {
-    let fault = if name.len() > 253 {
-        Some("longer than 253 characters")
-    } else {
-        name.split('.').find_map(label_fault)
-    };
-    match fault {
-        None => Ok(()),
-        Some(reason) => Err(Error::InvalidHostname { key, name: name.to_owned(), reason }),
+    if name.len() > 253 {
+        return invalid(key, name, "is longer than 253 characters");
     }
+    let problem = name.split('.').find_map(label_problem);
+    problem.map_or(Ok(()), |reason| invalid(key, name, reason))
 }
 
-/// A host name or an address.
-pub(super) fn host_or_address(key: &'static str, name: &str) -> Result<()> {
-    if name.parse::<IpAddr>().is_ok() { Ok(()) } else { dns_name(key, name) }
-}
-
-/// RFC 1123, section 2.1.
-fn label_fault(label: &str) -> Option<&'static str> {
+/// The rule of RFC 1123, section 2.1, that a label violates.
+fn label_problem(label: &str) -> Option<&'static str> {
     if label.is_empty() {
-        Some("a label is empty")
+        Some("has an empty label")
     } else if label.len() > 63 {
-        Some("a label is longer than 63 characters")
+        Some("has a label of more than 63 characters")
     } else if label.starts_with('-') || label.ends_with('-') {
-        Some("a label begins or ends with '-'")
+        Some("has a label that starts or ends with '-'")
     } else if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        Some("only letters, digits and '-' make a label; a dot only separates labels of an fqdn")
+        Some("has characters other than letters, digits and '-' in a label (only an fqdn has dots)")
     } else {
         None
     }
 }
 
-/// Text of one line, not empty.
+/// Requires a name below the directory of time zones. cloud-init joins it to that directory, so
+/// `/etc/passwd` would be accepted.
+pub(super) fn timezone(key: &'static str, name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+    if name.split('/').all(|part| !part.is_empty() && part.chars().all(allowed)) {
+        return Ok(());
+    }
+    invalid(key, name, "is not the name of a time zone")
+}
+
+/// Requires text of one line that is not blank.
 pub(super) fn one_line(key: &'static str, value: &str) -> Result<()> {
     if value.trim().is_empty() {
         invalid(key, value, "is empty")
@@ -84,60 +81,23 @@ pub(super) fn one_line(key: &'static str, value: &str) -> Result<()> {
     }
 }
 
-/// One field of a line: not empty, no white space.
+/// Requires one field of a line: not empty, without white space.
 pub(super) fn token(key: &'static str, value: &str) -> Result<()> {
     if value.is_empty() {
         invalid(key, value, "is empty")
     } else if value.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        invalid(key, value, "holds white space or control characters")
+        invalid(key, value, "contains white space or control characters")
     } else {
         Ok(())
     }
 }
 
-/// A URL of one of the schemes that the guest's tools fetch.
-pub(super) fn url(key: &'static str, url: &Url) -> Result<()> {
-    let text = url.expose();
-    let fault = match text.split_once("://") {
-        Some(("http" | "https" | "ftp" | "file", rest)) if !rest.is_empty() => {
-            (!is_token(text)).then_some("holds white space or control characters")
-        }
-        _ => Some("is not a URL of http, https, ftp or file"),
-    };
-    match fault {
-        None => Ok(()),
-        Some(reason) => invalid(key, &url.shown(), reason),
-    }
-}
-
-/// The names in `$name` and `${name}`, as cloud-init's templater finds them. It raises on a name
-/// that it does not know, and the whole section is lost.
-pub(super) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    text.split('$').skip(1).filter_map(move |rest| {
-        let (rest, braced) = match rest.strip_prefix('{') {
-            Some(inner) => (inner, true),
-            None => (rest, false),
-        };
-        let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-        let closed = !braced || rest[end..].starts_with('}');
-        (end > 0 && closed).then_some(&rest[..end])
-    })
-}
-
-/// PEM, one or more blocks of the given kind.
-pub(super) fn is_pem(text: &str, kind: &str) -> bool {
-    let text = text.trim();
-    text.starts_with(&format!("-----BEGIN {kind}-----"))
-        && text.ends_with(&format!("-----END {kind}-----"))
-}
-
-/// Refuses the second of two equal names.
+/// Rejects the second of two equal names.
 pub(super) fn no_duplicates<'a>(
     key: &'static str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<()> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for name in names {
         if !seen.insert(name) {
             return Err(Error::GivenTwice { key, name: name.to_owned() });
@@ -148,10 +108,6 @@ pub(super) fn no_duplicates<'a>(
 
 pub(super) fn invalid(key: &'static str, value: &str, reason: &'static str) -> Result<()> {
     Err(Error::InvalidValue { key, value: value.to_owned(), reason })
-}
-
-fn is_token(text: &str) -> bool {
-    !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 #[cfg(test)]
@@ -195,25 +151,5 @@ mod tests {
         for bad in ["a..b", ".a", "a.", "a.-b", long.as_str()] {
             assert!(dns_name("fqdn", bad).is_err(), "{bad:?}");
         }
-        assert_eq!(host_or_address("ntp", "2001:db8::1"), Ok(()));
-        assert_eq!(host_or_address("ntp", "192.0.2.1"), Ok(()));
-    }
-
-    #[test]
-    fn urls_have_a_known_scheme_and_no_blanks() {
-        for good in ["https://a/b?c#d", "http://[::1]:80/", "file:///x"] {
-            assert_eq!(url("k", &Url::new(good)), Ok(()));
-        }
-        for bad in ["", "a/b", "https://", "gopher://a", "https://a b", "https://a\n"] {
-            assert!(url("k", &Url::new(bad)).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn placeholders_are_found_as_cloud_init_finds_them() {
-        let found = |text| placeholders(text).collect::<Vec<_>>();
-        assert_eq!(found("up $uptime s, ${version}!"), ["uptime", "version"]);
-        assert_eq!(found("$HOME/x $a.b"), ["HOME", "a.b"]);
-        assert!(found("5 $ and ${open and $").is_empty());
     }
 }

@@ -1,85 +1,202 @@
-//! The cloud-config as a whole. The setters stand with their sections.
+//! The cloud-config document: its keys, the rules between them, and the order of rendering.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::apt::Apt;
-use super::ca_certs::CaCerts;
-use super::commands::Commands;
-use super::disk::Disk;
-use super::error::Result;
-use super::final_message::FinalMessage;
-use super::host::Host;
-use super::locale::Locale;
-use super::mounts::Mounts;
-use super::ntp::Ntp;
-use super::packages::Packages;
-use super::password::Passwords;
-use super::phone_home::PhoneHome;
+use super::check;
+use super::command::Command;
+use super::error::{Error, Result};
+use super::host_key::{HostKey, HostKeys};
+use super::mount::Mount;
+use super::password::{Chpasswd, Login};
 use super::power_state::PowerState;
+use super::public_key::check_public_key;
 use super::render::Document;
-use super::ssh::Ssh;
+use super::user::{self, Group, User};
 use super::user_data::UserData;
-use super::users::Users;
-use super::write_files::WriteFiles;
-use super::yum::YumRepos;
+use super::write_file::{self, WriteFile};
 
-/// A cloud-config under construction.
+/// A builder for a `#cloud-config` document.
 ///
-/// Setters for one value (`hostname`, `ntp`, …) replace what an earlier call said; setters for one
-/// of many (`user`, `write_file`, `runcmd`, …) add to it, and their order is kept. Nothing is
-/// checked before [`render`](Self::render). `Debug` shows neither private keys nor passwords nor
-/// the content of files; it does show commands.
+/// Setters of a single value (`hostname`, `power_state`, …) replace the value of an earlier call.
+/// Setters of a list (`user`, `write_file`, `runcmd`, …) append to it. Values are validated by
+/// [`render`](Self::render), not by the setters. `Debug` leaves out private keys, passwords and file
+/// contents, and shows commands.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use]
 pub struct CloudConfig {
-    pub(super) host: Host,
-    pub(super) locale: Locale,
-    pub(super) users: Users,
-    pub(super) passwords: Passwords,
-    pub(super) ssh: Ssh,
-    pub(super) disk: Disk,
-    pub(super) mounts: Mounts,
-    pub(super) ca_certs: Option<CaCerts>,
-    pub(super) ntp: Option<Ntp>,
-    pub(super) apt: Option<Apt>,
-    pub(super) yum: YumRepos,
-    pub(super) packages: Packages,
-    pub(super) files: WriteFiles,
-    pub(super) commands: Commands,
-    pub(super) phone_home: Option<PhoneHome>,
-    pub(super) final_message: FinalMessage,
-    pub(super) power_state: Option<PowerState>,
+    hostname: Option<String>,
+    fqdn: Option<String>,
+    timezone: Option<String>,
+    groups: Vec<Group>,
+    users: Vec<User>,
+    chpasswd: Option<Chpasswd>,
+    ssh_host_keys: Vec<HostKey>,
+    root_login: Option<Login>,
+    ssh_password_login: Option<Login>,
+    ssh_authorized_keys: Vec<String>,
+    mounts: Vec<Mount>,
+    package_update: bool,
+    package_upgrade: bool,
+    packages: Vec<String>,
+    files: Vec<WriteFile>,
+    bootcmd: Vec<Command>,
+    runcmd: Vec<Command>,
+    power_state: Option<PowerState>,
     extra: Extra,
 }
 
-/// A part of the cloud-config that knows its own rules and writes its own keys.
-pub(super) trait Section {
-    /// Every rule that concerns this section alone.
-    fn check(&self) -> Result<()>;
-
-    /// Writes the section. Called only after `check` has passed.
-    fn write(&self, document: &mut Document) -> Result<()>;
-}
-
 impl CloudConfig {
-    /// An empty cloud-config, which is a valid one.
+    /// Creates an empty cloud-config, which is valid.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Any other top-level key of cloud-init, as it is.
+    /// Sets the host name, a single label. Use [`fqdn`](Self::fqdn) for a name with dots.
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = Some(name.into());
+        self
+    }
+
+    /// Sets the fully qualified domain name. Its first label becomes the host name unless
+    /// [`hostname`](Self::hostname) sets another one.
+    pub fn fqdn(mut self, name: impl Into<String>) -> Self {
+        self.fqdn = Some(name.into());
+        self
+    }
+
+    /// Sets the time zone, a name below `/usr/share/zoneinfo` such as `UTC` or `Europe/Berlin`.
+    pub fn timezone(mut self, name: impl Into<String>) -> Self {
+        self.timezone = Some(name.into());
+        self
+    }
+
+    /// Adds a group, which is created before any user.
+    #[doc(alias = "groups")]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Adds a user.
     ///
-    /// Nothing is checked but that the key is not one that a typed setter has written or that was
-    /// given before: neither of two could be said to win, so both together are an error when the
-    /// cloud-config is rendered. A typed section that was not used can be given here.
+    /// If no user is added, cloud-init creates the default user of the image. Otherwise that user is
+    /// created only if [`User::distro_default`] is added too.
+    #[doc(alias = "users")]
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
+    /// Changes passwords of users of the image or of users added by [`user`](Self::user).
+    pub fn chpasswd(mut self, chpasswd: Chpasswd) -> Self {
+        self.chpasswd = Some(chpasswd);
+        self
+    }
+
+    /// Adds an SSH host key that was generated in advance, so that clients can verify the host on
+    /// the first connection.
+    ///
+    /// If at least one is given, cloud-init generates no host keys. This also saves the time of
+    /// generating an RSA key.
+    #[doc(alias = "ssh_keys")]
+    pub fn ssh_host_key(mut self, key: HostKey) -> Self {
+        self.ssh_host_keys.push(key);
+        self
+    }
+
+    /// Sets whether root may log in with the machine's authorized keys. Most images refuse it.
+    #[doc(alias = "disable_root")]
+    pub fn root_login(mut self, login: Login) -> Self {
+        self.root_login = Some(login);
+        self
+    }
+
+    /// Sets whether sshd accepts passwords. The setting of the image applies if this is not called.
+    #[doc(alias = "ssh_pwauth")]
+    pub fn ssh_password_login(mut self, login: Login) -> Self {
+        self.ssh_password_login = Some(login);
+        self
+    }
+
+    /// Adds a public key for the default user of the image, and for root if
+    /// [`root_login`](Self::root_login) is allowed.
+    ///
+    /// [`User::authorized_key`] adds a key for one particular user.
+    #[doc(alias = "ssh_authorized_keys")]
+    pub fn ssh_authorized_key(mut self, key: impl Into<String>) -> Self {
+        self.ssh_authorized_keys.push(key.into());
+        self
+    }
+
+    /// Adds a line to `/etc/fstab` and mounts it.
+    #[doc(alias = "mounts")]
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// Refreshes the package lists even if no package is installed.
+    pub fn package_update(mut self) -> Self {
+        self.package_update = true;
+        self
+    }
+
+    /// Upgrades the packages of the image before any package is installed.
+    pub fn package_upgrade(mut self) -> Self {
+        self.package_upgrade = true;
+        self
+    }
+
+    /// Installs a package. cloud-init refreshes the package lists first.
+    #[doc(alias = "packages")]
+    pub fn package(mut self, name: impl Into<String>) -> Self {
+        self.packages.push(name.into());
+        self
+    }
+
+    /// Writes a file.
+    #[doc(alias = "write_files")]
+    pub fn write_file(mut self, file: WriteFile) -> Self {
+        self.files.push(file);
+        self
+    }
+
+    /// Adds a command that runs early in *every* boot, before files are written and users created.
+    pub fn bootcmd(mut self, command: impl Into<Command>) -> Self {
+        self.bootcmd.push(command.into());
+        self
+    }
+
+    /// Adds a command that runs late in the first boot, when files, users, packages and the network
+    /// are available.
+    ///
+    /// All of these commands form one shell script. A failing command does not stop the next one.
+    pub fn runcmd(mut self, command: impl Into<Command>) -> Self {
+        self.runcmd.push(command.into());
+        self
+    }
+
+    /// Powers off or reboots the machine after the first run of cloud-init.
+    pub fn power_state(mut self, state: PowerState) -> Self {
+        self.power_state = Some(state);
+        self
+    }
+
+    /// Sets any other top-level key of cloud-init to a JSON value.
+    ///
+    /// The value is not validated. Rendering fails if a typed setter wrote the same key or if the
+    /// key is given twice. A section that has a typed setter can be given here if that setter is not
+    /// used, for instance `users` with keys that [`User`] does not cover.
     ///
     /// ```
     /// use cloudd_core::cloud_init::{CloudConfig, Error};
     /// use serde_json::json;
     ///
-    /// let config = CloudConfig::new().extra("output", json!({"all": "| tee /dev/ttyS0"}));
+    /// let config = CloudConfig::new()
+    ///     .extra("ntp", json!({"servers": ["time.example.org"]}))
+    ///     .extra("swap", json!({"filename": "/swap.img", "size": 1 << 30}));
     /// assert!(config.render().is_ok());
     ///
     /// let config = CloudConfig::new().timezone("UTC").extra("timezone", "Europe/Berlin");
@@ -90,65 +207,116 @@ impl CloudConfig {
         self
     }
 
-    /// Checks everything and writes the user data.
+    /// Validates the cloud-config and renders the user data.
     ///
-    /// The same cloud-config gives the same text: keys stand in a fixed order, one a line.
+    /// Equal cloud-configs give equal text: one key per line, in a fixed order, which is roughly the
+    /// order in which cloud-init processes the keys.
     ///
     /// # Errors
-    /// The first rule that is broken, as a named [`Error`](super::Error) with the offending value.
+    /// The first violated rule, as a named [`Error`] with the offending value.
     pub fn render(&self) -> Result<UserData> {
-        for section in self.sections() {
-            section.check()?;
-        }
-        self.files.check_owners(
-            |user| self.users.creates_user(user),
-            |group| self.users.creates_group(group),
-        )?;
+        self.check()?;
+        let yes = |set: bool| set.then_some(true);
         let mut document = Document::new();
-        for section in self.sections() {
-            section.write(&mut document)?;
+        document.entry_if("hostname", &self.hostname);
+        document.entry_if("fqdn", &self.fqdn);
+        document.entry_if("timezone", &self.timezone);
+        document.list("groups", &self.groups);
+        document.list("users", &user::entries(&self.users));
+        document.entry_if("chpasswd", &self.chpasswd);
+        if !self.ssh_host_keys.is_empty() {
+            document.entry("ssh_keys", &HostKeys(&self.ssh_host_keys));
+        }
+        document.entry_if("disable_root", &self.root_login.map(|login| login == Login::Refused));
+        let password_login = self.ssh_password_login.map(|login| login == Login::Allowed);
+        document.entry_if("ssh_pwauth", &password_login);
+        document.list("ssh_authorized_keys", &self.ssh_authorized_keys);
+        document.list("mounts", &self.mounts);
+        document.entry_if("package_update", &yes(self.package_update));
+        document.entry_if("package_upgrade", &yes(self.package_upgrade));
+        document.list("packages", &self.packages);
+        document.list("write_files", &self.files);
+        document.list("bootcmd", &self.bootcmd);
+        document.list("runcmd", &self.runcmd);
+        document.entry_if("power_state", &self.power_state);
+        for (key, value) in &self.extra.0 {
+            document.extra(key, value)?;
         }
         Ok(UserData::new(document.finish()))
     }
 
-    /// In the order in which they are written: roughly that in which cloud-init acts on them.
-    fn sections(&self) -> [&dyn Section; 18] {
-        [
-            &self.host,
-            &self.locale,
-            &self.users,
-            &self.passwords,
-            &self.ssh,
-            &self.disk,
-            &self.mounts,
-            &self.ca_certs,
-            &self.ntp,
-            &self.apt,
-            &self.yum,
-            &self.packages,
-            &self.files,
-            &self.commands,
-            &self.phone_home,
-            &self.final_message,
-            &self.power_state,
-            &self.extra, // last, so that it sees what the others wrote
-        ]
-    }
-}
-
-/// Keys that have no section. `Debug` shows their names only: nobody knows what is in them.
-#[derive(Clone, Default, PartialEq)]
-struct Extra(Vec<(String, Value)>);
-
-impl Section for Extra {
     fn check(&self) -> Result<()> {
+        if let Some(name) = &self.hostname {
+            check::host_label("hostname", name)?;
+        }
+        if let Some(name) = &self.fqdn {
+            check::dns_name("fqdn", name)?;
+        }
+        if let Some(name) = &self.timezone {
+            check::timezone("timezone", name)?;
+        }
+        self.users.iter().try_for_each(User::check)?;
+        check::no_duplicates("users", self.users.iter().map(User::name))?;
+        check::no_duplicates("groups", self.groups.iter().map(Group::name))?;
+        for group in &self.groups {
+            group.check()?;
+            if let Some(user) = group.members().find(|member| self.creates_user(member)) {
+                let (group, user) = (group.name().to_owned(), user.to_owned());
+                return Err(Error::MemberNotYetThere { group, user });
+            }
+        }
+        self.chpasswd.iter().try_for_each(Chpasswd::check)?;
+        self.ssh_host_keys.iter().try_for_each(HostKey::check)?;
+        check::no_duplicates("ssh_keys", self.ssh_host_keys.iter().map(HostKey::name))?;
+        for key in &self.ssh_authorized_keys {
+            check_public_key("the default user", key)?;
+        }
+        self.mounts.iter().try_for_each(Mount::check)?;
+        check::no_duplicates("mounts", self.mounts.iter().filter_map(Mount::mount_point))?;
+        for name in &self.packages {
+            check::token("packages", name)?;
+            if name.starts_with('-') {
+                return check::invalid("packages", name, "would be taken for an option");
+            }
+        }
+        check::no_duplicates("packages", self.packages.iter().map(String::as_str))?;
+        self.check_files()?;
+        for (key, commands) in [("bootcmd", &self.bootcmd), ("runcmd", &self.runcmd)] {
+            for (index, command) in commands.iter().enumerate() {
+                command.check(key, index)?;
+            }
+        }
+        self.power_state.iter().try_for_each(PowerState::check)
+    }
+
+    fn check_files(&self) -> Result<()> {
+        self.files.iter().try_for_each(WriteFile::check)?;
+        write_file::no_overwrites(&self.files)?;
+        for file in &self.files {
+            let Some((user, group)) = file.owner_at_early_boot() else { continue };
+            if self.creates_user(user) || group.is_some_and(|group| self.creates_group(group)) {
+                return Err(file.owner_not_yet_there());
+            }
+        }
         Ok(())
     }
 
-    fn write(&self, document: &mut Document) -> Result<()> {
-        self.0.iter().try_for_each(|(key, value)| document.extra(key, value))
+    /// Whether this cloud-config creates the user. Every image already has `root`.
+    fn creates_user(&self, name: &str) -> bool {
+        name != "root" && self.users.iter().any(|user| user.name() == name)
+    }
+
+    /// Whether this cloud-config creates the group. The supplementary groups of a user do not count
+    /// because most of them (`sudo`, `adm`) exist in the image.
+    fn creates_group(&self, name: &str) -> bool {
+        self.creates_user(name) || self.groups.iter().any(|group| group.name() == name)
     }
 }
+
+/// The keys given to [`CloudConfig::extra`]. `Debug` shows the keys only, since the values may
+/// contain secrets.
+#[derive(Clone, Default, PartialEq)]
+struct Extra(Vec<(String, Value)>);
 
 impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! A typed builder for cloud-init user data.
 //!
-//! [`CloudConfig`] writes `#cloud-config` for any datasource. It knows nothing of image builds and
-//! is useful to every program that starts machines:
+//! [`CloudConfig`] renders a `#cloud-config` document for any datasource. It does not depend on the
+//! rest of this crate, so programs that only create servers can use it too:
 //!
 //! ```
 //! use cloudd_core::cloud_init::{CloudConfig, Login, User, WriteFile};
@@ -29,79 +29,62 @@
 //! # Ok::<(), cloudd_core::cloud_init::Error>(())
 //! ```
 //!
-//! # What it promises
-//! * **Errors come before machines.** [`CloudConfig::render`] checks what cloud-init would only
-//!   complain about in a log on the machine, and some things it would do silently: an owner who
-//!   does not exist yet, a group member who does not exist yet, a password hash that is none, two
-//!   files at one path. Every fault is a named [`Error`] with the offending value.
-//! * **The same input gives the same bytes**: keys in a fixed order, gzip without a time, a MIME
-//!   boundary made from the content.
-//! * **Text arrives as it was.** The output is JSON, which is YAML except where it is not;
-//!   those places are written otherwise. The tests read every kind of character back with the
-//!   parser of the real cloud-init, and files with its own writer.
-//! * **Every section is accepted by the real `cloud-init schema`**, that of Debian 12
-//!   (cloud-init 22.4), without a deprecation.
-//! * **`Debug` shows no secret**: private host keys, passwords, their hashes, URLs' passwords, the
-//!   content of files and of keys given to [`CloudConfig::extra`] are left out. Commands are shown.
+//! # Guarantees
+//! * **Mistakes are found before a machine exists.** [`CloudConfig::render`] rejects what cloud-init
+//!   would report only in a log on the machine, or not at all: a file owner or group member that
+//!   does not exist yet, a password hash that is not one, two files at one path. Each mistake is a
+//!   named [`Error`] with the offending value.
+//! * **Equal input gives equal bytes**: keys in a fixed order, gzip without a time stamp, a MIME
+//!   boundary derived from the content.
+//! * **Text arrives unchanged.** The output is JSON restricted to what YAML 1.1 reads as the same
+//!   value. The tests read every kind of character back with the parser of the real cloud-init.
+//! * **Every section passes `cloud-init schema`** of Debian 12 (cloud-init 22.4) without a
+//!   deprecation warning.
+//! * **`Debug` shows no secret**: it leaves out private host keys, passwords and their hashes, the
+//!   content of files, and the values of [`CloudConfig::extra`]. It does show commands.
 //!
-//! User data itself is no secret: on many clouds every process of the machine can read it.
+//! User data is not secret: on many clouds every process of the machine can read it.
+//!
+//! # Other keys
+//! [`CloudConfig::extra`] sets any top-level key that has no setter here, for instance `apt`, `ntp`,
+//! `ca_certs`, `swap` or `growpart`.
 //!
 //! # Size
-//! Clouds limit user data. [`UserData::sizes`] measures its forms; [`UserData::gzip`] and
-//! [`UserData::gzip_base64`] give them. cloud-init reads YAML slowly (pure Python), so what
-//! is big belongs elsewhere even where there is no limit.
+//! Clouds limit the size of user data. [`UserData::sizes`] measures it in each form;
+//! [`UserData::gzip`] and [`UserData::gzip_base64`] return the compressed forms. cloud-init parses
+//! YAML slowly (in pure Python), so large content should be delivered by other means even where no
+//! limit applies.
 //!
-//! # More than a cloud-config
-//! [`MultiPart`] puts several parts into one piece of user data: scripts, boothooks, templates, and
-//! further cloud-configs, whose [`Merge`] decides whether they add to the first or replace it.
+//! # Several parts
+//! [`MultiPart`] combines scripts, boothooks, templates and several cloud-configs in one piece of
+//! user data. [`Merge`] decides whether a cloud-config extends or replaces the earlier ones.
 
-mod apt;
-mod apt_source;
-mod ca_certs;
 mod check;
-mod commands;
+mod command;
 mod config;
-mod disk;
 mod error;
-mod final_message;
-mod host;
-mod locale;
-mod mounts;
+mod host_key;
+mod mount;
 mod multipart;
-mod ntp;
-mod packages;
 mod part;
 mod password;
-mod phone_home;
 mod power_state;
 mod public_key;
 mod render;
 mod secret;
-mod ssh;
 mod user;
 mod user_data;
-mod users;
-mod write_files;
-mod yum;
+mod write_file;
 
-pub use apt::Apt;
-pub use apt_source::AptSource;
-pub use ca_certs::CaCerts;
-pub use commands::Command;
+pub use command::Command;
 pub use config::CloudConfig;
-pub use disk::{Growpart, GrowpartMode, ResizeRootfs};
 pub use error::Error;
-pub use host::EtcHosts;
-pub use mounts::{Mount, Swap, SwapSize};
+pub use host_key::{HostKey, HostKeyAlgorithm};
+pub use mount::Mount;
 pub use multipart::MultiPart;
-pub use ntp::{Ntp, NtpClient};
 pub use part::{Merge, Part, PartKind};
 pub use password::{Chpasswd, Login, PasswordExpiry};
-pub use phone_home::{PhoneHome, PhoneHomeField};
 pub use power_state::{PowerMode, PowerState};
-pub use ssh::{HostKey, HostKeyAlgorithm, ImageHostKeys};
-pub use user::User;
+pub use user::{Group, User};
 pub use user_data::{Sizes, UserData};
-pub use users::Group;
-pub use write_files::{Encoding, WriteFile};
-pub use yum::{YumRepo, YumValue};
+pub use write_file::{Encoding, WriteFile};

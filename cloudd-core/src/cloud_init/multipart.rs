@@ -1,4 +1,4 @@
-//! Several parts in one piece of user data: MIME `multipart/mixed`.
+//! Multi-part user data: MIME `multipart/mixed`.
 
 use std::fmt::Write;
 
@@ -11,11 +11,10 @@ use super::error::Result;
 use super::part::Part;
 use super::user_data::UserData;
 
-/// User data of several parts, for adding a script or a cloud-config of one's own to somebody
-/// else's.
+/// User data of several parts, for adding a script or a second cloud-config to an existing one.
 ///
-/// cloud-init takes the parts in order. Later cloud-configs *replace* equal keys of earlier ones
-/// unless they say otherwise; see [`Merge`](super::Merge).
+/// cloud-init processes the parts in order. A later cloud-config *replaces* equal keys of earlier
+/// ones unless it has another [`Merge`](super::Merge) strategy.
 ///
 /// ```
 /// use cloudd_core::cloud_init::{CloudConfig, Merge, MultiPart, Part};
@@ -38,22 +37,22 @@ pub struct MultiPart {
 }
 
 impl MultiPart {
-    /// No part yet.
+    /// Creates user data without parts. Rendering requires at least one part.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a part behind the others.
+    /// Appends a part.
     pub fn part(mut self, part: Part) -> Self {
         self.parts.push(part);
         self
     }
 
-    /// Checks all parts and writes the message. The same parts give the same text, the boundary
-    /// included.
+    /// Validates all parts and renders the message. Equal parts give equal text, including the
+    /// boundary.
     ///
     /// # Errors
-    /// The first fault of a part; no part at all; two parts of one name.
+    /// The first invalid part, no part at all, or two parts with the same name.
     pub fn render(&self) -> Result<UserData> {
         if self.parts.is_empty() {
             check::invalid("parts", "", "is empty")?;
@@ -96,13 +95,13 @@ fn mime_part(part: &Part, text: &str) -> String {
     )
 }
 
-/// Text that Python's email parser gives back as it was. It makes escapes of what is not ASCII,
-/// and takes a carriage return for the end of a line.
+/// Whether Python's email parser returns the text unchanged. It escapes what is not ASCII and treats
+/// a carriage return as the end of a line.
 fn is_seven_bit(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~'))
 }
 
-/// RFC 2045: lines of at most 76 characters.
+/// Base64 in lines of at most 76 characters (RFC 2045).
 fn base64_lines(text: &str) -> String {
     let encoded = STANDARD.encode(text);
     let lines: Vec<&str> = (0..encoded.len())
@@ -112,7 +111,7 @@ fn base64_lines(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A boundary made from the parts, and found in none of them.
+/// A boundary derived from the parts that occurs in none of them.
 fn boundary(parts: &[String]) -> String {
     let mut hash = Sha256::new();
     for part in parts {

@@ -5,9 +5,10 @@ use std::fmt;
 use super::config::CloudConfig;
 use super::error::{Error, Result};
 
-/// A part: a cloud-config, a script, or anything else that cloud-init has a handler for.
+/// A part of multi-part user data: a cloud-config, a script, or any other content that cloud-init has
+/// a handler for.
 ///
-/// `Debug` shows no content.
+/// `Debug` leaves out the content.
 #[derive(Clone, PartialEq)]
 #[must_use]
 pub struct Part {
@@ -23,84 +24,71 @@ enum Body {
     Text(String),
 }
 
-/// What cloud-init does with a part.
+/// The kind of a part, which selects its handler in cloud-init.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartKind {
-    /// `#cloud-config`, merged with the other ones.
+    /// `#cloud-config`, merged with the other cloud-configs.
     CloudConfig,
-    /// `#cloud-config-jsonp`: a JSON patch on what was merged so far.
-    CloudConfigJsonp,
-    /// `#cloud-config-archive`: a list of parts, in YAML.
-    CloudConfigArchive,
-    /// `#!…`: run late in the first boot, after runcmd, in the order of the parts' names.
+    /// `#!…`: runs late in the first boot, after `runcmd`, in the order of the part names.
     ShellScript,
-    /// `#!…`: run late in every boot.
+    /// `#!…`: runs late in every boot.
     ShellScriptPerBoot,
-    /// `#!…`: run late in the first boot of every machine made from the disk.
+    /// `#!…`: runs late in the first boot of every machine created from the disk.
     ShellScriptPerInstance,
-    /// `#!…`: run once in the life of the disk.
+    /// `#!…`: runs once in the lifetime of the disk.
     ShellScriptPerOnce,
-    /// `#cloud-boothook`, then `#!…`: run in every boot as soon as cloud-init has read it.
+    /// `#cloud-boothook`, then `#!…`: runs in every boot as soon as cloud-init has read it.
     CloudBoothook,
-    /// `## template: jinja`, then any other part: rendered with the instance data first.
+    /// `## template: jinja`, then any other part: a template, rendered with the instance data.
     Jinja2,
-    /// URLs, one a line, of further user data.
-    IncludeUrl,
-    /// The same, fetched in the first boot only.
-    IncludeOnceUrl,
-    /// `#part-handler`: Python that handles a type of its own.
-    PartHandler,
-    /// A type that a part handler has announced, as in `text/x-mine`.
+    /// Any other content type of cloud-init, as in `text/part-handler`, `text/x-include-url` or
+    /// `text/cloud-config-jsonp`, or one registered by a part handler. The text must not be empty.
     Other(String),
 }
 
 impl PartKind {
-    /// The content type of such a part.
+    /// The MIME content type of the kind.
     #[must_use]
     pub fn content_type(&self) -> &str {
         match self {
             Self::CloudConfig => "text/cloud-config",
-            Self::CloudConfigJsonp => "text/cloud-config-jsonp",
-            Self::CloudConfigArchive => "text/cloud-config-archive",
             Self::ShellScript => "text/x-shellscript",
             Self::ShellScriptPerBoot => "text/x-shellscript-per-boot",
             Self::ShellScriptPerInstance => "text/x-shellscript-per-instance",
             Self::ShellScriptPerOnce => "text/x-shellscript-per-once",
             Self::CloudBoothook => "text/cloud-boothook",
             Self::Jinja2 => "text/jinja2",
-            Self::IncludeUrl => "text/x-include-url",
-            Self::IncludeOnceUrl => "text/x-include-once-url",
-            Self::PartHandler => "text/part-handler",
             Self::Other(content_type) => content_type,
         }
     }
 
-    /// How the text must begin, so that cloud-init neither takes it for something else nor hands
-    /// it to the kernel as a program without an interpreter.
-    fn fault(&self, text: &str) -> Option<&'static str> {
+    /// Checks that the text starts as its kind requires. Otherwise cloud-init would detect another
+    /// kind, or the kernel would refuse to run a script without an interpreter.
+    fn problem(&self, text: &str) -> Option<&'static str> {
         match self {
             Self::CloudConfig => {
                 let first = text.lines().next().unwrap_or_default();
                 (first.trim_end() != "#cloud-config")
-                    .then_some("does not begin with a line \"#cloud-config\"")
+                    .then_some("does not start with a line \"#cloud-config\"")
             }
             Self::ShellScript
             | Self::ShellScriptPerBoot
             | Self::ShellScriptPerInstance
             | Self::ShellScriptPerOnce => {
-                (!text.starts_with("#!")).then_some("does not begin with \"#!\"")
+                (!text.starts_with("#!")).then_some("does not start with \"#!\"")
             }
             Self::CloudBoothook => {
                 let script = text.strip_prefix("#cloud-boothook").unwrap_or(text).trim_start();
                 (!script.starts_with("#!"))
-                    .then_some("does not begin with \"#!\" after \"#cloud-boothook\"")
+                    .then_some("does not start with \"#!\" after \"#cloud-boothook\"")
             }
             Self::Jinja2 => (!text.starts_with("## template: jinja"))
-                .then_some("does not begin with \"## template: jinja\""),
-            Self::Other(content_type) => (!is_content_type(content_type))
-                .then_some("has a content type that is not `text/…` in lower case"),
-            _ => text.is_empty().then_some("is empty"),
+                .then_some("does not start with \"## template: jinja\""),
+            Self::Other(content_type) if !is_content_type(content_type) => {
+                Some("has a content type that is not `text/…` in lower case")
+            }
+            Self::Other(_) => text.is_empty().then_some("is empty"),
         }
     }
 }
@@ -112,23 +100,23 @@ fn is_content_type(text: &str) -> bool {
     })
 }
 
-/// How a cloud-config part is merged into those before it.
+/// How a cloud-config part is merged into the earlier ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Merge {
-    /// cloud-init's own way: a top-level key of this part replaces the same key of earlier parts.
-    /// A `runcmd` here silently drops every earlier `runcmd`.
+    /// cloud-init's default: a top-level key of this part replaces the same key of earlier parts. A
+    /// `runcmd` of this part discards every earlier `runcmd`.
     #[default]
     Replace,
-    /// Lists are appended and mappings merged; where both parts say a single value, the earlier
-    /// one stays. This is what lets somebody else add a part without breaking the first.
+    /// Lists are appended and mappings merged. Where both parts have a single value, the earlier one
+    /// is kept. With this strategy a part can be added without breaking earlier parts.
     Append,
-    /// cloud-init's own notation, as in `list(append)+dict(recurse_array)+str()`.
+    /// A strategy in cloud-init's notation, as in `list(append)+dict(recurse_array)+str()`.
     How(String),
 }
 
 impl Merge {
-    /// The value of the header `X-Merge-Type`, if there has to be one.
+    /// The value of the header `X-Merge-Type`, unless it is the default.
     pub(super) fn header(&self) -> Option<&str> {
         match self {
             Self::Replace => None,
@@ -139,23 +127,23 @@ impl Merge {
 }
 
 impl Part {
-    /// A typed cloud-config.
+    /// A part with a typed cloud-config.
     pub fn cloud_config(name: impl Into<String>, config: CloudConfig) -> Self {
         Self::with_body(PartKind::CloudConfig, name, Body::Config(Box::new(config)))
     }
 
-    /// A script that runs late in the first boot.
+    /// A part with a script that runs late in the first boot.
     pub fn shell_script(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self::text(PartKind::ShellScript, name, text)
     }
 
-    /// Any other part, as it is. The name is that of a file on the machine, for scripts also the
-    /// key of their order: letters, digits, '-', '_', '.'.
+    /// A part of any kind with this text. The name becomes a file name on the machine and determines
+    /// the order of scripts. It consists of letters, digits, '-', '_' and '.'.
     pub fn text(kind: PartKind, name: impl Into<String>, text: impl Into<String>) -> Self {
         Self::with_body(kind, name, Body::Text(text.into()))
     }
 
-    /// How the part is merged into earlier ones, if it is a cloud-config.
+    /// Sets how a cloud-config part is merged into earlier ones.
     pub fn merge(mut self, merge: Merge) -> Self {
         self.merge = merge;
         self
@@ -177,31 +165,31 @@ impl Part {
         self.merge.header()
     }
 
-    /// The text of the part.
+    /// Validates the part and returns its text.
     pub(super) fn render(&self) -> Result<String> {
         let text = match &self.body {
             Body::Config(config) => config.render()?.into_string(),
             Body::Text(text) => text.clone(),
         };
-        match self.name_fault().or(self.kind.fault(&text)).or(self.merge_fault()) {
+        match self.name_problem().or(self.kind.problem(&text)).or(self.merge_problem()) {
             None => Ok(text),
             Some(reason) => Err(Error::InvalidPart { name: self.name.clone(), reason }),
         }
     }
 
-    fn name_fault(&self) -> Option<&'static str> {
-        // cloud-init drops every other character, so two names could become one.
+    fn name_problem(&self) -> Option<&'static str> {
+        // cloud-init drops every other character, so two names could become equal.
         let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let good = (1..=64).contains(&self.name.len())
             && self.name.chars().all(known)
             && !self.name.starts_with('.');
-        (!good).then_some("has a name that is not made of letters, digits, '-', '_' and '.'")
+        (!good).then_some("has a name with characters other than letters, digits, '-', '_' and '.'")
     }
 
-    fn merge_fault(&self) -> Option<&'static str> {
+    fn merge_problem(&self) -> Option<&'static str> {
         let header = self.merge.header()?;
         if !matches!(self.kind, PartKind::CloudConfig | PartKind::Jinja2) {
-            Some("is not a cloud-config, so there is nothing to merge")
+            Some("is not a cloud-config, so it cannot be merged")
         } else if header.is_empty() || !header.chars().all(|c| c.is_ascii_graphic()) {
             Some("has a merge notation that is not one word")
         } else {

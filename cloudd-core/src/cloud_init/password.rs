@@ -1,36 +1,22 @@
-//! Passwords: what counts as a hash, and `chpasswd`.
+//! Passwords: `chpasswd`, and the recognition of password hashes.
 
 use serde::Serialize;
 
 use super::check;
-use super::config::{CloudConfig, Section};
 use super::error::{Error, Result};
-use super::render::Document;
 use super::secret::Secret;
 
-/// Whether a door is open.
+/// Whether a way to log in is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Login {
-    /// It can be used.
+    /// Logging in this way is allowed.
     Allowed,
-    /// It is shut.
+    /// Logging in this way is refused.
     Refused,
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Passwords {
-    chpasswd: Option<Chpasswd>,
-}
-
-impl CloudConfig {
-    /// Changes passwords of users, whether the image has them or [`CloudConfig::user`] makes them.
-    pub fn chpasswd(mut self, chpasswd: Chpasswd) -> Self {
-        self.passwords.chpasswd = Some(chpasswd);
-        self
-    }
-}
-
-/// Changes passwords, as chpasswd(8) does. Needs cloud-init 22.3 or later.
+/// Password changes, applied as by chpasswd(8). Requires cloud-init 22.3 or later.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[must_use]
 pub struct Chpasswd {
@@ -43,7 +29,7 @@ pub struct Chpasswd {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PasswordExpiry {
-    /// At the first login, which also refuses commands over ssh until then.
+    /// At the first login. Commands over SSH are refused until then.
     AtFirstLogin,
     /// Never.
     Never,
@@ -63,7 +49,7 @@ const TEXT: &str = "text";
 const RANDOM: &str = "RANDOM";
 
 impl Chpasswd {
-    /// No change yet.
+    /// Creates an empty list of changes. Rendering requires at least one change.
     pub fn new() -> Self {
         Self::default()
     }
@@ -76,8 +62,7 @@ impl Chpasswd {
     /// Sets a password in plain text.
     ///
     /// # Warning
-    /// Everything said at [`User::plain_text_password`](super::User::plain_text_password) holds
-    /// here too.
+    /// The warning of [`User::plain_text_password`](super::User::plain_text_password) applies.
     pub fn plain_text(self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.change(user.into(), TEXT, Some(Secret::new(password)))
     }
@@ -87,7 +72,7 @@ impl Chpasswd {
         self.change(user.into(), RANDOM, None)
     }
 
-    /// When these passwords expire. cloud-init's own choice is at the first login.
+    /// Sets when these passwords expire. cloud-init's default is at the first login.
     pub fn expiry(mut self, expiry: PasswordExpiry) -> Self {
         self.expire = Some(expiry == PasswordExpiry::AtFirstLogin);
         self
@@ -97,32 +82,20 @@ impl Chpasswd {
         self.users.push(Change { name, kind, password });
         self
     }
-}
 
-impl Section for Passwords {
-    fn check(&self) -> Result<()> {
-        let Some(chpasswd) = &self.chpasswd else {
-            return Ok(());
-        };
-        if chpasswd.users.is_empty() {
+    pub(super) fn check(&self) -> Result<()> {
+        if self.users.is_empty() {
             return check::invalid("chpasswd.users", "", "is empty");
         }
-        check::no_duplicates("chpasswd.users", chpasswd.users.iter().map(|c| c.name.as_str()))?;
-        for change in &chpasswd.users {
-            if !check::is_account_name(&change.name) {
-                return Err(Error::InvalidUserName { name: change.name.clone() });
-            }
-            match &change.password {
-                Some(hash) if change.kind == HASH => check_hash(&change.name, hash)?,
-                Some(password) => check_plain(&change.name, password)?,
+        check::no_duplicates("chpasswd.users", self.users.iter().map(|c| c.name.as_str()))?;
+        for Change { name, kind, password } in &self.users {
+            check::account_name("chpasswd.users", name)?;
+            match password {
+                Some(hash) if *kind == HASH => check_hash(name, hash)?,
+                Some(password) => check_plain(name, password)?,
                 None => {}
             }
         }
-        Ok(())
-    }
-
-    fn write(&self, document: &mut Document) -> Result<()> {
-        document.entry_if("chpasswd", &self.chpasswd);
         Ok(())
     }
 }
@@ -131,23 +104,24 @@ pub(super) fn check_hash(user: &str, hash: &Secret) -> Result<()> {
     if is_crypt_hash(hash.expose()) {
         return Ok(());
     }
-    Err(Error::NotAPasswordHash { user: user.to_owned() })
+    let reason = "is not a crypt(3) hash (`$6$…`, `$y$…`)";
+    Err(Error::InvalidPassword { user: user.to_owned(), reason })
 }
 
 pub(super) fn check_plain(user: &str, password: &Secret) -> Result<()> {
     let reason = if password.expose().is_empty() {
         "is empty"
     } else if password.expose().contains(char::is_control) {
-        // chpasswd(8) reads one user a line.
-        "holds a line break or another control character"
+        // chpasswd(8) reads one user per line.
+        "contains a line break or another control character"
     } else {
         return Ok(());
     };
     Err(Error::InvalidPassword { user: user.to_owned(), reason })
 }
 
-/// The `$id$…` forms of crypt(5). The older ones without a prefix are left out: thirteen letters
-/// are more likely a password than a DES hash, and no distribution makes those any more.
+/// Recognizes the `$id$…` forms of crypt(5). The traditional DES form is not recognized: thirteen
+/// letters are more likely a password, and no distribution creates such hashes any more.
 fn is_crypt_hash(hash: &str) -> bool {
     let Some((id, rest)) = hash.strip_prefix('$').and_then(|rest| rest.split_once('$')) else {
         return false;
@@ -183,7 +157,7 @@ fn is_digest(text: &str, length: usize) -> bool {
     text.len() == length && is_b64(text)
 }
 
-/// crypt(3)'s own alphabet.
+/// The base64 alphabet of crypt(3).
 fn is_b64(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'))
 }

@@ -5,20 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::check;
-use super::commands::Command;
-use super::config::{CloudConfig, Section};
+use super::command::Command;
 use super::error::Result;
-use super::render::Document;
 
-impl CloudConfig {
-    /// Switches the machine off, or reboots it, when cloud-init has finished its first run.
-    pub fn power_state(mut self, state: PowerState) -> Self {
-        self.power_state = Some(state);
-        self
-    }
-}
-
-/// What happens to the machine when cloud-init has finished.
+/// Powers the machine off, or reboots it, after cloud-init has finished.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[must_use]
 pub struct PowerState {
@@ -33,64 +23,54 @@ pub struct PowerState {
     condition: Option<Command>,
 }
 
-/// The way a machine stops.
+/// The way in which a machine stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PowerMode {
-    /// Stops and switches off.
+    /// Stops and powers off.
     Poweroff,
-    /// Starts anew.
+    /// Restarts.
     Reboot,
-    /// Stops without switching off.
+    /// Stops without powering off.
     Halt,
 }
 
 impl PowerState {
-    /// At once when cloud-init has finished.
+    /// Acts immediately after cloud-init has finished.
     pub fn new(mode: PowerMode) -> Self {
         Self { mode, delay: None, message: None, timeout: None, condition: None }
     }
 
-    /// So many minutes after cloud-init has finished.
+    /// Waits this many minutes after cloud-init has finished.
     #[doc(alias = "delay")]
     pub fn delay_minutes(mut self, minutes: u32) -> Self {
         self.delay = Some(minutes);
         self
     }
 
-    /// What shutdown(8) tells those who are logged in.
+    /// Sets the message that shutdown(8) shows to logged-in users.
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// How long cloud-init's own end is waited for, in whole seconds; 30 s if not given.
+    /// Sets how long to wait for cloud-init to exit, in whole seconds. The default is 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.as_secs());
         self
     }
 
-    /// Only if this command exits with 0.
+    /// Acts only if this command exits with 0.
     pub fn condition(mut self, command: impl Into<Command>) -> Self {
         self.condition = Some(command.into());
         self
     }
-}
 
-impl Section for Option<PowerState> {
-    fn check(&self) -> Result<()> {
-        let Some(state) = self else {
-            return Ok(());
-        };
-        if let Some(message) = &state.message {
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(message) = &self.message {
             check::one_line("power_state.message", message)?;
         }
-        state.condition.iter().try_for_each(|command| command.check("power_state.condition", 0))
-    }
-
-    fn write(&self, document: &mut Document) -> Result<()> {
-        document.entry_if("power_state", self);
-        Ok(())
+        self.condition.iter().try_for_each(|command| command.check("power_state.condition", 0))
     }
 }

@@ -1,11 +1,11 @@
-//! The shape of an OpenSSH public key.
+//! The syntax of OpenSSH public keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::{Error, Result};
 
-/// The key types that OpenSSH 9 takes for logins and hosts.
+/// The key types that OpenSSH 9 accepts for logins and hosts.
 const KEY_TYPES: [&str; 7] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -16,95 +16,69 @@ const KEY_TYPES: [&str; 7] = [
     "sk-ecdsa-sha2-nistp256@openssh.com",
 ];
 
-/// A line of an `authorized_keys` file: options, type, key, comment; the first and last may be
-/// missing.
+/// Checks a line of an `authorized_keys` file: options, type, key and comment, of which the options
+/// and the comment are optional.
 pub(super) fn check_public_key(owner: &str, line: &str) -> Result<()> {
-    match fault(line, true, "") {
-        None => Ok(()),
-        Some(reason) => Err(refusal(owner, line, reason)),
-    }
+    check(owner, line, true, "")
 }
 
-/// A `.pub` file of a host key: no options, and a type that begins with `kind`.
-pub(super) fn check_host_key(owner: &str, line: &str, kind: &str) -> Result<()> {
-    match fault(line, false, kind) {
-        None => Ok(()),
-        Some(reason) => Err(refusal(owner, line, reason)),
-    }
+/// Checks the `.pub` file of a host key: no options, and a key type that starts with `prefix`.
+pub(super) fn check_host_key(owner: &str, line: &str, prefix: &str) -> Result<()> {
+    check(owner, line, false, prefix)
 }
 
-/// A host certificate, as `ssh-keygen -s … -h` writes it.
-pub(super) fn check_certificate(owner: &str, line: &str, kind: &str) -> Result<()> {
-    let mut fields = line.split_whitespace();
-    let reason = match (fields.next(), fields.next()) {
-        (Some(name), Some(blob))
-            if name.starts_with(kind) && name.ends_with("-cert-v01@openssh.com") =>
-        {
-            blob_fault(name, blob)
-        }
-        _ => Some("is not an OpenSSH certificate of this algorithm"),
+fn check(owner: &str, line: &str, options_allowed: bool, prefix: &str) -> Result<()> {
+    let Some(reason) = problem(line, options_allowed, prefix) else {
+        return Ok(());
     };
-    match reason.or(line_fault(line)) {
-        None => Ok(()),
-        Some(reason) => Err(refusal(owner, line, reason)),
-    }
-}
-
-fn refusal(owner: &str, line: &str, reason: &'static str) -> Error {
-    // Short enough to hold nothing of a private key that was pasted by mistake.
+    // Short enough to reveal nothing of a private key that was pasted by mistake.
     let shown = line.chars().take(24).collect();
-    Error::InvalidPublicKey { owner: owner.to_owned(), shown, reason }
+    Err(Error::InvalidPublicKey { owner: owner.to_owned(), shown, reason })
 }
 
-fn fault(line: &str, options_allowed: bool, kind: &str) -> Option<&'static str> {
-    if let Some(reason) = line_fault(line) {
-        return Some(reason);
+fn problem(line: &str, options_allowed: bool, prefix: &str) -> Option<&'static str> {
+    if line.contains("PRIVATE KEY") {
+        return Some("it is a private key");
     }
-    let is_type =
-        |line: &str| line.split_whitespace().next().is_some_and(|word| KEY_TYPES.contains(&word));
-    let key = match is_type(line) {
+    if line.trim_end().contains(['\n', '\r', '\0']) {
+        return Some("it has more than one line");
+    }
+    let starts_with_type =
+        |text: &str| text.split_whitespace().next().is_some_and(|word| KEY_TYPES.contains(&word));
+    let key = match starts_with_type(line) {
         true => line,
         false if options_allowed => after_options(line),
         false => "",
     };
-    if !is_type(key) {
-        return Some("there is no key type in it that OpenSSH takes");
+    if !starts_with_type(key) {
+        return Some("it has no key type that OpenSSH accepts");
     }
     let mut fields = key.split_whitespace();
     match (fields.next(), fields.next()) {
-        (Some(name), _) if !name.starts_with(kind) => Some("is a key of another algorithm"),
-        (Some(name), Some(blob)) => blob_fault(name, blob),
-        _ => Some("the key itself is missing after its type"),
+        (Some(name), _) if !name.starts_with(prefix) => Some("it is a key of another algorithm"),
+        (Some(name), Some(blob)) => blob_problem(name, blob),
+        _ => Some("the key is missing after its type"),
     }
 }
 
-fn line_fault(line: &str) -> Option<&'static str> {
-    if line.contains("PRIVATE KEY") {
-        Some("is a private key")
-    } else if line.trim_end().contains(['\n', '\r', '\0']) {
-        Some("is more than one line")
-    } else {
-        None
-    }
-}
-
-/// The blob begins with the name of its type, so a key that was cut or glued is found out.
-fn blob_fault(name: &str, blob: &str) -> Option<&'static str> {
+/// Compares the type inside the key with the type before it, which detects truncated and joined
+/// keys.
+fn blob_problem(name: &str, blob: &str) -> Option<&'static str> {
     let Ok(bytes) = STANDARD.decode(blob) else {
         return Some("the key is not base64");
     };
     let Some((length, rest)) = bytes.split_first_chunk::<4>() else {
-        return Some("the key is cut short");
+        return Some("the key is truncated");
     };
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     match rest.get(..length) {
         Some(inner) if inner == name.as_bytes() && rest.len() > length => None,
-        Some(_) => Some("the key is not of the type that stands before it"),
-        None => Some("the key is cut short"),
+        Some(_) => Some("the key is not of the type given before it"),
+        None => Some("the key is truncated"),
     }
 }
 
-/// Skips the options: comma separated, blanks only inside double quotes, `\"` for a quote.
+/// Skips the options: separated by commas, blanks only inside double quotes, `\"` for a quote.
 fn after_options(line: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;

@@ -1,8 +1,8 @@
-//! From sections to the text that cloud-init reads.
+//! Rendering of values as JSON that cloud-init reads as YAML.
 //!
-//! cloud-config is YAML, and JSON is *almost* YAML. cloud-init parses with PyYAML (YAML 1.1), where
-//! the two differ in ways that change or lose data, so the JSON written here stays inside what both
-//! understand; the tests read it back with the parser of the real cloud-init.
+//! JSON is almost a subset of YAML 1.1, which PyYAML implements. Where the two differ, data would
+//! change or be lost, so the output is restricted to what both read as the same value. The tests read
+//! it back with the parser of the real cloud-init.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::error::{Error, Result};
 
-/// A cloud-config while it is written: one top-level key a line, in the order of the calls.
+/// A cloud-config being written: one top-level key per line, in the order of the calls.
 pub(super) struct Document {
     text: String,
     keys: Vec<String>,
@@ -24,7 +24,7 @@ impl Document {
         Self { text: String::from("#cloud-config\n{"), keys: Vec::new() }
     }
 
-    /// Writes a key that only one typed setter writes.
+    /// Writes a key.
     pub(super) fn entry(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
         self.text.push_str(if self.keys.is_empty() { "\n" } else { ",\n" });
         self.text.push_str(&yaml_safe_json(key));
@@ -33,25 +33,25 @@ impl Document {
         self.keys.push(key.to_owned());
     }
 
-    /// Writes a key only if there is something to write.
+    /// Writes a key if it has a value.
     pub(super) fn entry_if<T: Serialize>(&mut self, key: &str, value: &Option<T>) {
         if let Some(value) = value {
             self.entry(key, value);
         }
     }
 
-    /// Writes a list only if it has members: cloud-init's schema refuses most empty lists.
+    /// Writes a list unless it is empty, because cloud-init's schema rejects most empty lists.
     pub(super) fn list<T: Serialize>(&mut self, key: &str, items: &[T]) {
         if !items.is_empty() {
             self.entry(key, items);
         }
     }
 
-    /// Writes a key of the escape hatch.
+    /// Writes a key that has no typed setter.
     ///
     /// # Errors
-    /// [`Error::KeyCollision`] if the key is already there. `ca-certs` and `ca_certs` are one key:
-    /// cloud-init ignores one of the two.
+    /// [`Error::KeyCollision`] if the key has been written already. `ca-certs` and `ca_certs` count
+    /// as equal because cloud-init ignores one of the two.
     pub(super) fn extra(&mut self, key: &str, value: &Value) -> Result<()> {
         let canonical = |key: &str| key.replace('-', "_");
         if self.keys.iter().any(|k| canonical(k) == canonical(key)) {
@@ -72,7 +72,7 @@ impl Document {
     }
 }
 
-/// PyYAML finds the ':' of a key only within 1024 characters, counted as they are written.
+/// PyYAML requires the ':' of a key within 1024 characters of the written key.
 const LONGEST_KEY: usize = 1000;
 
 fn check_keys(value: &Value) -> Result<()> {
@@ -87,14 +87,14 @@ fn check_keys(value: &Value) -> Result<()> {
 }
 
 fn check_key(key: &str) -> Result<()> {
-    let fault = if key.is_empty() {
+    let reason = if key.is_empty() {
         "is empty"
     } else if yaml_safe_json(key).chars().count() > LONGEST_KEY {
-        "is longer than the YAML parser of cloud-init takes"
+        "is longer than the YAML parser of cloud-init accepts"
     } else {
         return Ok(());
     };
-    Err(Error::InvalidValue { key: "extra", value: key.to_owned(), reason: fault })
+    Err(Error::InvalidValue { key: "extra", value: key.to_owned(), reason })
 }
 
 /// JSON that YAML 1.1 reads as the same value.
@@ -102,7 +102,7 @@ fn yaml_safe_json(value: &(impl Serialize + ?Sized)) -> String {
     let mut bytes = Vec::new();
     value
         .serialize(&mut Serializer::with_formatter(&mut bytes, YamlSafe))
-        .expect("sections have string keys only, and a Vec takes every byte");
+        .expect("all keys are strings, and writing to a Vec does not fail");
     String::from_utf8(bytes).expect("JSON is UTF-8")
 }
 
@@ -136,15 +136,15 @@ impl Formatter for YamlSafe {
     }
 }
 
-/// The first character that must be written as `\uXXXX`.
+/// Finds the first character that must be written as `\uXXXX`.
 ///
-/// * DEL, the C1 controls, U+FFFE and U+FFFF are "unacceptable" to PyYAML, which drops the document.
-/// * NEL, LS and PS are line breaks to YAML: they would be folded.
-/// * The ':' of `mime-version:`, because cloud-init takes user data that has those words in its
-///   first 4096 bytes for a MIME message.
+/// * DEL, the C1 controls, U+FFFE and U+FFFF: PyYAML rejects a document that contains them.
+/// * NEL, LS and PS: YAML folds them as line breaks.
+/// * The ':' of `mime-version:`: cloud-init treats user data with these words in its first 4096 bytes
+///   as a MIME message.
 ///
-/// Everything above U+FFFF stays as it is: JSON would write it as two `\uXXXX`, which PyYAML
-/// reads as two halves that no file can hold.
+/// Characters above U+FFFF are not escaped: JSON needs two `\uXXXX` for them, which PyYAML reads as
+/// two unpaired surrogates.
 fn first_unsafe(text: &str) -> Option<(usize, char)> {
     const MIME: &[u8] = b"mime-version";
     text.char_indices().find(|&(at, c)| match c {
@@ -156,7 +156,7 @@ fn first_unsafe(text: &str) -> Option<(usize, char)> {
     })
 }
 
-/// A JSON value with its keys sorted, whichever order the `serde_json` of this build keeps.
+/// A JSON value with sorted keys. The order in a `serde_json` map depends on its features.
 struct Sorted<'a>(&'a Value);
 
 impl Serialize for Sorted<'_> {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_escape_hatch_are_sorted_at_every_depth() {
+    fn keys_of_extra_values_are_sorted_at_every_depth() {
         let value = json!({"b": [{"z": 1, "a": 2}], "a": null});
         assert_eq!(yaml_safe_json(&Sorted(&value)), r#"{"a":null,"b":[{"a":2,"z":1}]}"#);
     }

@@ -1,4 +1,4 @@
-//! One entry of `users`.
+//! `users` and `groups`.
 
 use serde::{Serialize, Serializer};
 
@@ -35,26 +35,20 @@ pub struct User {
     plain_text_passwd: Option<Secret>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ssh_authorized_keys: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ssh_import_id: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     system: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     no_create_home: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    no_user_group: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    selinux_user: Option<String>,
 }
 
-/// cloud-init's word for the user that the image describes.
+/// cloud-init's name for the user that the image configures.
 const DISTRO_DEFAULT: &str = "default";
 
 impl User {
-    /// A user of this name. `default` is [`distro_default`](Self::distro_default).
+    /// A user with this name. The name `default` means [`distro_default`](Self::distro_default).
     ///
-    /// For a user that the image already has, root for one, cloud-init applies the password, the
-    /// sudo rule and the keys, and refuses the password login unless told otherwise.
+    /// If the image already has the user, for instance root, cloud-init applies the password, the
+    /// sudo rule and the keys, and locks the password unless a setter says otherwise.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -69,72 +63,70 @@ impl User {
             hashed_passwd: None,
             plain_text_passwd: None,
             ssh_authorized_keys: Vec::new(),
-            ssh_import_id: Vec::new(),
             system: false,
             no_create_home: false,
-            no_user_group: false,
-            selinux_user: None,
         }
     }
 
-    /// The user that the image's own `/etc/cloud/cloud.cfg` describes: `debian`, `fedora`, `core`…
+    /// The user configured in `/etc/cloud/cloud.cfg` of the image: `debian`, `fedora`, `core`, …
     ///
-    /// It takes authorized keys. Everything else the image decides; to decide otherwise, give
-    /// cloud-init's `user` key to [`CloudConfig::extra`](super::CloudConfig::extra).
+    /// It accepts authorized keys only; the image decides everything else. To override that, give
+    /// cloud-init's key `user` to [`CloudConfig::extra`](super::CloudConfig::extra).
     pub fn distro_default() -> Self {
         Self::new(DISTRO_DEFAULT)
     }
 
-    /// The comment field, by custom the person's name.
+    /// Sets the comment field, by convention the person's full name.
     pub fn gecos(mut self, gecos: impl Into<String>) -> Self {
         self.gecos = Some(gecos.into());
         self
     }
 
-    /// The home directory; `/home/NAME` if not given.
+    /// Sets the home directory. The default is `/home/NAME`.
     #[doc(alias = "homedir")]
     pub fn home(mut self, path: impl Into<String>) -> Self {
         self.homedir = Some(path.into());
         self
     }
 
-    /// The numeric id.
+    /// Sets the numeric user id.
     pub fn uid(mut self, uid: u32) -> Self {
         self.uid = Some(uid);
         self
     }
 
-    /// The primary group; one of the user's own name if not given. Created if missing.
+    /// Sets the primary group, which is created if it does not exist. The default is a group with
+    /// the user's name.
     pub fn primary_group(mut self, group: impl Into<String>) -> Self {
         self.primary_group = Some(group.into());
         self
     }
 
-    /// A further group. Created if missing.
+    /// Adds a supplementary group, which is created if it does not exist.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.groups.push(group.into());
         self
     }
 
-    /// The login shell, an absolute path.
+    /// Sets the login shell, an absolute path.
     pub fn shell(mut self, path: impl Into<String>) -> Self {
         self.shell = Some(path.into());
         self
     }
 
-    /// A sudo rule without the user's name, as in `ALL=(ALL) NOPASSWD:ALL`. cloud-init does not
-    /// check it, and a wrong one disables sudo for everybody.
+    /// Sets a sudo rule without the user's name, as in `ALL=(ALL) NOPASSWD:ALL`. cloud-init does not
+    /// validate it, and an invalid rule disables sudo for all users.
     pub fn sudo(mut self, rule: impl Into<String>) -> Self {
         self.sudo = Some(rule.into());
         self
     }
 
-    /// A password as crypt(3) hashes it (`mkpasswd -m yescrypt`, `openssl passwd -6`).
+    /// Sets a password hashed by crypt(3) (`mkpasswd -m yescrypt`, `openssl passwd -6`).
     ///
-    /// Opens the password login, which cloud-init shuts otherwise (`lock_passwd` is true unless
-    /// said otherwise); an explicit [`password_login`](Self::password_login) wins. Whether ssh
-    /// takes passwords is for
-    /// [`CloudConfig::ssh_password_login`](super::CloudConfig::ssh_password_login) to say.
+    /// This also unlocks the password, which cloud-init locks by default, unless
+    /// [`password_login`](Self::password_login) is called.
+    /// [`CloudConfig::ssh_password_login`](super::CloudConfig::ssh_password_login) decides whether
+    /// sshd accepts passwords.
     #[doc(alias = "hashed_passwd")]
     pub fn hashed_password(mut self, hash: impl Into<String>) -> Self {
         self.hashed_passwd = Some(Secret::new(hash));
@@ -142,13 +134,13 @@ impl User {
         self
     }
 
-    /// A password in plain text.
+    /// Sets a password in plain text. Unlocks the password like
+    /// [`hashed_password`](Self::hashed_password).
     ///
     /// # Warning
-    /// User data is no secret: on many clouds every process of the machine can read it from the
-    /// metadata service for as long as the machine exists, cloud-init keeps copies on disk, and
-    /// the cloud stores it. Use [`hashed_password`](Self::hashed_password), or better a key. This
-    /// is for machines that are thrown away. Opens the password login like the hashed form.
+    /// User data is not secret: on many clouds every process of the machine can read it from the
+    /// metadata service while the machine exists, cloud-init keeps copies on disk, and the cloud
+    /// stores it. Use a hashed password or an SSH key except for short-lived test machines.
     #[doc(alias = "plain_text_passwd")]
     pub fn plain_text_password(mut self, password: impl Into<String>) -> Self {
         self.plain_text_passwd = Some(Secret::new(password));
@@ -156,48 +148,29 @@ impl User {
         self
     }
 
-    /// Whether the user can log in with the password.
+    /// Sets whether the user may log in with the password.
     #[doc(alias = "lock_passwd")]
     pub fn password_login(mut self, login: Login) -> Self {
         self.lock_passwd = Some(login);
         self
     }
 
-    /// A public key that opens this account, as a line of an `authorized_keys` file.
+    /// Adds a public key for logging in as this user, as a line of an `authorized_keys` file.
     #[doc(alias = "ssh_authorized_keys")]
     pub fn authorized_key(mut self, key: impl Into<String>) -> Self {
         self.ssh_authorized_keys.push(key.into());
         self
     }
 
-    /// Keys published elsewhere, as in `gh:NAME` or `lp:NAME`; fetched at the first boot by the
-    /// program ssh-import-id.
-    pub fn ssh_import_id(mut self, id: impl Into<String>) -> Self {
-        self.ssh_import_id.push(id.into());
-        self
-    }
-
-    /// A system user: an id from the system range and no home directory.
+    /// Makes this a system user: an id from the system range and no home directory.
     pub fn system(mut self) -> Self {
         self.system = true;
         self
     }
 
-    /// Makes no home directory.
+    /// Creates no home directory.
     pub fn no_create_home(mut self) -> Self {
         self.no_create_home = true;
-        self
-    }
-
-    /// Makes no group of the user's own name.
-    pub fn no_user_group(mut self) -> Self {
-        self.no_user_group = true;
-        self
-    }
-
-    /// The SELinux user, as in `staff_u`.
-    pub fn selinux_user(mut self, user: impl Into<String>) -> Self {
-        self.selinux_user = Some(user.into());
         self
     }
 
@@ -205,33 +178,20 @@ impl User {
         &self.name
     }
 
-    pub(super) fn is_distro_default(&self) -> bool {
-        self.name == DISTRO_DEFAULT
-    }
-
-    /// The default user with nothing to add, which cloud-init writes as a word.
-    pub(super) fn is_bare_distro_default(&self) -> bool {
-        *self == Self::distro_default()
-    }
-
     pub(super) fn check(&self) -> Result<()> {
-        if self.is_distro_default() {
+        if self.name == DISTRO_DEFAULT {
             self.check_distro_default()?;
-        } else if !check::is_account_name(&self.name) {
-            return Err(Error::InvalidUserName { name: self.name.clone() });
+        } else {
+            check::account_name("users", &self.name)?;
         }
-        self.groups
-            .iter()
-            .chain(&self.primary_group)
-            .try_for_each(|name| check::group_name(name))?;
+        for name in self.groups.iter().chain(&self.primary_group) {
+            check::account_name("users.groups", name)?;
+        }
         if let Some(gecos) = &self.gecos {
             check::one_line("users.gecos", gecos)?;
             if gecos.contains(':') {
-                check::invalid(
-                    "users.gecos",
-                    gecos,
-                    "holds ':', which separates fields of passwd(5)",
-                )?;
+                let reason = "contains ':', which separates the fields of passwd(5)";
+                return check::invalid("users.gecos", gecos, reason);
             }
         }
         for (key, path) in [("users.homedir", &self.homedir), ("users.shell", &self.shell)] {
@@ -240,31 +200,22 @@ impl User {
         if let Some(rule) = &self.sudo {
             check::one_line("users.sudo", rule)?;
         }
-        if let Some(user) = &self.selinux_user {
-            check::token("users.selinux_user", user)?;
+        match (&self.hashed_passwd, &self.plain_text_passwd) {
+            (Some(_), Some(_)) => {
+                let reason = "is given both hashed and in plain text";
+                return Err(Error::InvalidPassword { user: self.name.clone(), reason });
+            }
+            (Some(hash), None) => check_hash(&self.name, hash)?,
+            (None, Some(password)) => check_plain(&self.name, password)?,
+            (None, None) => {}
         }
-        self.check_password()?;
         for key in &self.ssh_authorized_keys {
             check_public_key(&format!("user {}", self.name), key)?;
         }
-        self.ssh_import_id.iter().try_for_each(|id| check::token("users.ssh_import_id", id))?;
-        let has_keys = !self.ssh_authorized_keys.is_empty() || !self.ssh_import_id.is_empty();
-        if has_keys && (self.system || self.no_create_home) {
+        if !self.ssh_authorized_keys.is_empty() && (self.system || self.no_create_home) {
             return Err(Error::KeysWithoutHome { user: self.name.clone() });
         }
         Ok(())
-    }
-
-    fn check_password(&self) -> Result<()> {
-        match (&self.hashed_passwd, &self.plain_text_passwd) {
-            (Some(_), Some(_)) => Err(Error::InvalidPassword {
-                user: self.name.clone(),
-                reason: "is given both hashed and in plain text",
-            }),
-            (Some(hash), None) => check_hash(&self.name, hash),
-            (None, Some(password)) => check_plain(&self.name, password),
-            (None, None) => Ok(()),
-        }
     }
 
     fn check_distro_default(&self) -> Result<()> {
@@ -279,8 +230,6 @@ impl User {
             ("password", self.lock_passwd.is_some()),
             ("system flag", self.system),
             ("home flag", self.no_create_home),
-            ("group flag", self.no_user_group),
-            ("SELinux user", self.selinux_user.is_some()),
         ];
         match decided_by_image.iter().find(|(_, given)| *given) {
             Some((setting, _)) => Err(Error::DistroDefaultUser { setting }),
@@ -289,9 +238,71 @@ impl User {
     }
 }
 
-fn lock_flag<S: Serializer>(
-    login: &Option<Login>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
+fn lock_flag<S: Serializer>(login: &Option<Login>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bool(*login == Some(Login::Refused))
+}
+
+/// An item of the list `users`.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Entry<'a> {
+    DistroDefault(&'static str),
+    User(&'a User),
+}
+
+/// The items of the list `users`. The default user without any key is a bare word there.
+pub(super) fn entries(users: &[User]) -> Vec<Entry<'_>> {
+    let default = User::distro_default();
+    let entry = |user| match user == &default {
+        true => Entry::DistroDefault(DISTRO_DEFAULT),
+        false => Entry::User(user),
+    };
+    users.iter().map(entry).collect()
+}
+
+/// A group of the machine.
+///
+/// The groups of a [`User`] are created with the user. Use this type for a group without users, or to
+/// add users of the image to a group.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Group {
+    name: String,
+    members: Vec<String>,
+}
+
+impl Group {
+    /// A group with this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), members: Vec::new() }
+    }
+
+    /// Adds a member, which must be a user of the image. For users added to the same cloud-config,
+    /// use [`User::group`], because groups are created before users.
+    pub fn member(mut self, user: impl Into<String>) -> Self {
+        self.members.push(user.into());
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(String::as_str)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        check::account_name("groups", &self.name)?;
+        self.members().try_for_each(|name| check::account_name("groups", name))
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.members.is_empty() {
+            return serializer.serialize_str(&self.name);
+        }
+        serializer.collect_map([(&self.name, &self.members)])
+    }
 }

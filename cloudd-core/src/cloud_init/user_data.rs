@@ -1,4 +1,4 @@
-//! Finished user data and its size.
+//! Rendered user data, its compressed forms and their sizes.
 
 use std::fmt;
 use std::io::Write;
@@ -8,9 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
 
-/// User data as cloud-init reads it, with the forms that clouds with a size limit need.
+/// Rendered user data, as text and in the compressed forms that clouds with a size limit require.
 ///
-/// `Debug` shows sizes only, since the text holds every secret of the configuration.
+/// `Debug` shows the sizes only, because the text contains every secret of the configuration.
 #[derive(Clone)]
 #[must_use]
 pub struct UserData {
@@ -18,15 +18,15 @@ pub struct UserData {
     gzip: OnceLock<Vec<u8>>,
 }
 
-/// How long user data is in each form, in bytes.
+/// The size of user data in each form, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sizes {
     /// The plain text.
     pub plain: usize,
-    /// The text gzipped.
+    /// The gzipped text.
     pub gzip: usize,
-    /// The text gzipped, then in base64 on one line.
+    /// The gzipped text in base64 on one line.
     pub gzip_base64: usize,
 }
 
@@ -41,29 +41,29 @@ impl UserData {
         &self.text
     }
 
-    /// The plain text, owned.
+    /// Converts into the plain text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.text
     }
 
-    /// The text gzipped, which cloud-init unpacks wherever a datasource can carry bytes.
+    /// The gzipped text, which cloud-init decompresses wherever a datasource can carry bytes.
     ///
-    /// The same text gives the same bytes: the header holds neither a time nor a name.
+    /// Equal text gives equal bytes: the header has neither a time stamp nor a file name.
     #[must_use]
     pub fn gzip(&self) -> &[u8] {
         self.gzip.get_or_init(|| gzip(self.text.as_bytes()))
     }
 
-    /// The text gzipped and in base64 on one line without a newline at the end, for clouds whose
-    /// user data is text and whose datasource decodes base64 (Hetzner: cloud-init 20.3 and later,
-    /// and only if it is strict base64).
+    /// The gzipped text in base64 on one line without a final newline, for clouds whose user data is
+    /// text and whose datasource decodes base64 (Hetzner Cloud: cloud-init 20.3 and later, strict
+    /// base64 only).
     #[must_use]
     pub fn gzip_base64(&self) -> String {
         STANDARD.encode(self.gzip())
     }
 
-    /// The size of each form. Compresses once; later calls of [`gzip`](Self::gzip) reuse the result.
+    /// The size of each form. The text is compressed once; [`gzip`](Self::gzip) reuses the result.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         let gzip = self.gzip().len();
@@ -85,7 +85,7 @@ impl PartialEq for UserData {
 
 impl Eq for UserData {}
 
-/// gzip with a header that depends on nothing but the data.
+/// Compresses with a header that depends on the data only.
 pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     encoder

@@ -13,8 +13,8 @@
 /// [`InstallContainer::build_arg`]: crate::install::InstallContainer::build_arg
 /// [`InstallContainer::run_label_inherited`]: crate::install::InstallContainer::run_label_inherited
 /// [`InstallContainer::reference`]: crate::install::InstallContainer::reference
-/// [`ImageBuilder::volume_size`]: crate::image::ImageBuilder::volume_size
-/// [`BuildError`]: crate::image::BuildError
+/// [`ImageBuilder::volume_size`]: crate::ImageBuilder::volume_size
+/// [`BuildError`]: crate::BuildError
 #[doc = include_str!("install_containers.md")]
 pub mod install_containers {}
 

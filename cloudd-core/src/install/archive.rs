@@ -6,28 +6,27 @@ use std::{
     sync::Arc,
 };
 
-use super::Sha256Digest;
+use crate::digest::Sha256Digest;
 
 /// A packed build context: a gzipped tar archive.
 ///
-/// # Reproducible
-/// Equal contents give equal bytes, on every machine and at every time. Entries are sorted by the
-/// bytes of their paths; every time is 0, every owner is 0 and has no name; the gzip header names
-/// neither time, file nor system. Kept as they are: names (any bytes), file contents, all twelve
-/// mode bits, targets of symbolic links (never followed, they may dangle), empty directories. Hard
-/// links become files of their own. Not kept: extended attributes, holes, and the mode of the
-/// context directory itself.
+/// # Reproducibility
+/// Equal content gives equal bytes on every machine. Entries are sorted by the bytes of their paths;
+/// all time stamps and owner ids are 0 and owners have no names; the gzip header has neither a time
+/// stamp, a file name nor an operating system. Preserved are names (any bytes), file contents, all
+/// twelve mode bits, targets of symbolic links (which are not followed and may not exist) and empty
+/// directories. Hard links become separate files. Extended attributes, holes, and the mode of the
+/// context directory itself are not preserved.
 ///
-/// Mode bits are content: a checkout under another umask is another context.
+/// Mode bits are content: a checkout with another umask is another context.
 ///
-/// The compressed bytes may change with the compression library, so an identity that is to last
-/// is taken from [`content_sha256`](Self::content_sha256), which hashes the archive before
-/// compression.
+/// The compressed bytes may change with the compression library. A permanent identity is
+/// [`content_sha256`](Self::content_sha256), the digest of the archive before compression.
 ///
-/// # Where it is kept
-/// In memory up to [`MEMORY_LIMIT`](Self::MEMORY_LIMIT) bytes, else in a temporary file in the
-/// system's directory for those (`TMPDIR`). That file has no name, so it goes when the last clone
-/// goes or the process dies. Clones share the bytes.
+/// # Storage
+/// The archive is stored in memory up to [`MEMORY_LIMIT`](Self::MEMORY_LIMIT) bytes, otherwise in a
+/// temporary file in the system's directory (`TMPDIR`). That file has no name, so the system deletes
+/// it when the last clone is dropped or the process ends. Clones share the bytes.
 #[derive(Clone)]
 pub struct ContextArchive {
     pub(super) storage: Storage,
@@ -44,35 +43,35 @@ pub(super) enum Storage {
 }
 
 impl ContextArchive {
-    /// The largest archive that is kept in memory: 4 MiB.
+    /// The size of the largest archive that is stored in memory: 4 MiB.
     pub const MEMORY_LIMIT: usize = 4 << 20;
 
-    /// Length in bytes.
+    /// The length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "an archive is never empty")]
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// The sum of the archive's bytes, as they travel.
+    /// The digest of the archive's bytes, as delivered to the builder VM.
     #[must_use]
     pub fn sha256(&self) -> Sha256Digest {
         self.sha256
     }
 
-    /// Length in bytes before compression.
+    /// The length in bytes before compression.
     #[must_use]
     pub fn content_len(&self) -> u64 {
         self.content_len
     }
 
-    /// The sum of the archive before compression: what the context is, whatever compressed it.
+    /// The digest of the archive before compression, which identifies the content of the context.
     #[must_use]
     pub fn content_sha256(&self) -> Sha256Digest {
         self.content_sha256
     }
 
-    /// The bytes, where they are in memory.
+    /// The bytes, if they are stored in memory.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.storage {
@@ -81,16 +80,16 @@ impl ContextArchive {
         }
     }
 
-    /// A reader of its own, at the first byte. Reading may block on the disk.
+    /// Opens a reader at the first byte, independent of other readers. Reading may block on the disk.
     #[must_use]
     pub fn open(&self) -> ArchiveReader {
         ArchiveReader { archive: self.clone(), position: 0 }
     }
 
-    /// All bytes, in memory of their own.
+    /// Reads all bytes into memory.
     ///
     /// # Errors
-    /// The temporary file could not be read.
+    /// Reading the temporary file fails.
     pub fn read_all(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.open().read_to_end(&mut bytes)?;
@@ -109,7 +108,7 @@ impl fmt::Debug for ContextArchive {
     }
 }
 
-/// Reads a [`ContextArchive`], with a position of its own.
+/// A reader of a [`ContextArchive`] with its own position.
 #[derive(Debug)]
 pub struct ArchiveReader {
     archive: ContextArchive,
@@ -123,7 +122,7 @@ impl Read for ArchiveReader {
                 let start = usize::try_from(self.position).unwrap_or(usize::MAX);
                 (&bytes[start.min(bytes.len())..]).read(buffer)?
             }
-            // Readers share the file, so its own position is of no use.
+            // Readers share the file, so they do not use the file's position.
             Storage::File(file) => file.read_at(buffer, self.position)?,
         };
         self.position += read as u64;

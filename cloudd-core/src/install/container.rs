@@ -1,10 +1,12 @@
 use std::path::{Path, PathBuf};
 
-use super::{args::Variables, containers::BuiltIn};
+use super::built_in::BuiltIn;
+use super::variables::Variables;
 
-/// What is to be installed: a container image that writes an operating system to the volume.
+/// An install container: a container image that writes an operating system to a volume.
 ///
-/// Making one does no I/O and cannot fail; [`load`](Self::load) does both.
+/// Creating this value does no I/O and does not fail. [`load`](Self::load) reads and validates the
+/// inputs.
 #[derive(Clone, Debug)]
 pub struct InstallContainer {
     pub(super) source: Source,
@@ -19,7 +21,7 @@ pub struct InstallContainer {
 pub(super) enum Source {
     Directory(PathBuf),
     Reference(String),
-    BuiltIn(BuiltIn),
+    BuiltIn(&'static BuiltIn),
 }
 
 /// Where the `RUN` label is set.
@@ -30,20 +32,24 @@ pub(super) enum RunLabelSource {
 }
 
 impl InstallContainer {
-    /// A build context: a directory with a `Containerfile` or a `Dockerfile`, which the builder VM
-    /// gets and runs `podman build` on. Where both exist the `Containerfile` is taken, as podman
-    /// does.
+    /// Uses a build context, a directory with a `Containerfile` or a `Dockerfile`. The builder VM
+    /// receives it and runs `podman build`. If both files exist, the `Containerfile` is used, as by
+    /// podman.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Directory(path.into()))
     }
 
-    /// An image which the builder VM pulls: `registry/repository[:tag][@sha256:digest]`, see
+    /// Uses an image that the builder VM pulls: `registry/repository[:tag][@sha256:digest]`, see
     /// [`ImageReference`](super::ImageReference).
     pub fn reference(reference: impl Into<String>) -> Self {
         Self::new(Source::Reference(reference.into()))
     }
 
-    pub(super) fn new(source: Source) -> Self {
+    pub(super) fn built_in(built_in: &'static BuiltIn) -> Self {
+        Self::new(Source::BuiltIn(built_in))
+    }
+
+    fn new(source: Source) -> Self {
         Self {
             source,
             containerfile: None,
@@ -54,60 +60,62 @@ impl InstallContainer {
         }
     }
 
-    /// The Containerfile, as a path inside the build context, where it is not one of the two names
-    /// that podman looks for.
+    /// Sets the path of the Containerfile in the build context, if it has neither of the two default
+    /// names.
     #[must_use]
     pub fn containerfile(mut self, path: impl AsRef<Path>) -> Self {
         self.containerfile = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Says that the `RUN` label comes from the base image, so that the Containerfile need not set
-    /// it. Whether the base image has it is then known when the builder has built the image.
+    /// Declares that the base image sets the `RUN` label, so the Containerfile need not set it. The
+    /// label is then checked in the builder VM, after the image is built.
     #[must_use]
     pub fn run_label_inherited(mut self) -> Self {
         self.run_label = RunLabelSource::BaseImage;
         self
     }
 
-    /// A build argument, the value of an `ARG` of the Containerfile. Given again, the later value
-    /// counts.
+    /// Sets a build argument, the value of an `ARG` of the Containerfile. A later call with the same
+    /// name replaces the value.
     ///
-    /// The name is one that a shell takes; the value is one line. Build arguments stay readable in
-    /// the history of the container image: no place for a secret.
+    /// The name must be a valid shell variable name and the value a single line. Build arguments
+    /// remain readable in the history of the container image, so they must not contain secrets.
     #[must_use]
     pub fn build_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.build_args.set(name.into(), value.into());
         self
     }
 
-    /// A variable in the environment of the install container. It replaces an `ENV` of the image.
-    /// Given again, the later value counts.
+    /// Sets an environment variable of the install container, which overrides an `ENV` of the image.
+    /// A later call with the same name replaces the value.
     ///
-    /// The name is one that a shell takes; the value is one line. It becomes part of the container
-    /// image in the builder VM.
+    /// The name must be a valid shell variable name and the value a single line. The variable becomes
+    /// part of the container image in the builder VM.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.set(name.into(), value.into());
         self
     }
 
-    /// The configuration of a container that [comes with cloudd](super::containers) and takes one:
+    /// Sets the configuration file of a container that [comes with cloudd](super::containers):
     /// Ignition as JSON for `fedora_coreos` and `flatcar`, `config.yaml` for `k3os`,
-    /// `configuration.nix` for `nixos`, a schematic for `talos`. Given again, the later text counts.
+    /// `configuration.nix` for `nixos`, a schematic for `talos`. A later call replaces the text.
     ///
-    /// It is a file of the build context, and so in the builder VM; what the container makes of it
-    /// is told by its README.
+    /// The file is part of the build context and is therefore copied to the builder VM. The README of
+    /// the container documents its use.
     #[must_use]
     pub fn config(mut self, text: impl Into<String>) -> Self {
         self.config = Some(text.into());
         self
     }
 
-    /// One more word in a variable of the environment.
-    pub(super) fn env_word(mut self, name: &str, word: &str) -> Self {
-        let before = self.env.iter().find(|(set, _)| *set == name).map(|(_, value)| value);
-        let value = before.map_or(word.to_owned(), |before| format!("{before} {word}"));
+    /// Appends a word to an environment variable, separated by a space.
+    pub(super) fn append_env(mut self, name: &str, word: &str) -> Self {
+        let value = match self.env.get(name) {
+            Some(words) => format!("{words} {word}"),
+            None => word.to_owned(),
+        };
         self.env.set(name.to_owned(), value);
         self
     }

@@ -1,108 +1,110 @@
-use std::{io, path::PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-/// What is wrong with an install container. Every one of these is found before anything is
-/// created.
+/// Why an install container cannot be loaded. All of these errors occur before anything is created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
     /// The build context does not exist.
     #[error("build context {path:?} does not exist")]
     ContextMissing {
-        /// The directory that was asked for.
+        /// The directory.
         path: PathBuf,
     },
-    /// The build context is something else than a directory.
+    /// The build context is not a directory.
     #[error("build context {path:?} is not a directory")]
     ContextNotADirectory {
-        /// The path that was asked for.
+        /// The path.
         path: PathBuf,
     },
-    /// There is nothing in the build context.
+    /// The build context is empty.
     #[error("build context {path:?} is empty")]
     ContextEmpty {
-        /// The directory that was asked for.
+        /// The directory.
         path: PathBuf,
     },
-    /// The build context holds no Containerfile.
-    #[error("build context {path:?} holds neither a Containerfile nor a Dockerfile")]
+    /// The build context has no Containerfile.
+    #[error("build context {path:?} has neither a Containerfile nor a Dockerfile")]
     NoContainerfile {
         /// The build context.
         path: PathBuf,
     },
-    /// The Containerfile that was asked for does not exist.
+    /// The Containerfile does not exist.
     #[error("Containerfile {path:?} does not exist")]
     ContainerfileMissing {
-        /// The file that was looked for.
+        /// The path of the Containerfile.
         path: PathBuf,
     },
-    /// The path of the Containerfile is no plain text, and could not be passed to the builder.
+    /// The path of the Containerfile is not text, so it cannot be passed to the builder VM.
     #[error("the path {path:?} of the Containerfile is not UTF-8 or has a control character")]
     ContainerfileName {
         /// The path in the build context.
         path: PathBuf,
     },
-    /// The Containerfile is a directory, or something else that holds no text.
+    /// The Containerfile is not a regular file.
     #[error("Containerfile {path:?} is not a regular file")]
     ContainerfileNotAFile {
-        /// The path of it.
+        /// The path of the Containerfile.
         path: PathBuf,
     },
-    /// A file that podman must read lies outside the build context, and would not travel with it.
-    #[error("{path:?} lies outside the build context")]
+    /// A file that podman must read is outside the build context.
+    #[error("{path:?} is outside the build context")]
     OutsideContext {
-        /// The file, or the symbolic link that leads there.
+        /// The file, or the symbolic link to it.
         path: PathBuf,
     },
-    /// podman would refuse the Containerfile.
+    /// podman would reject the Containerfile.
     #[error("{path:?}, line {line}: {problem}")]
     ContainerfileInvalid {
         /// The Containerfile.
         path: PathBuf,
-        /// The line, counted from 1, on which the instruction starts.
+        /// The line on which the instruction starts, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The violated rule.
         problem: String,
     },
-    /// The image has no `RUN` label.
+    /// The Containerfile does not set the `RUN` label.
     #[error(
         "{path:?} sets no RUN label on its last stage, which starts from {base:?}; \
-         without it podman does not know how to run the install container"
+         podman needs it to run the install container"
     )]
     RunLabelMissing {
         /// The Containerfile.
         path: PathBuf,
-        /// The image from which the last stage starts, by way of the stages it is built on.
+        /// The image from which the last stage starts, directly or through other stages.
         base: String,
     },
-    /// The `RUN` label has no text, which podman takes for a missing label.
+    /// The `RUN` label is empty, which podman treats as a missing label.
     #[error("{path:?}, line {line}: the RUN label is empty")]
     RunLabelEmpty {
         /// The Containerfile.
         path: PathBuf,
-        /// The line, counted from 1, of the `LABEL` instruction.
+        /// The line of the `LABEL` instruction, counted from 1.
         line: usize,
     },
-    /// The `RUN` label is set in several spellings, as in `RUN` and `run`. podman ignores case when
-    /// it looks for the label, and takes any one of them.
-    #[error("{path:?} sets the RUN label as {first:?} and as {second:?}, podman takes either")]
+    /// The `RUN` label is set in several spellings, as in `RUN` and `run`. podman ignores the case of
+    /// the label and uses an arbitrary one of them.
+    #[error(
+        "{path:?} sets the RUN label as {first:?} and as {second:?}, which are equal for podman"
+    )]
     RunLabelAmbiguous {
         /// The Containerfile.
         path: PathBuf,
         /// One spelling.
         first: String,
-        /// Another one.
+        /// Another spelling.
         second: String,
     },
-    /// A line of the ignore file is not a pattern.
-    #[error("{path:?}, line {line}: {pattern:?} is not a pattern: {problem}")]
+    /// A line of the ignore file is not a valid pattern.
+    #[error("{path:?}, line {line}: {pattern:?} is not a valid pattern: {problem}")]
     IgnorePattern {
         /// The ignore file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The line's text.
+        /// The text of the line.
         pattern: String,
-        /// What is wrong with it.
+        /// The violated rule.
         problem: &'static str,
     },
     /// A file or directory could not be read.
@@ -110,91 +112,90 @@ pub enum InstallError {
     Unreadable {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The build context holds something that is neither file, directory nor symbolic link. An
-    /// ignore file can leave it out.
+    /// The build context contains something other than files, directories and symbolic links. An
+    /// ignore file can exclude it.
     #[error("{path:?} is a {kind}, which cannot be part of a build context")]
     UnsupportedFileType {
-        /// The path of it.
+        /// The path.
         path: PathBuf,
         /// `socket`, `named pipe`, `block device`, `character device`.
         kind: &'static str,
     },
-    /// A file was there when the build context was listed, and gone when it was to be packed.
+    /// A file was deleted between listing and packing the build context.
     #[error("{path:?} vanished while the build context was packed")]
     Vanished {
         /// The file.
         path: PathBuf,
     },
-    /// A file was replaced, grew or shrank while the build context was packed.
+    /// A file was replaced or changed its size while the build context was packed.
     #[error("{path:?} changed while the build context was packed")]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// The archive grew too large for memory, and could not be written to a temporary file.
+    /// The archive exceeds the limit for memory and could not be written to a temporary file.
     #[error("cannot write the archive of the build context to a temporary file")]
     Spool {
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The image reference is not one.
+    /// The text is not a valid image reference.
     #[error("image reference {reference:?}: {problem}")]
     Reference {
-        /// The text that was given.
+        /// The text.
         reference: String,
-        /// What is wrong with it.
+        /// The violated rule.
         problem: &'static str,
     },
-    /// A build argument cannot be passed on.
+    /// The name or value of a build argument is invalid.
     #[error("build argument {name:?}: {problem}")]
     BuildArg {
-        /// Its name.
+        /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The violated rule.
         problem: &'static str,
     },
-    /// A variable for the container's environment cannot be passed on.
+    /// The name or value of an environment variable of the container is invalid.
     #[error("environment variable {name:?}: {problem}")]
     Env {
-        /// Its name.
+        /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The violated rule.
         problem: &'static str,
     },
-    /// A parameter of a container that comes with cloudd is missing, or cannot be right.
+    /// A parameter of a container that comes with cloudd is missing or invalid.
     #[error(
-        "{container}: {parameter} is {}, expected {wanted}",
+        "{container}: {parameter} is {}, expected {expected}",
         value.as_ref().map_or("not set".to_owned(), |value| format!("{value:?}"))
     )]
     Parameter {
         /// The name of the container.
         container: &'static str,
-        /// The variable in its environment.
+        /// The environment variable, or the file.
         parameter: &'static str,
-        /// Its value, if it has one.
+        /// The value, if it is set.
         value: Option<String>,
-        /// What it should be.
-        wanted: &'static str,
+        /// The description of valid values.
+        expected: &'static str,
     },
-    /// A setting that only makes sense for a build context of one's own was given for another
-    /// install container.
-    #[error("{setting} applies to a build context, but the install container is {reference:?}")]
+    /// A setting for build contexts was used with another kind of install container.
+    #[error("{setting} requires a build context, but the install container is {reference:?}")]
     NotABuild {
-        /// The setting, as in `containerfile`.
+        /// The name of the setting, as in `containerfile`.
         setting: &'static str,
         /// The image reference, or the name of the container that comes with cloudd.
         reference: String,
     },
-    /// A configuration was given for an install container that takes none.
+    /// A configuration was set for an install container without a configuration file.
     #[error(
-        "the install container {container:?} takes no configuration: of those that come with cloudd, \
-         fedora_coreos, flatcar, k3os, nixos and talos do; one of your own has it in its context"
+        "install container {container:?} has no configuration file; only fedora_coreos, flatcar, k3os, \
+         nixos and talos have one"
     )]
     NoConfig {
-        /// The directory, the image reference, or the name of the container that comes with cloudd.
+        /// The directory, the image reference, or the name of the container.
         container: String,
     },
 }

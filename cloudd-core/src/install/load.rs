@@ -1,33 +1,31 @@
-//! From what was asked for to what was read and checked.
+//! Reads, checks and packs the inputs of an install container.
 
-use std::{
-    collections::BTreeSet,
-    ffi::OsString,
-    fs, io,
-    os::unix::ffi::OsStrExt,
-    path::{Component, Path, PathBuf},
-};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
-use super::{
-    BuildContext, ContainerSource, ContextArchive, InstallContainer, InstallError, LoadedContainer,
-    container::{RunLabelSource, Source},
-    containerfile::{Base, Containerfile, RunLabel},
-    containers::BuiltIn,
-    ignore::IgnoreRules,
-    pack::pack,
-    scan::{at, scan},
-};
+use super::archive::ContextArchive;
+use super::built_in::BuiltIn;
+use super::container::{InstallContainer, RunLabelSource, Source};
+use super::containerfile::{Base, Containerfile, RunLabel};
+use super::error::InstallError;
+use super::ignore::IgnoreRules;
+use super::loaded::{BuildContext, ContainerSource, LoadedContainer};
+use super::pack::pack;
+use super::scan::{read_error, scan};
 
 impl InstallContainer {
-    /// Reads the build context, checks it and packs it; for an image reference, checks its
-    /// shape, and for a container that comes with cloudd its parameters.
+    /// Reads, checks and packs the build context. Checks the syntax of an image reference, and the
+    /// parameters of a container that comes with cloudd.
     ///
-    /// Blocks while it reads the file system: call it where that is allowed, as in
+    /// This blocks while it reads the file system, so asynchronous code should call it in
     /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
-    /// Whatever can be known to be wrong before a builder exists, each with the path or value that
-    /// is: see [`InstallError`].
+    /// Every problem that can be found before a builder exists, with the path or value that is
+    /// invalid: see [`InstallError`].
     pub fn load(&self) -> Result<LoadedContainer, InstallError> {
         self.env.check_env()?;
         let source = match &self.source {
@@ -43,13 +41,13 @@ impl InstallContainer {
                 ContainerSource::Reference(reference.parse()?)
             }
             Source::BuiltIn(built_in) => {
-                check_not_set("containerfile", self.containerfile.is_some(), built_in.name())?;
-                if !built_in.takes_config() {
-                    self.check_no_config(built_in.name())?;
+                check_not_set("containerfile", self.containerfile.is_some(), built_in.name)?;
+                if built_in.config.is_none() {
+                    self.check_no_config(built_in.name)?;
                 }
                 self.build_args.check_build_args()?;
                 built_in.check(&self.env, self.config.as_deref())?;
-                ContainerSource::Context(self.load_built_in(*built_in)?)
+                ContainerSource::Context(self.load_built_in(built_in)?)
             }
         };
         Ok(LoadedContainer::new(source, self.build_args.clone(), self.env.clone()))
@@ -59,13 +57,13 @@ impl InstallContainer {
         check_directory(directory)?;
         let containerfile = self.find_containerfile(directory)?;
         let full = directory.join(&containerfile);
-        let text = fs::read(&full).map_err(|e| at(&full, e))?;
+        let text = fs::read(&full).map_err(|e| read_error(&full, e))?;
         let run_label = self.run_label(&full, &text)?;
 
-        let mut always = travelling(directory, &containerfile)?;
+        let mut always = with_link_target(directory, &containerfile)?;
         let rules = match find_ignore_file(directory, &containerfile)? {
             Some(ignore_file) => {
-                always.append(&mut travelling(directory, &ignore_file)?);
+                always.append(&mut with_link_target(directory, &ignore_file)?);
                 read_ignore_file(&directory.join(ignore_file))?
             }
             None => IgnoreRules::default(),
@@ -75,10 +73,10 @@ impl InstallContainer {
         Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
     }
 
-    /// The path of the Containerfile in the context.
+    /// Returns the path of the Containerfile in the context.
     fn find_containerfile(&self, directory: &Path) -> Result<PathBuf, InstallError> {
         let relative = match &self.containerfile {
-            Some(asked) => clean(asked)?,
+            Some(path) => clean(path)?,
             None => ["Containerfile", "Dockerfile"]
                 .map(PathBuf::from)
                 .into_iter()
@@ -101,7 +99,7 @@ impl InstallContainer {
         }
     }
 
-    fn load_built_in(&self, built_in: BuiltIn) -> Result<BuildContext, InstallError> {
+    fn load_built_in(&self, built_in: &BuiltIn) -> Result<BuildContext, InstallError> {
         let (containerfile, text) = built_in.containerfile();
         let run_label = self.run_label(&containerfile, text)?;
         let entries = built_in.entries(self.config.as_deref());
@@ -109,10 +107,10 @@ impl InstallContainer {
         Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
     }
 
-    /// The `RUN` label, where the Containerfile sets it.
+    /// Returns the `RUN` label if the Containerfile sets it.
     fn run_label(&self, path: &Path, text: &[u8]) -> Result<Option<String>, InstallError> {
         let path = path.to_owned();
-        // podman runs these through the C preprocessor first; the build will tell.
+        // podman runs such a file through the C preprocessor first, so only the build finds the label.
         if path.extension().is_some_and(|extension| extension == "in") {
             return Ok(None);
         }
@@ -160,25 +158,25 @@ fn check_directory(directory: &Path) -> Result<(), InstallError> {
         }
         Ok(_) => {}
     }
-    match fs::read_dir(directory).map_err(|e| at(directory, e))?.next() {
+    match fs::read_dir(directory).map_err(|e| read_error(directory, e))?.next() {
         None => Err(InstallError::ContextEmpty { path: path() }),
         Some(_) => Ok(()),
     }
 }
 
-/// The first ignore file that podman would take.
+/// Returns the first ignore file in podman's order.
 fn find_ignore_file(
     directory: &Path,
     containerfile: &Path,
 ) -> Result<Option<PathBuf>, InstallError> {
-    let beside = |suffix: &str| {
+    let with_suffix = |suffix: &str| {
         let mut path = OsString::from(containerfile);
         path.push(suffix);
         PathBuf::from(path)
     };
     for candidate in [
-        beside(".dockerignore"),
-        beside(".containerignore"),
+        with_suffix(".dockerignore"),
+        with_suffix(".containerignore"),
         PathBuf::from(".containerignore"),
         PathBuf::from(".dockerignore"),
     ] {
@@ -193,7 +191,7 @@ fn find_ignore_file(
 }
 
 fn read_ignore_file(path: &Path) -> Result<IgnoreRules, InstallError> {
-    let text = fs::read(path).map_err(|e| at(path, e))?;
+    let text = fs::read(path).map_err(|e| read_error(path, e))?;
     IgnoreRules::parse(&String::from_utf8_lossy(&text)).map_err(|e| InstallError::IgnorePattern {
         path: path.to_owned(),
         line: e.line,
@@ -202,7 +200,7 @@ fn read_ignore_file(path: &Path) -> Result<IgnoreRules, InstallError> {
     })
 }
 
-/// A path that leads nowhere outside of the context and can be passed on as a parameter.
+/// Normalizes a path, which must not leave the context and must be text without control characters.
 fn clean(path: &Path) -> Result<PathBuf, InstallError> {
     let mut cleaned = PathBuf::new();
     for component in path.components() {
@@ -218,11 +216,11 @@ fn clean(path: &Path) -> Result<PathBuf, InstallError> {
     }
 }
 
-/// What must travel for `path` to be readable in the builder: itself, and where it leads if it is
-/// a symbolic link.
-fn travelling(directory: &Path, path: &Path) -> Result<BTreeSet<Vec<u8>>, InstallError> {
+/// The paths that must be packed for `path` to be readable in the builder VM: the path, and its target
+/// if it is a symbolic link.
+fn with_link_target(directory: &Path, path: &Path) -> Result<BTreeSet<Vec<u8>>, InstallError> {
     let full = directory.join(path);
-    let resolve = |path: &Path| path.canonicalize().map_err(|e| at(path, e));
+    let resolve = |path: &Path| path.canonicalize().map_err(|e| read_error(path, e));
     let (root, target) = (resolve(directory)?, resolve(&full)?);
     let Ok(target) = target.strip_prefix(root) else {
         return Err(InstallError::OutsideContext { path: full });

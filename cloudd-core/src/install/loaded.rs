@@ -3,9 +3,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ContextArchive, ImageReference, Sha256Digest, args::Variables, digest::FieldHasher};
+use super::archive::ContextArchive;
+use super::reference::ImageReference;
+use super::variables::Variables;
+use crate::digest::{FieldHasher, Sha256Digest};
 
-/// An install container whose inputs were read and checked.
+/// An install container whose inputs have been read and checked.
 #[derive(Clone, Debug)]
 pub struct LoadedContainer {
     source: ContainerSource,
@@ -14,7 +17,7 @@ pub struct LoadedContainer {
     fingerprint: Sha256Digest,
 }
 
-/// Where the container image comes from.
+/// The origin of the container image.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ContainerSource {
@@ -24,7 +27,7 @@ pub enum ContainerSource {
     Reference(ImageReference),
 }
 
-/// A build context, packed.
+/// A packed build context.
 #[derive(Clone, Debug)]
 pub struct BuildContext {
     pub(super) containerfile: PathBuf,
@@ -39,7 +42,7 @@ impl LoadedContainer {
         Self { source, build_args, env, fingerprint }
     }
 
-    /// Where the container image comes from.
+    /// The origin of the container image.
     #[must_use]
     pub fn source(&self) -> &ContainerSource {
         &self.source
@@ -54,25 +57,25 @@ impl LoadedContainer {
         }
     }
 
-    /// What the container image is made from, as one sum: equal inputs have equal fingerprints on
-    /// every machine and at every time. Files that an ignore file leaves out do not count, nor does
-    /// what the registry holds under a reference's tag, nor how the archive is compressed.
+    /// The digest of everything the container image is made from. Equal inputs have equal fingerprints
+    /// on every machine. Files excluded by an ignore file, the image that a registry has under a tag,
+    /// and the compression of the archive are not part of it.
     #[must_use]
     pub fn fingerprint(&self) -> Sha256Digest {
         self.fingerprint
     }
 
-    /// The build arguments, `NAME=value` one a line, each for one `--build-arg` of `podman build`.
-    /// Empty where there are none.
+    /// The build arguments as `NAME=value`, one per line, each for one `--build-arg` of `podman build`.
+    /// Empty if there are none.
     #[must_use]
     pub fn build_args_file(&self) -> String {
         self.build_args.lines()
     }
 
-    /// A Containerfile that puts the environment on top of the image `base`, where an environment
-    /// was given. `podman container runlabel` has no option for it.
+    /// A Containerfile that adds the environment to the image `base`, or `None` if there are no
+    /// variables. It is needed because `podman container runlabel` has no option for variables.
     ///
-    /// Building it under the name of `base` keeps the image's labels and replaces its variables.
+    /// An image built from it and tagged `base` keeps the labels of `base` and overrides its variables.
     #[must_use]
     pub fn env_containerfile(&self, base: &str) -> Option<String> {
         (!self.env.is_empty()).then(|| self.env.env_layer(base))
@@ -86,20 +89,20 @@ impl BuildContext {
         &self.containerfile
     }
 
-    /// The `RUN` label as the Containerfile sets it: variables are not expanded. `None` where it
-    /// comes from the base image, or cannot be known.
+    /// The `RUN` label as written in the Containerfile, without expansion of variables. `None` if the
+    /// base image sets it or if it cannot be determined.
     #[must_use]
     pub fn run_label(&self) -> Option<&str> {
         self.run_label.as_deref()
     }
 
-    /// How many files, directories and symbolic links travel.
+    /// The number of files, directories and symbolic links in the archive.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.entries
     }
 
-    /// What the builder VM gets.
+    /// The archive that is delivered to the builder VM.
     #[must_use]
     pub fn archive(&self) -> &ContextArchive {
         &self.archive
@@ -107,18 +110,16 @@ impl BuildContext {
 }
 
 fn fingerprint(source: &ContainerSource, build_args: &Variables, env: &Variables) -> Sha256Digest {
-    let hasher = FieldHasher::new("cloudd install container, version 1");
+    let hasher = FieldHasher::new().named("domain", "cloudd install container, version 1");
     let mut hasher = match source {
-        ContainerSource::Reference(reference) => {
-            hasher.field("reference", reference.as_str().as_bytes())
-        }
+        ContainerSource::Reference(reference) => hasher.named("reference", reference.as_str()),
         ContainerSource::Context(context) => hasher
-            .field("context", context.archive.content_sha256().as_bytes())
-            .field("containerfile", context.containerfile.as_os_str().as_bytes()),
+            .named("context", context.archive.content_sha256().as_bytes())
+            .named("containerfile", context.containerfile.as_os_str().as_bytes()),
     };
     for (kind, variables) in [("build argument", build_args), ("environment", env)] {
         for (name, value) in variables.iter() {
-            hasher = hasher.field(kind, name.as_bytes()).field("value", value.as_bytes());
+            hasher = hasher.named(kind, name).named("value", value);
         }
     }
     hasher.finish()

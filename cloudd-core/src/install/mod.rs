@@ -1,9 +1,9 @@
-//! Install containers: what is to be installed.
+//! Install containers, which define the operating system of an image.
 //!
-//! An install container is a container image whose `RUN` label says how to run it. The builder VM
-//! gets the image, runs `podman container runlabel run` on it, and the container writes an
-//! operating system to the volume. The image is built in the builder VM from a *build context*, or
-//! pulled by *reference*. Some come with this crate, in [`containers`]:
+//! An install container is a container image with a `RUN` label, which says how to run it. The builder
+//! VM gets the image and runs `podman container runlabel run` on it; the container writes an operating
+//! system to the volume. The image is either built in the builder VM from a *build context*, or pulled
+//! by *reference*. The module [`containers`] has ready-made ones.
 //!
 //! ```
 //! use cloudd_core::install::InstallContainer;
@@ -15,21 +15,19 @@
 //!
 //! ```text
 //! InstallContainer ── load() ──▶ LoadedContainer
-//!  what was asked for             ├ BuildContext    Containerfile, RUN label, ContextArchive
-//!  (no I/O)                       ├ ImageReference  checked in shape; the builder pulls it
+//!  parameters, no I/O             ├ BuildContext    Containerfile, RUN label, ContextArchive
+//!                                 ├ ImageReference  syntax checked, pulled by the builder
 //!                                 └ fingerprint     equal inputs, equal fingerprint
 //! ```
 //!
-//! [`InstallContainer`] is cheap to make and does no I/O. [`InstallContainer::load`] reads the
-//! context, checks what can be known of it before anything is created, packs it, and blocks while
-//! it does.
+//! [`InstallContainer::load`] reads the build context, checks what can be checked before anything is
+//! created, and packs it. It blocks while it reads the file system.
 
 mod archive;
-mod args;
+mod built_in;
 mod container;
 mod containerfile;
 pub mod containers;
-mod digest;
 mod error;
 mod ignore;
 mod load;
@@ -37,10 +35,11 @@ mod loaded;
 mod pack;
 mod reference;
 mod scan;
+mod variables;
 
+pub use crate::digest::{InvalidDigest, Sha256Digest};
 pub use archive::{ArchiveReader, ContextArchive};
 pub use container::InstallContainer;
-pub use digest::Sha256Digest;
 pub use error::InstallError;
 pub use loaded::{BuildContext, ContainerSource, LoadedContainer};
 pub use reference::ImageReference;

@@ -1,121 +1,84 @@
-//! Packs what was listed into a reproducible archive.
+//! Packs the entries of a build context into a reproducible archive.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, Write},
-    path::Path,
-    sync::Arc,
-};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
 
-use flate2::{Compression, GzBuilder, write::GzEncoder};
-use sha2::{Digest, Sha256};
-use tar::{EntryType, Header};
+use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
+use tar::{Builder, EntryType, Header};
 use tempfile::{SpooledData, SpooledTempFile};
 
-use super::{
-    ContextArchive, InstallError,
-    archive::Storage,
-    scan::{Entries, Entry, EntryKind, at, identity, to_path},
-};
+use super::archive::{ContextArchive, Storage};
+use super::error::InstallError;
+use super::scan::{ContextEntry, Entries, EntryKind, identity, read_error, to_path};
+use crate::digest::HashingWriter;
 
-const BLOCK: usize = 512;
-// The length of the fields for names and link targets; longer ones need an entry of their own.
+/// The length of the header fields for names and link targets.
 const NAME: usize = 100;
 
-/// Packs `entries` of the directory `root`, in memory while the archive is not longer than
-/// `memory_limit`.
+type Tar = Builder<HashingWriter<GzEncoder<HashingWriter<SpooledTempFile>>>>;
+
+/// Packs `entries` of the directory `root`. The archive is stored in memory up to `memory_limit`
+/// bytes.
 pub(super) fn pack(
     root: &Path,
     entries: &Entries,
     memory_limit: usize,
 ) -> Result<ContextArchive, InstallError> {
-    let spool = Hashed::new(SpooledTempFile::new(memory_limit));
-    // 255: "unknown operating system"; the level is part of what makes equal contexts equal bytes.
-    let gzip = GzBuilder::new().mtime(0).operating_system(255);
-    let mut tar = Hashed::new(gzip.write(spool, Compression::new(6)));
+    let spool = HashingWriter::new(SpooledTempFile::new(memory_limit));
+    // Operating system 255 means "unknown". A fixed level makes equal contexts compress equally.
+    let gzip = GzBuilder::new().mtime(0).operating_system(255).write(spool, Compression::new(6));
+    let mut tar = Builder::new(HashingWriter::new(gzip));
     for (path, entry) in entries {
         append(&mut tar, root, path, entry)?;
     }
     finish(tar).map_err(|source| InstallError::Spool { source })
 }
 
-type Tar = Hashed<GzEncoder<Hashed<SpooledTempFile>>>;
-
-fn append(tar: &mut Tar, root: &Path, path: &[u8], entry: &Entry) -> Result<(), InstallError> {
-    let header = |tar: &mut Tar, path: &[u8], target: &[u8], kind, size| {
-        write_header(tar, path, target, kind, entry.mode, size)
-            .map_err(|source| InstallError::Spool { source })
+fn append(
+    tar: &mut Tar,
+    root: &Path,
+    path: &[u8],
+    entry: &ContextEntry,
+) -> Result<(), InstallError> {
+    let mut write = |path: &[u8], target: &[u8], kind, size, content: &mut dyn Read| {
+        // GNU tar, bsdtar and busybox read GNU entries for long names; the names may be any bytes.
+        for (kind, name) in [(EntryType::GNULongLink, target), (EntryType::GNULongName, path)] {
+            if name.len() > NAME {
+                let terminated = [name, b"\0"].concat();
+                let size = terminated.len() as u64;
+                let header = header(b"././@LongLink", b"", kind, 0o644, size);
+                tar.append(&header, &terminated[..])?;
+            }
+        }
+        tar.append(&header(path, target, kind, entry.mode, size), content)
     };
-    match &entry.kind {
-        EntryKind::Directory => header(tar, &[path, b"/"].concat(), b"", EntryType::Directory, 0),
-        EntryKind::Symlink { target } => header(tar, path, target, EntryType::Symlink, 0),
+    let nothing = &mut io::empty();
+    let written = match &entry.kind {
+        EntryKind::Directory => {
+            write(&[path, b"/"].concat(), b"", EntryType::Directory, 0, nothing)
+        }
+        EntryKind::Symlink { target } => write(path, target, EntryType::Symlink, 0, nothing),
+        EntryKind::InMemory(content) => {
+            let size = content.len() as u64;
+            write(path, b"", EntryType::Regular, size, &mut &content[..])
+        }
         EntryKind::File { len, identity } => {
             let full = root.join(to_path(path));
-            let file = open_unchanged(&full, *identity)?;
-            header(tar, path, b"", EntryType::Regular, *len)?;
-            copy(tar, file, *len, &full)
+            let mut file = ListedFile::open(&full, *len, *identity)?;
+            let written = write(path, b"", EntryType::Regular, *len, &mut file);
+            if let Some(error) = file.error {
+                return Err(error);
+            }
+            written
         }
-        EntryKind::Held(content) => {
-            header(tar, path, b"", EntryType::Regular, content.len() as u64)?;
-            let written = tar.write_all(content).and_then(|()| pad(tar, content.len() as u64));
-            written.map_err(|source| InstallError::Spool { source })
-        }
-    }
+    };
+    written.map_err(|source| InstallError::Spool { source })
 }
 
-/// Opens the file, unless it is not the one that was listed.
-fn open_unchanged(path: &Path, listed: (u64, u64)) -> Result<File, InstallError> {
-    let file = File::open(path).map_err(|e| at(path, e))?;
-    let metadata = file.metadata().map_err(|e| at(path, e))?;
-    if identity(&metadata) != listed || !metadata.is_file() {
-        return Err(InstallError::Changed { path: path.to_owned() });
-    }
-    Ok(file)
-}
-
-/// Copies exactly `len` bytes, which must be the whole file.
-fn copy(tar: &mut Tar, mut file: File, len: u64, path: &Path) -> Result<(), InstallError> {
-    let mut buffer = vec![0; 64 << 10];
-    let mut copied = 0;
-    loop {
-        let read = match file.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read.map_err(|e| at(path, e))?,
-        };
-        copied += read as u64;
-        if copied > len || (read == 0 && copied < len) {
-            return Err(InstallError::Changed { path: path.to_owned() });
-        }
-        if read == 0 {
-            break;
-        }
-        let written = tar.write_all(&buffer[..read]);
-        written.map_err(|source| InstallError::Spool { source })?;
-    }
-    pad(tar, len).map_err(|source| InstallError::Spool { source })
-}
-
-fn write_header(
-    tar: &mut impl Write,
-    path: &[u8],
-    target: &[u8],
-    kind: EntryType,
-    mode: u32,
-    size: u64,
-) -> io::Result<()> {
-    // The GNU way: names of any bytes and any length, read by GNU tar, bsdtar and busybox.
-    for (kind, name) in [(EntryType::GNULongLink, target), (EntryType::GNULongName, path)] {
-        if name.len() > NAME {
-            let terminated = [name, b"\0"].concat();
-            let size = terminated.len() as u64;
-            tar.write_all(header(b"././@LongLink", b"", kind, 0o644, size).as_bytes())?;
-            tar.write_all(&terminated)?;
-            pad(tar, size)?;
-        }
-    }
-    tar.write_all(header(path, target, kind, mode, size).as_bytes())
-}
-
+/// A header whose fields depend on the arguments only. Longer names are truncated.
 fn header(path: &[u8], target: &[u8], kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -124,6 +87,7 @@ fn header(path: &[u8], target: &[u8], kind: EntryType, mode: u32, size: u64) -> 
     header.set_gid(0);
     header.set_mtime(0);
     header.set_size(size);
+    // `Header::set_path` and `set_link_name` would normalize the names.
     let fields = header.as_old_mut();
     for (field, bytes) in [(&mut fields.name, path), (&mut fields.linkname, target)] {
         let len = bytes.len().min(NAME);
@@ -133,55 +97,58 @@ fn header(path: &[u8], target: &[u8], kind: EntryType, mode: u32, size: u64) -> 
     header
 }
 
-fn pad(tar: &mut impl Write, size: u64) -> io::Result<()> {
-    let over = (size % BLOCK as u64) as usize;
-    tar.write_all(&[0; BLOCK][over..][..if over == 0 { 0 } else { BLOCK - over }])
+/// Reads a file of the context and fails if it is not the file that was listed.
+struct ListedFile<'a> {
+    path: &'a Path,
+    file: File,
+    remaining: u64,
+    /// Why reading failed, since the reader itself can only return an `io::Error`.
+    error: Option<InstallError>,
 }
 
-fn finish(mut tar: Tar) -> io::Result<ContextArchive> {
-    tar.write_all(&[0; 2 * BLOCK])?;
-    let (content_len, content_sha256) = (tar.len, tar.hasher);
-    let compressed = tar.inner.finish()?;
-    let storage = match compressed.inner.into_inner() {
+impl<'a> ListedFile<'a> {
+    fn open(path: &'a Path, len: u64, listed: (u64, u64)) -> Result<Self, InstallError> {
+        let file = File::open(path).map_err(|e| read_error(path, e))?;
+        let metadata = file.metadata().map_err(|e| read_error(path, e))?;
+        if identity(&metadata) != listed || !metadata.is_file() {
+            return Err(InstallError::Changed { path: path.to_owned() });
+        }
+        Ok(Self { path, file, remaining: len, error: None })
+    }
+}
+
+impl Read for ListedFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let error = match self.file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => read_error(self.path, error),
+            Ok(read) => {
+                let is_too_short = read == 0 && self.remaining > 0;
+                match self.remaining.checked_sub(read as u64) {
+                    Some(remaining) if !is_too_short => {
+                        self.remaining = remaining;
+                        return Ok(read);
+                    }
+                    _ => InstallError::Changed { path: self.path.to_owned() },
+                }
+            }
+        };
+        self.error = Some(error);
+        Err(io::ErrorKind::Other.into())
+    }
+}
+
+fn finish(tar: Tar) -> io::Result<ContextArchive> {
+    let (gzip, content_len, content_sha256) = tar.into_inner()?.finish();
+    let (spool, len, sha256) = gzip.finish()?.finish();
+    let storage = match spool.into_inner() {
         SpooledData::InMemory(bytes) => Storage::Memory(bytes.into_inner().into()),
         SpooledData::OnDisk(mut file) => {
             file.rewind()?;
             Storage::File(Arc::new(file))
         }
     };
-    Ok(ContextArchive {
-        storage,
-        len: compressed.len,
-        sha256: compressed.hasher.into(),
-        content_len,
-        content_sha256: content_sha256.into(),
-    })
-}
-
-/// Counts and hashes what passes through.
-struct Hashed<W> {
-    inner: W,
-    hasher: Sha256,
-    len: u64,
-}
-
-impl<W> Hashed<W> {
-    fn new(inner: W) -> Self {
-        Self { inner, hasher: Sha256::new(), len: 0 }
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.hasher.update(&buffer[..written]);
-        self.len += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
+    Ok(ContextArchive { storage, len, sha256, content_len, content_sha256 })
 }
 
 #[cfg(test)]

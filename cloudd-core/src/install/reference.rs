@@ -1,18 +1,19 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
+use std::str::FromStr;
 
-use super::InstallError;
+use super::error::InstallError;
 
 /// The name of a container image in a registry: `registry/repository[:tag][@sha256:digest]`.
 ///
-/// The registry is required. What a name without one means is set up in the builder's system, so
-/// it would mean different images on different builders, or none.
+/// The registry is required, because a name without one has a different meaning on each builder,
+/// according to its configuration.
 ///
-/// Only the shape is checked: whether the image exists is known when the builder pulls it.
+/// Parsing checks the syntax only. The builder finds out whether the image exists when it pulls it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ImageReference(String);
 
 impl ImageReference {
-    /// The reference as it was given.
+    /// The reference as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -38,20 +39,21 @@ impl FromStr for ImageReference {
     }
 }
 
-// The grammar is that of the distribution project's `reference` package, which podman uses.
+/// Checks the grammar of the `reference` package of the distribution project, which podman uses, with
+/// a required registry and SHA-256 as the only digest.
 fn problem(reference: &str) -> Option<&'static str> {
     if reference.is_empty() {
         return Some("it is empty");
     }
     if reference.contains("://") {
-        return Some("it has a transport; write it without");
+        return Some("it has a transport, which must be omitted");
     }
     let (rest, digest) = match reference.split_once('@') {
         Some((rest, digest)) => (rest, Some(digest)),
         None => (reference, None),
     };
     if digest.is_some_and(|digest| !is_digest(digest)) {
-        return Some("its digest is not `sha256:` and 64 lower-case hexadecimal digits");
+        return Some("its digest is not `sha256:` followed by 64 lower-case hexadecimal digits");
     }
     let Some((registry, rest)) = rest.split_once('/') else {
         return Some("it names no registry, as in `registry.example/name:tag`");
@@ -68,12 +70,12 @@ fn problem(reference: &str) -> Option<&'static str> {
     };
     if !repository.split('/').all(is_path_component) {
         return Some(
-            "its repository is not made of lower-case letters and digits, \
+            "its repository does not consist of lower-case letters and digits, \
              separated by `.`, `_`, `__`, `-` or `/`",
         );
     }
     if tag.is_some_and(|tag| !is_tag(tag)) {
-        return Some("its tag is not made of 1 to 128 letters, digits, `_`, `.` or `-`");
+        return Some("its tag does not consist of 1 to 128 letters, digits, `_`, `.` or `-`");
     }
     None
 }

@@ -1,22 +1,20 @@
-//! Lists what of a build context travels.
+//! Lists the entries of a build context.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    fs::{self, Metadata},
-    io,
-    os::unix::{
-        ffi::{OsStrExt, OsStringExt},
-        fs::{FileTypeExt, MetadataExt},
-    },
-    path::{Path, PathBuf},
-};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
-use super::{InstallError, ignore::IgnoreRules};
+use super::error::InstallError;
+use super::ignore::IgnoreRules;
 
-/// One thing that travels.
+/// A file, directory or symbolic link of the context.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ContextEntry {
     pub(super) kind: EntryKind,
     /// The twelve mode bits.
     pub(super) mode: u32,
@@ -25,29 +23,29 @@ pub(super) struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EntryKind {
     Directory,
-    /// A file on disk; device and inode tell whether it was replaced.
+    /// A file on disk. Device and inode detect that it was replaced.
     File {
         len: u64,
         identity: (u64, u64),
     },
-    /// A file that is there already.
-    Held(Cow<'static, [u8]>),
+    InMemory(Cow<'static, [u8]>),
     Symlink {
         target: Vec<u8>,
     },
 }
 
-/// What travels, by the path relative to the context; sorted by the bytes of the path.
-pub(super) type Entries = BTreeMap<Vec<u8>, Entry>;
+/// Entries by their path relative to the context, sorted by the bytes of the path.
+pub(super) type Entries = BTreeMap<Vec<u8>, ContextEntry>;
 
-/// Lists the directory `root`. What is in `always` travels whatever the rules say.
+/// Lists the directory `root` without the paths that the rules exclude. Paths in `always` are listed
+/// in any case.
 pub(super) fn scan(
     root: &Path,
     rules: &IgnoreRules,
     always: &BTreeSet<Vec<u8>>,
 ) -> Result<Entries, InstallError> {
     let mut entries = Entries::new();
-    // Directories that are left out, but something in them may not be.
+    // Excluded directories that may contain entries which are not excluded.
     let mut passed = Entries::new();
     let mut pending = vec![Vec::new()];
     while let Some(directory) = pending.pop() {
@@ -59,7 +57,7 @@ pub(super) fn scan(
                 continue;
             }
             let full = root.join(to_path(&path));
-            let metadata = fs::symlink_metadata(&full).map_err(|e| at(&full, e))?;
+            let metadata = fs::symlink_metadata(&full).map_err(|e| read_error(&full, e))?;
             if metadata.is_dir() {
                 pending.push(path.clone());
             }
@@ -74,24 +72,21 @@ pub(super) fn scan(
     Ok(entries)
 }
 
-/// A relative path as the system has it.
-pub(super) fn to_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()))
-}
-
-/// The error of a failed access: a file that is gone has a name of its own.
-pub(super) fn at(path: &Path, source: io::Error) -> InstallError {
-    let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound => InstallError::Vanished { path },
-        _ => InstallError::Unreadable { path, source },
+/// Adds the directories above the entries, so that their modes are preserved.
+fn add_parents(entries: &mut Entries, mut passed: Entries) {
+    let mut parents = BTreeSet::new();
+    for path in entries.keys() {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        parents.extend(slashes.map(|(at, _)| path[..at].to_vec()));
     }
+    passed.retain(|path, _| parents.contains(path));
+    entries.append(&mut passed);
 }
 
 fn names(directory: &Path) -> Result<Vec<Vec<u8>>, InstallError> {
     let name = |entry: io::Result<fs::DirEntry>| entry.map(|e| e.file_name().into_vec());
     let names = fs::read_dir(directory).and_then(|entries| entries.map(name).collect());
-    names.map_err(|e| at(directory, e))
+    names.map_err(|e| read_error(directory, e))
 }
 
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
@@ -101,14 +96,14 @@ fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     [directory, name].join(&b'/')
 }
 
-fn entry(full: &Path, metadata: &Metadata) -> Result<Entry, InstallError> {
+fn entry(full: &Path, metadata: &Metadata) -> Result<ContextEntry, InstallError> {
     let file_type = metadata.file_type();
     let kind = if file_type.is_dir() {
         EntryKind::Directory
     } else if file_type.is_file() {
         EntryKind::File { len: metadata.len(), identity: identity(metadata) }
     } else if file_type.is_symlink() {
-        let target = fs::read_link(full).map_err(|e| at(full, e))?;
+        let target = fs::read_link(full).map_err(|e| read_error(full, e))?;
         EntryKind::Symlink { target: target.as_os_str().as_bytes().to_vec() }
     } else {
         return Err(InstallError::UnsupportedFileType {
@@ -122,24 +117,26 @@ fn entry(full: &Path, metadata: &Metadata) -> Result<Entry, InstallError> {
             },
         });
     };
-    // The mode of a symbolic link means nothing, and differs between systems.
+    // The mode of a symbolic link has no effect and differs between systems.
     let mode = if file_type.is_symlink() { 0o777 } else { metadata.mode() & 0o7777 };
-    Ok(Entry { kind, mode })
+    Ok(ContextEntry { kind, mode })
 }
 
+/// The device and inode of a file.
 pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Adds the directories that lead to what travels, so that their modes do too.
-pub(super) fn add_parents(entries: &mut Entries, mut passed: Entries) {
-    let parents: BTreeSet<Vec<u8>> = entries
-        .keys()
-        .flat_map(|path| {
-            let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-            slashes.map(|(at, _)| path[..at].to_vec())
-        })
-        .collect();
-    passed.retain(|path, _| parents.contains(path));
-    entries.append(&mut passed);
+/// Converts a path of any bytes.
+pub(super) fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes.to_vec()))
+}
+
+/// The error of a failed read. A file that no longer exists has its own variant.
+pub(super) fn read_error(path: &Path, source: io::Error) -> InstallError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => InstallError::Vanished { path },
+        _ => InstallError::Unreadable { path, source },
+    }
 }

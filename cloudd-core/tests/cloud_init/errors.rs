@@ -1,9 +1,8 @@
-//! Every rule, broken once.
+//! Each rule is violated once.
 
 use cloudd_core::cloud_init::{
-    Apt, AptSource, CaCerts, Chpasswd, CloudConfig, Command, Encoding, Error, Group, Growpart,
-    GrowpartMode, HostKey, HostKeyAlgorithm, Mount, Ntp, PhoneHome, PowerMode, PowerState, Swap,
-    SwapSize, User, WriteFile, YumRepo,
+    Chpasswd, CloudConfig, Command, Encoding, Error, Group, HostKey, HostKeyAlgorithm, Mount,
+    PowerMode, PowerState, User, WriteFile,
 };
 use serde_json::json;
 
@@ -26,19 +25,21 @@ fn broken_rules_are_named_with_the_offending_value() {
     let two_keys = Chpasswd::new().random("a").random("a");
     let rows: Vec<(CloudConfig, &str)> = vec![
         // Names
-        (user(User::new("1up")), r#"InvalidUserName { name: "1up" }"#),
-        (user(User::new("")), r#"InvalidUserName { name: "" }"#),
-        (user(User::new("a").group("b c")), r#"InvalidGroupName { name: "b c" }"#),
-        (user(User::new("a").primary_group(":")), r#"InvalidGroupName { name: ":" }"#),
-        (new().group(Group::new("")), r#"InvalidGroupName { name: "" }"#),
-        (new().group(Group::new("g").member("-")), r#"InvalidUserName { name: "-" }"#),
-        (new().chpasswd(Chpasswd::new().random("a:b")), r#"InvalidUserName { name: "a:b" }"#),
-        (new().hostname("a.b"), r#"InvalidHostname { key: "hostname", name: "a.b""#),
-        (new().fqdn("a..b"), r#"InvalidHostname { key: "fqdn", name: "a..b""#),
+        (user(User::new("1up")), r#"InvalidValue { key: "users", value: "1up""#),
+        (user(User::new("")), r#"InvalidValue { key: "users", value: """#),
+        (user(User::new("a").group("b c")), r#"InvalidValue { key: "users.groups", value: "b c""#),
         (
-            new().ntp(Ntp::new().server("a b")),
-            r#"InvalidHostname { key: "ntp.servers", name: "a b""#,
+            user(User::new("a").primary_group(":")),
+            r#"InvalidValue { key: "users.groups", value: ":""#,
         ),
+        (new().group(Group::new("")), r#"InvalidValue { key: "groups", value: """#),
+        (new().group(Group::new("g").member("-")), r#"InvalidValue { key: "groups", value: "-""#),
+        (
+            new().chpasswd(Chpasswd::new().random("a:b")),
+            r#"InvalidValue { key: "chpasswd.users", value: "a:b""#,
+        ),
+        (new().hostname("a.b"), r#"InvalidValue { key: "hostname", value: "a.b""#),
+        (new().fqdn("a..b"), r#"InvalidValue { key: "fqdn", value: "a..b""#),
         // Given twice
         (
             new().user(User::new("a")).user(User::new("a")),
@@ -49,33 +50,14 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"GivenTwice { key: "groups", name: "a" }"#,
         ),
         (new().chpasswd(two_keys), r#"GivenTwice { key: "chpasswd.users", name: "a" }"#),
-        (
-            new().package("a").package_version("a", "1"),
-            r#"GivenTwice { key: "packages", name: "a" }"#,
-        ),
+        (new().package("a").package("a"), r#"GivenTwice { key: "packages", name: "a" }"#),
         (
             file(WriteFile::new("/a", "1")).write_file(WriteFile::new("/a", "2").defer()),
             r#"GivenTwice { key: "write_files", name: "/a" }"#,
         ),
         (
-            new().ntp(Ntp::new().pool("a").pool("a")),
-            r#"GivenTwice { key: "ntp.pools", name: "a" }"#,
-        ),
-        (
             new().mount(Mount::new("/dev/vdb", "/a")).mount(Mount::new("/dev/vdc", "/a")),
             r#"GivenTwice { key: "mounts", name: "/a" }"#,
-        ),
-        (
-            new().yum_repo(YumRepo::new("r", "http://a/").option("baseurl", "http://b/")),
-            r#"GivenTwice { key: "yum_repos", name: "baseurl" }"#,
-        ),
-        (
-            new().yum_repo(YumRepo::new("r", "http://a/")).yum_repo(YumRepo::new("r", "http://b/")),
-            r#"GivenTwice { key: "yum_repos", name: "r" }"#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("s", "x")).source(AptSource::new("s", "y"))),
-            r#"GivenTwice { key: "apt.sources", name: "s" }"#,
         ),
         (
             new()
@@ -86,56 +68,41 @@ fn broken_rules_are_named_with_the_offending_value() {
         (new().hostname("a").extra("hostname", "b"), r#"KeyCollision { key: "hostname" }"#),
         (new().extra("x", 1).extra("x", 1), r#"KeyCollision { key: "x" }"#),
         (
-            new().ca_certs(CaCerts::new().remove_defaults()).extra("ca-certs", json!({})),
+            new().extra("ca_certs", json!({})).extra("ca-certs", json!({})),
             r#"KeyCollision { key: "ca-certs" }"#,
         ),
         // Paths and modes
         (
             file(WriteFile::new("etc/motd", "")),
-            r#"PathNotAbsolute { key: "write_files", path: "etc/motd" }"#,
+            r#"InvalidValue { key: "write_files", value: "etc/motd""#,
         ),
-        (
-            file(WriteFile::new("/etc/", "")),
-            r#"PathNotAbsolute { key: "write_files", path: "/etc/" }"#,
-        ),
+        (file(WriteFile::new("/etc/", "")), r#"InvalidValue { key: "write_files", value: "/etc/""#),
         (
             user(User::new("a").home("home")),
-            r#"PathNotAbsolute { key: "users.homedir", path: "home" }"#,
+            r#"InvalidValue { key: "users.homedir", value: "home""#,
         ),
-        (
-            user(User::new("a").shell("bash")),
-            r#"PathNotAbsolute { key: "users.shell", path: "bash" }"#,
-        ),
-        (
-            new().growpart(Growpart::new(GrowpartMode::Auto).device("vda1")),
-            r#"PathNotAbsolute { key: "growpart.devices", path: "vda1" }"#,
-        ),
+        (user(User::new("a").shell("bash")), r#"InvalidValue { key: "users.shell", value: "bash""#),
         (
             new().mount(Mount::new("/dev/vdb", "data")),
-            r#"PathNotAbsolute { key: "mounts", path: "data" }"#,
-        ),
-        (
-            new().swap(Swap::new(SwapSize::Auto).file("swap")),
-            r#"PathNotAbsolute { key: "swap.filename", path: "swap" }"#,
-        ),
-        (
-            new().locale_configfile("x"),
-            r#"PathNotAbsolute { key: "locale_configfile", path: "x" }"#,
+            r#"InvalidValue { key: "mounts", value: "data""#,
         ),
         (
             file(WriteFile::new("/a", "").permissions(0o10000)),
-            r#"InvalidPermissions { path: "/a", mode: 4096 }"#,
+            r#"InvalidValue { key: "write_files", value: "/a""#,
         ),
-        (file(WriteFile::new("/a", "").owner("a:")), r#"InvalidOwner { path: "/a", owner: "a:" }"#),
+        (
+            file(WriteFile::new("/a", "").owner("a:")),
+            r#"InvalidValue { key: "write_files.owner", value: "a:""#,
+        ),
         (
             file(WriteFile::new("/a", "").owner("a b")),
-            r#"InvalidOwner { path: "/a", owner: "a b" }"#,
+            r#"InvalidValue { key: "write_files.owner", value: "a b""#,
         ),
         (
             file(WriteFile::new("/a", b"\xff".to_vec()).encoding(Encoding::Plain)),
-            r#"ContentNotText { path: "/a" }"#,
+            r#"InvalidValue { key: "write_files", value: "/a""#,
         ),
-        // Order of things in the boot
+        // Order of the boot
         (
             file(WriteFile::new("/a", "").owner("core")).user(User::new("core")),
             r#"OwnerNotYetThere { path: "/a", owner: "core" }"#,
@@ -149,8 +116,14 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"MemberNotYetThere { group: "g", user: "core" }"#,
         ),
         // Secrets
-        (user(User::new("a").hashed_password("cloudd")), r#"NotAPasswordHash { user: "a" }"#),
-        (new().chpasswd(Chpasswd::new().hashed("a", "$6$")), r#"NotAPasswordHash { user: "a" }"#),
+        (
+            user(User::new("a").hashed_password("cloudd")),
+            r#"InvalidPassword { user: "a", reason: "is not a crypt(3) hash"#,
+        ),
+        (
+            new().chpasswd(Chpasswd::new().hashed("a", "$6$")),
+            r#"InvalidPassword { user: "a", reason: "is not a crypt(3) hash"#,
+        ),
         (user(User::new("a").plain_text_password("")), r#"InvalidPassword { user: "a""#),
         (
             user(User::new("a").plain_text_password("x").hashed_password(PASSWORD_HASH)),
@@ -161,12 +134,6 @@ fn broken_rules_are_named_with_the_offending_value() {
         (
             new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY).public(PUBLIC_KEY)),
             r#"InvalidPublicKey { owner: "the rsa host key""#,
-        ),
-        (
-            new().ssh_host_key(
-                HostKey::new(HostKeyAlgorithm::Ed25519, PRIVATE_KEY).certificate(PUBLIC_KEY),
-            ),
-            r#"InvalidPublicKey { owner: "the ed25519 host key""#,
         ),
         (
             new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Ecdsa, PUBLIC_KEY)),
@@ -181,30 +148,27 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"DistroDefaultUser { setting: "sudo rule" }"#,
         ),
         // Commands
-        (new().runcmd("true").runcmd(" "), r#"EmptyCommand { key: "runcmd", index: 1 }"#),
-        (new().bootcmd(Vec::<String>::new()), r#"EmptyCommand { key: "bootcmd", index: 0 }"#),
-        (new().runcmd(["", "x"]), r#"EmptyCommand { key: "runcmd", index: 0 }"#),
-        (new().runcmd(["echo", "a\0b"]), r#"NulInCommand { key: "runcmd", index: 0 }"#),
+        (
+            new().runcmd("true").runcmd(" "),
+            r#"InvalidCommand { key: "runcmd", index: 1, reason: "is empty" }"#,
+        ),
+        (
+            new().bootcmd(Vec::<String>::new()),
+            r#"InvalidCommand { key: "bootcmd", index: 0, reason: "is empty" }"#,
+        ),
+        (
+            new().runcmd(["", "x"]),
+            r#"InvalidCommand { key: "runcmd", index: 0, reason: "is empty" }"#,
+        ),
+        (
+            new().runcmd(["echo", "a\0b"]),
+            r#"InvalidCommand { key: "runcmd", index: 0, reason: "contains a NUL"#,
+        ),
         (
             new().power_state(PowerState::new(PowerMode::Halt).condition(Command::Argv(vec![]))),
-            r#"EmptyCommand { key: "power_state.condition", index: 0 }"#,
+            r#"InvalidCommand { key: "power_state.condition", index: 0, reason: "is empty" }"#,
         ),
-        // Settings that would be lost
-        (
-            new()
-                .ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, PRIVATE_KEY))
-                .generate_host_keys([HostKeyAlgorithm::Rsa]),
-            r#"Ignored { ignored: "ssh_genkeytypes", because: "ssh_keys" }"#,
-        ),
-        (
-            new().preserve_hostname().prefer_fqdn_over_hostname(),
-            r#"Ignored { ignored: "prefer_fqdn_over_hostname""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("s", "x").keyserver("k"))),
-            r#"Ignored { ignored: "apt.sources.keyserver""#,
-        ),
-        // Values that would break the line they end up in
+        // Values that would break the line or field they become part of
         (user(User::new("a").gecos("x:y")), r#"InvalidValue { key: "users.gecos", value: "x:y""#),
         (user(User::new("a").sudo("a\nb")), r#"InvalidValue { key: "users.sudo", value: "a\nb""#),
         (
@@ -212,79 +176,14 @@ fn broken_rules_are_named_with_the_offending_value() {
             r#"InvalidValue { key: "timezone", value: "../etc/passwd""#,
         ),
         (new().timezone("/UTC"), r#"InvalidValue { key: "timezone", value: "/UTC""#),
-        (new().locale("de DE"), r#"InvalidValue { key: "locale", value: "de DE""#),
         (new().package("a b"), r#"InvalidValue { key: "packages", value: "a b""#),
+        (new().package(""), r#"InvalidValue { key: "packages", value: """#),
         (new().package("--force"), r#"InvalidValue { key: "packages", value: "--force""#),
-        (new().package_version("a", ""), r#"InvalidValue { key: "packages", value: """#),
         (
             new().mount(Mount::new("LABEL=a b", "/a")),
             r#"InvalidValue { key: "mounts", value: "LABEL=a b""#,
         ),
-        (
-            new().swap(Swap::new(SwapSize::Bytes(0))),
-            r#"InvalidValue { key: "swap.size", value: "0""#,
-        ),
-        (new().apt(Apt::new()), r#"InvalidValue { key: "apt", value: """#),
-        (
-            new().apt(Apt::new().http_proxy("proxy:1")),
-            r#"InvalidValue { key: "apt", value: "proxy:1""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("a/b", "x"))),
-            r#"InvalidValue { key: "apt.sources", value: "a/b""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("a", "deb $ARCH x"))),
-            r#"InvalidValue { key: "apt.sources.source", value: "ARCH""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("a", "deb [signed-by=$KEY_FILE] x"))),
-            r#"InvalidValue { key: "apt.sources.source", value: "deb [signed-by=$KEY_FILE] x""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("a", "x").key("key"))),
-            r#"InvalidValue { key: "apt.sources.key", value: "a""#,
-        ),
-        (
-            new().apt(Apt::new().source(AptSource::new("a", "x").key_id("03683F77"))),
-            r#"InvalidValue { key: "apt.sources.keyid", value: "03683F77""#,
-        ),
-        (
-            new().yum_repo(YumRepo::new("a b", "http://a/")),
-            r#"InvalidValue { key: "yum_repos", value: "a b""#,
-        ),
-        (
-            new().yum_repo(YumRepo::new("a", "http://a/%20")),
-            r#"InvalidValue { key: "yum_repos.baseurl", value: "http://a/%20""#,
-        ),
-        (
-            new().yum_repo(YumRepo::new("a", "http://a/").option("Bad Key", 1)),
-            r#"InvalidValue { key: "yum_repos", value: "Bad Key""#,
-        ),
-        (
-            new().ca_certs(CaCerts::new().trusted("cert")),
-            r#"InvalidValue { key: "ca_certs.trusted", value: "cert""#,
-        ),
-        (new().ca_certs(CaCerts::new()), r#"InvalidValue { key: "ca_certs", value: """#),
         (new().chpasswd(Chpasswd::new()), r#"InvalidValue { key: "chpasswd.users", value: """#),
-        (
-            new().phone_home(PhoneHome::new("example.org")),
-            r#"InvalidValue { key: "phone_home.url", value: "example.org""#,
-        ),
-        (
-            new().phone_home(PhoneHome::new("http://a/$HOSTNAME")),
-            r#"InvalidValue { key: "phone_home.url", value: "HOSTNAME""#,
-        ),
-        (
-            new().phone_home(PhoneHome::new("http://a/").tries(0)),
-            r#"InvalidValue { key: "phone_home.tries", value: "0""#,
-        ),
-        (new().final_message(" "), r#"InvalidValue { key: "final_message", value: " ""#),
-        (new().final_message("$HOME"), r#"InvalidValue { key: "final_message", value: "HOME""#),
-        (
-            new().final_message("$uptime."),
-            r#"InvalidValue { key: "final_message", value: "uptime.""#,
-        ),
         (
             new().power_state(PowerState::new(PowerMode::Halt).message("a\nb")),
             r#"InvalidValue { key: "power_state.message", value: "a\nb""#,
@@ -301,6 +200,7 @@ fn broken_rules_are_named_with_the_offending_value() {
         assert!(format!("{error:?}").starts_with(expected), "{error:?} is not {expected}");
         let shown = error.to_string();
         assert!(!shown.ends_with('.') && !shown.is_empty(), "{shown}");
+        assert!(!shown.contains("  ") && !shown.contains('\n'), "{shown}");
     }
 }
 
@@ -313,8 +213,6 @@ fn near_misses_are_not_errors() {
         file(WriteFile::new("/a", "")).write_file(WriteFile::new("/a", "").append()),
         new().group(Group::new("g").member("root")).user(User::new("root")),
         new().mount(Mount::new("/dev/vdb", "none")).mount(Mount::new("/dev/vdc", "none")),
-        new().final_message("## template: jinja\n{{uptime}} $HOME"),
-        new().final_message("costs 5 $"),
         new().hostname("a").hostname("b"),
     ] {
         assert_eq!(config.render().err(), None, "{config:?}");

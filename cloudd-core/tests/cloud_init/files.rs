@@ -1,4 +1,4 @@
-//! Files, written by cloud-init's own module.
+//! Files are written by cloud-init's own module.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::support::with_cloud_init;
 
-/// Runs `cc_write_files` as the boot does. "none" leaves the owner as it is, so that these tests
-/// need no root.
+/// Runs `cc_write_files` as during boot. The owner "none" is not applied, so the tests do not need
+/// root.
 const WRITE_FILES: &str = r"
 from cloudinit import safeyaml
 from cloudinit.config import cc_write_files

@@ -1,7 +1,6 @@
-//! The cloud-init builder against the real cloud-init.
+//! Tests of the cloud-init builder with the real cloud-init.
 //!
-//! These tests need Debian's packages `cloud-init` and `python3-yaml` and fail without them:
-//! a rendering that nobody but us has read proves nothing.
+//! They need Debian's packages `cloud-init` and `python3-yaml` and fail without them.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails is a failed test")]
 

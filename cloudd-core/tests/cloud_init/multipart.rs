@@ -1,11 +1,11 @@
-//! Multi-part user data, taken apart by cloud-init's own processor and handlers.
+//! Multi-part user data is parsed by cloud-init's own processor and handlers.
 
 use cloudd_core::cloud_init::{CloudConfig, Error, Merge, MultiPart, Part, PartKind, WriteFile};
 use serde_json::{Value, json};
 
 use crate::support::{assert_golden, with_cloud_init};
 
-/// Every part as `[content type, file name, text]`, by way of cloud-init's user data processor.
+/// Every part as `[content type, file name, text]`, parsed by cloud-init's user data processor.
 const PARTS: &str = r"
 from cloudinit import helpers, user_data, util
 paths = helpers.Paths({'cloud_dir': '/nonexistent', 'run_dir': '/nonexistent'})
@@ -57,8 +57,12 @@ fn parts_arrive_in_order_with_type_name_and_text() {
             "jinja",
             "## template: jinja\n#cloud-config\n{\"hostname\":\"{{ v1.region }}\"}\n",
         ),
-        (PartKind::CloudConfigJsonp, "patch", "#cloud-config-jsonp\n[]\n"),
-        (PartKind::PartHandler, "handler.py", "#part-handler\n"),
+        (
+            PartKind::Other("text/cloud-config-jsonp".to_owned()),
+            "patch",
+            "#cloud-config-jsonp\n[]\n",
+        ),
+        (PartKind::Other("text/part-handler".to_owned()), "handler.py", "#part-handler\n"),
         (PartKind::Other("text/x-mine".to_owned()), "mine", "anything"),
     ];
     let mut message = MultiPart::new().part(Part::cloud_config("base.cfg", config.clone()));
@@ -145,7 +149,7 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
         text(PartKind::CloudConfig, "hostname: x\n"),
         text(PartKind::CloudConfig, "#cloud-config-archive\n[]\n"),
         text(PartKind::Jinja2, "#cloud-config\n"),
-        text(PartKind::IncludeUrl, ""),
+        text(PartKind::Other("text/x-include-url".to_owned()), ""),
         text(PartKind::Other("image/png".to_owned()), "x"),
         text(PartKind::Other("text/x\nEvil: 1".to_owned()), "x"),
         Part::shell_script("../evil", "#!/bin/sh\n"),
@@ -163,5 +167,5 @@ fn parts_that_cloud_init_would_mistake_are_refused() {
     assert_eq!(twice.render(), Err(error));
     let inner = Part::cloud_config("base.cfg", CloudConfig::new().hostname("-"));
     let error = MultiPart::new().part(inner).render().unwrap_err();
-    assert!(matches!(error, Error::InvalidHostname { .. }), "{error}");
+    assert!(matches!(error, Error::InvalidValue { key: "hostname", .. }), "{error}");
 }

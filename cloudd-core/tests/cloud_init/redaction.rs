@@ -1,8 +1,7 @@
-//! `Debug` and errors keep secrets.
+//! `Debug` and errors show no secrets.
 
 use cloudd_core::cloud_init::{
-    Apt, Chpasswd, CloudConfig, Error, HostKey, HostKeyAlgorithm, MultiPart, Part, PhoneHome, User,
-    WriteFile, YumRepo,
+    Chpasswd, CloudConfig, Error, HostKey, HostKeyAlgorithm, MultiPart, Part, User, WriteFile,
 };
 use serde_json::json;
 
@@ -18,18 +17,6 @@ fn secrets() -> CloudConfig {
         .chpasswd(Chpasswd::new().hashed("root", PASSWORD_HASH).plain_text("x", CANARY))
         .ssh_host_key(HostKey::new(HostKeyAlgorithm::Ed25519, private).public(PUBLIC_KEY))
         .write_file(WriteFile::new("/etc/token", CANARY))
-        .apt(
-            Apt::new()
-                .http_proxy(format!("http://me:{CANARY}@proxy/"))
-                .conf(CANARY)
-                .debconf_selections("root", CANARY),
-        )
-        .yum_repo(
-            YumRepo::new("r", format!("https://me:{CANARY}@mirror/"))
-                .option("proxy", format!("http://me:{CANARY}@proxy/"))
-                .option("proxy_password", CANARY),
-        )
-        .phone_home(PhoneHome::new(format!("https://me:{CANARY}@example.org/")))
         .extra("password", json!(CANARY))
 }
 
@@ -41,7 +28,7 @@ fn debug_output_holds_no_secret() {
         .part(Part::shell_script("x.sh", format!("#!/bin/sh\n# {CANARY}\n")));
     let data = config.render().unwrap();
     let hash = &PASSWORD_HASH[10..];
-    assert!(data.as_str().matches(CANARY).count() > 9 && data.as_str().contains(hash));
+    assert!(data.as_str().matches(CANARY).count() == 5 && data.as_str().contains(hash));
     for shown in [
         format!("{config:?}"),
         format!("{config:#?}"),
@@ -53,9 +40,9 @@ fn debug_output_holds_no_secret() {
         assert!(!shown.contains(CANARY), "{shown}");
         assert!(!shown.contains(hash), "{shown}");
     }
-    // What is no secret is still there to debug with.
+    // What is not secret is shown.
     let shown = format!("{config:?}");
-    for word in ["/etc/token", "hashed", "proxy", "ssh-ed25519", "password", "<redacted>"] {
+    for word in ["/etc/token", "hashed", "ssh-ed25519", "password", "<redacted>"] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
 }
@@ -74,13 +61,6 @@ fn errors_hold_no_secret() {
         new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, CANARY)),
         new().ssh_host_key(HostKey::new(HostKeyAlgorithm::Rsa, pem.clone())),
         new().ssh_authorized_key(pem.clone()),
-        new().apt(Apt::new().http_proxy(format!("http://me:{CANARY}@proxy /"))),
-        new().yum_repo(YumRepo::new("r", format!("http://me:{CANARY}@h/%20"))),
-        new().yum_repo(YumRepo::new("r", "http://h/").option("password", format!("{CANARY}%"))),
-        new().yum_repo(
-            YumRepo::new("r", "http://h/").option("proxy", format!("http://me:{CANARY}@h/%")),
-        ),
-        new().phone_home(PhoneHome::new(format!("gopher://me:{CANARY}@h/"))),
     ] {
         let error: Error = config.render().unwrap_err();
         assert!(!format!("{error} {error:?}").contains(CANARY), "{error:?}");

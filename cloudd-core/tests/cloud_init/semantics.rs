@@ -1,6 +1,6 @@
-//! What cloud-init's own modules make of sections whose meaning the schema does not know.
+//! The meaning of sections, which the schema does not check, in cloud-init's own modules.
 
-use cloudd_core::cloud_init::{CloudConfig, User, YumRepo};
+use cloudd_core::cloud_init::{CloudConfig, User};
 use serde_json::json;
 
 use crate::support::{PUBLIC_KEY, with_cloud_init};
@@ -43,30 +43,4 @@ answer = ug_util.normalize_users_groups(safeyaml.load(data), Distro())[0]
     assert_eq!(users["debian"]["default"], json!(true));
     assert_eq!(users["core"]["groups"], json!(["sudo"]));
     assert_eq!(users["core"]["default"], json!(false));
-}
-
-#[test]
-fn a_yum_repository_becomes_the_file_that_dnf_reads() {
-    let config = CloudConfig::new().yum_repo(
-        YumRepo::new("epel", "https://epel.example.org/$releasever/")
-            .gpg_key("https://epel.example.org/key.asc")
-            .option("priority", 10)
-            .disabled(),
-    );
-    let script = r"
-from cloudinit import safeyaml
-from cloudinit.config import cc_yum_add_repo
-repos = safeyaml.load(data)['yum_repos']
-answer = cc_yum_add_repo._format_repository_config('epel', repos['epel']).splitlines()[1:]
-";
-    let lines = json!([
-        "[epel]",
-        "baseurl = https://epel.example.org/$releasever/",
-        "gpgcheck = 1",
-        "gpgkey = https://epel.example.org/key.asc",
-        "priority = 10",
-        "enabled = 0",
-        ""
-    ]);
-    assert_eq!(with_cloud_init(script, &data(&config)), lines);
 }

@@ -1,4 +1,4 @@
-//! The real cloud-init, golden files, and values that many tests need.
+//! Access to the real cloud-init, golden files, and shared values.
 
 use std::fs;
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A public key of which nobody has kept the private half.
+/// A public key without a known private key.
 pub(crate) const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGpwRhW/BcfsUE0A0zfrw/FLJ4QVSWYLLBgc7au5RgnC throw-away key";
 
-/// The shape of a private key, with a text in place of the key.
+/// The PEM form of a private key, with text instead of a key.
 pub(crate) const PRIVATE_KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nbm90IGEga2V5IGJ1dCBpdHMgc2hhcGU=\n-----END OPENSSH PRIVATE KEY-----\n";
 
 /// `openssl passwd -6` of the password "cloudd".
@@ -18,7 +18,7 @@ pub(crate) const PASSWORD_HASH: &str = "$6$cloudd$Z3O3bjNwfiM3elPmle4Jw5cJiPfuGD
 
 const MISSING: &str = "is missing; `make setup` installs it";
 
-/// What `cloud-init schema --config-file` says about a cloud-config.
+/// The result of `cloud-init schema --config-file`.
 pub(crate) struct Verdict {
     pub(crate) valid: bool,
     pub(crate) output: String,
@@ -38,8 +38,8 @@ fn schema_of(program: &str, text: &str) -> Verdict {
     Verdict { valid, output }
 }
 
-/// Runs a script in the Python that Debian's cloud-init runs in. The script finds the input in
-/// `data` (bytes) and leaves its answer in `answer`.
+/// Runs a script in the Python interpreter of Debian's cloud-init. The script reads `data` (bytes) and
+/// sets `answer`.
 pub(crate) fn with_cloud_init(script: &str, data: &[u8]) -> Value {
     let script = format!(
         "import json, sys\ndata = sys.stdin.buffer.read()\n{script}\nprint('ANSWER', json.dumps(answer))\n"

@@ -1,12 +1,12 @@
-//! JSON is not quite YAML. What cloud-init's parser reads is what was given.
+//! cloud-init's YAML parser reads the rendered JSON as the values that were given.
 
 use cloudd_core::cloud_init::{CloudConfig, WriteFile};
 use serde_json::{Map, Value, json};
 
 use crate::support::with_cloud_init;
 
-/// Parses as cloud-init does when it reads user data, and once more as it does when it has written
-/// the merged cloud-config to disk.
+/// Parses as cloud-init does when it reads user data, and again as it does after it has written the
+/// merged cloud-config to disk.
 const LOAD_TWICE: &str = r"
 from cloudinit import safeyaml, util
 once = util.load_yaml(data)
@@ -18,7 +18,7 @@ answer = once
 
 #[test]
 fn every_character_arrives_as_it_was() {
-    // Whole blocks at once: every code point of the planes in use, the ends of the others.
+    // Every code point of the blocks in use, and the ends of the others.
     let ranges = [
         (0, 0x3100),
         (0xd780, 0xd800),
@@ -132,7 +132,7 @@ answer = [message.get_content_type(), util.load_yaml(message.get_payload(decode=
     let read = with_cloud_init(script, data.as_str().as_bytes());
     assert_eq!(read[0], "text/x-not-multipart");
     assert_eq!(read[1]["write_files"][0]["content"], text);
-    // The counter-proof: cloud-init does fall for plain JSON.
+    // Cross-check: cloud-init does treat plain JSON as a message.
     let plain = format!("#cloud-config\n{}\n", json!({"a": text}));
     let read = with_cloud_init(
         &script.replace("util.load_yaml(message.get_payload(decode=True))", "0"),

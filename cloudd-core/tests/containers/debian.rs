@@ -1,5 +1,4 @@
-//! `debian`, from the packages of the mirror that this machine has. That the disk boots is seen in
-//! `tests/e2e`.
+//! `debian`, installed from the Debian mirror of this machine. `tests/e2e` tests that the disk boots.
 
 use std::process::Command;
 
@@ -60,7 +59,7 @@ fn what_cannot_be_installed_is_named() {
 
 #[test]
 fn nothing_is_written_where_nothing_could_be_installed() {
-    // The packages come first, and the device is not touched before they are there.
+    // Packages are downloaded before the device is written.
     let disk = Disk::holding(GIB, b"what was there before");
     install(Debian::new().mirror("http://127.0.0.1:1/debian"), &disk)
         .badly(67, "download_failed: ");

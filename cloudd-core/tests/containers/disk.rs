@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::podman::{as_root, run};
 
-/// A loop device, and the file behind it.
+/// A loop device and its backing file.
 pub(crate) struct Disk {
     file: NamedTempFile,
     device: PathBuf,
@@ -20,7 +20,7 @@ impl Disk {
         Self::holding(bytes, &[])
     }
 
-    /// A disk that begins with these bytes.
+    /// A disk that starts with these bytes.
     pub(crate) fn holding(bytes: u64, content: &[u8]) -> Self {
         let file = NamedTempFile::new().unwrap();
         file.as_file().set_len(bytes).unwrap();
@@ -33,12 +33,12 @@ impl Disk {
         &self.device
     }
 
-    /// The file behind it. What was written to the device is in it, as the container has synced.
+    /// The backing file. It has what was written to the device, because the container has synced.
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// All that stands on it.
+    /// The content of the disk.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         fs::read(self.path()).unwrap()
     }

@@ -1,4 +1,4 @@
-//! Images and what is made of them.
+//! Disk images and their content.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use crate::podman::run;
 
 pub(crate) const MIB: usize = 1 << 20;
 
-/// An image of data, zeros and data, not a whole number of any block but the sector.
+/// An image of data, zeros and data. Its size is a multiple of the sector size only.
 pub(crate) fn image() -> Vec<u8> {
     let mut image = vec![0; 5 * MIB + 512];
     for (at, byte) in image[..MIB].iter_mut().enumerate() {
@@ -24,10 +24,10 @@ pub(crate) fn image() -> Vec<u8> {
 }
 
 pub(crate) fn sum(bytes: &[u8]) -> Checksum {
-    Checksum::sha256(Sha256Digest::of(bytes).to_string())
+    Checksum::sha256(Sha256Digest::digest(bytes).to_string())
 }
 
-/// What a program makes of its standard input.
+/// The output of a program for this standard input.
 pub(crate) fn through(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -50,7 +50,7 @@ pub(crate) fn qcow2(image: &[u8]) -> Vec<u8> {
     fs::read(qcow2).unwrap()
 }
 
-/// Holds the disk against the image: its bytes, and zeros after it.
+/// Checks that the disk has the bytes of the image, followed by zeros.
 #[track_caller]
 pub(crate) fn assert_holds(disk: &Disk, image: &[u8]) {
     let bytes = disk.bytes();
@@ -58,7 +58,7 @@ pub(crate) fn assert_holds(disk: &Disk, image: &[u8]) {
     assert!(bytes[image.len()..].iter().all(|byte| *byte == 0), "something stands after the image");
 }
 
-/// A disk with one partition of this name, which has an ext4 file system with these files.
+/// A disk with one partition with this name and an ext4 file system with these files.
 pub(crate) fn partitioned(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let (disk, tree) = (directory.path().join("disk"), directory.path().join("tree"));
@@ -78,21 +78,21 @@ pub(crate) fn partitioned(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     fs::read(disk).unwrap()
 }
 
-/// A file of the ext4 file system that begins at this byte of the disk.
+/// A file of the ext4 file system that starts at this byte of the disk.
 pub(crate) fn file_at(disk: &Disk, offset: u64, path: &str) -> String {
     debugfs(disk, offset, &format!("cat {path}"))
 }
 
-/// The names in a directory of it, each between slashes.
+/// The names in a directory of the file system, each between slashes.
 pub(crate) fn names_at(disk: &Disk, offset: u64, path: &str) -> String {
     debugfs(disk, offset, &format!("ls -p {path}"))
 }
 
-/// Where a link of it leads, in at most 59 bytes.
+/// The target of a symbolic link of the file system, of at most 59 bytes.
 pub(crate) fn link_at(disk: &Disk, offset: u64, path: &str) -> String {
-    let said = debugfs(disk, offset, &format!("stat {path}"));
-    let target = said.split("Fast link dest: \"").nth(1).and_then(|rest| rest.split('"').next());
-    target.unwrap_or_else(|| panic!("{path} is no short link: {said}")).to_owned()
+    let shown = debugfs(disk, offset, &format!("stat {path}"));
+    let target = shown.split("Fast link dest: \"").nth(1).and_then(|rest| rest.split('"').next());
+    target.unwrap_or_else(|| panic!("{path} is not a short link: {shown}")).to_owned()
 }
 
 fn debugfs(disk: &Disk, offset: u64, request: &str) -> String {
@@ -100,7 +100,7 @@ fn debugfs(disk: &Disk, offset: u64, request: &str) -> String {
     run(Command::new("/sbin/debugfs").args(["-R", request, &device]))
 }
 
-/// Fails where a file system checker finds anything in the ext4 file system that begins there.
+/// Checks the ext4 file system that starts at this byte of the disk.
 pub(crate) fn check_file_system(disk: &Disk, offset: u64) {
     let copy = tempfile::NamedTempFile::new().unwrap();
     run(Command::new("dd")

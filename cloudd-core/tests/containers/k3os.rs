@@ -1,4 +1,4 @@
-//! `k3os`, from an ISO image with the files that the real one has, which cannot be had here.
+//! `k3os`, installed from an ISO image with the files of the real one, which is not available here.
 
 use std::fs;
 use std::process::Command;
@@ -43,11 +43,11 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
     ]);
     let (server, disk) = (Server::new(), Disk::new(1 << 30));
     server.put(ISO, &*iso);
-    let sum = Sha256Digest::of(&iso);
+    let sum = Sha256Digest::digest(&iso);
     server.put(LIST, format!("{sum}  dist/artifacts/k3os-amd64.iso\n"));
     let k3os = || K3os::new().mirror(server.url(""));
     let ended = install(k3os().config("hostname: box\n").kernel_arg("quiet"), &disk);
-    assert!(ended.well().said.contains("k3OS is archived"), "{}", ended.said);
+    assert!(ended.well().output.contains("k3OS is archived"), "{}", ended.output);
 
     let file = |path: &str| file_at(&disk, ROOT, path);
     assert_eq!(file("/k3os/system/kernel/current/kernel.squashfs"), "kernel");
@@ -65,7 +65,7 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
     install(k3os(), &disk).well();
     assert!(file("/k3os/system/config.yaml").contains("- hetzner"), "no default config");
 
-    server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::of(b"another")));
+    server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::digest(b"another")));
     install(k3os(), &disk).badly(69, "checksum_mismatch: ");
     install(k3os().version("v0.0.1"), &disk).badly(66, "unknown_version: no k3OS v0.0.1");
 }
@@ -75,6 +75,6 @@ fn an_iso_image_of_something_else_is_refused() {
     let iso = iso(&[("casper/vmlinuz", "another system")]);
     let (server, disk) = (Server::new(), Disk::new(1 << 30));
     server.put(ISO, &*iso);
-    server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::of(&iso)));
+    server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::digest(&iso)));
     install(K3os::new().mirror(server.url("")), &disk).badly(72, "image_invalid: ");
 }

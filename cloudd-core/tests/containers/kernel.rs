@@ -1,5 +1,4 @@
-//! The smallest kernel: a boot loader finds all that it asks of Linux, and the kernel says with what
-//! arguments it was started.
+//! A minimal kernel that boot loaders accept as Linux and that prints its arguments.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +6,8 @@ use std::process::Command;
 use crate::podman::run;
 
 /// A kernel in Linux's boot protocol 2.06 that prints its command line on the first serial port and
-/// powers the machine off, on the machine types `pc` and `q35` of QEMU. It says nothing where no
-/// initrd was loaded with it. What a boot loader tells it stands in its own header.
+/// powers the machine off, on the machine types `pc` and `q35` of QEMU. It prints nothing if no initrd
+/// was loaded. The boot loader passes its data in the kernel's header.
 pub(crate) fn kernel() -> Vec<u8> {
     #[rustfmt::skip]
     const CODE: [u8; 59] = [
@@ -39,7 +38,7 @@ pub(crate) fn kernel() -> Vec<u8> {
         0xeb, 0xfd,                         //       jmp halt
     ];
     const SECTOR: usize = 512;
-    // Boot sector, one sector of set-up code, and one that the protected mode would begin with.
+    // Boot sector, one sector of setup code, and the first sector of protected mode code.
     let mut kernel = vec![0; 3 * SECTOR];
     let mut put = |at: usize, bytes: &[u8]| kernel[at..at + bytes.len()].copy_from_slice(bytes);
     put(0x1f1, &[1]); // sectors of set-up code
@@ -55,7 +54,7 @@ pub(crate) fn kernel() -> Vec<u8> {
     kernel
 }
 
-/// What a machine says on its first serial port from the start until it is off. It has BIOS firmware.
+/// The output of a machine with BIOS firmware on its first serial port, until it powers off.
 pub(crate) fn start(disk: &Path) -> String {
     let drive = format!("file={},format=raw,if=virtio,snapshot=on", disk.display());
     let qemu = ["qemu-system-x86_64", "-machine", "pc,accel=tcg", "-m", "128", "-no-reboot"];

@@ -1,5 +1,5 @@
 //! The install containers that come with cloudd, each built and run by the real podman as the
-//! builder VM does, with a loop device for a volume and a local HTTP server for the world.
+//! builder VM does, with a loop device as the volume and a local HTTP server as the internet.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! `nixos`, by the real Nix from a nixpkgs of our own: the real one cannot be had here.
+//! `nixos`, built by the real Nix from a minimal nixpkgs, because the real one is not available here.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,12 @@ const MIB: u64 = 1 << 20;
 const ROOT: u64 = 66 * MIB;
 const CHANNEL: &str = "/nixos-26.05/nixexprs.tar.xz";
 
-/// Of the key that signed `cache/cached.narinfo`, and nothing else.
+/// The public key that belongs to the signature of `cache/cached.narinfo`.
 const CACHE_KEY: &str = "cloudd.example-1:kPsDmSTemvpnIUlNrPlEGQZ4/2ApqlQcOSq3lZxmHFU=";
 const NARINFO: &str = include_str!("cache/cached.narinfo");
 const NAR: &[u8] = include_bytes!("cache/cached.nar");
 
-/// A tarball like a channel's: the folder `nixpkgs`, and what the system there is made of.
+/// A tarball like that of a channel: the folder `nixpkgs`, and the parts of its system.
 fn tarball() -> Vec<u8> {
     let directory = TempDir::new().unwrap();
     let tree = directory.path().join("nixos-26.05.1.abc");
@@ -89,7 +89,7 @@ fn nixos_is_built_from_its_configuration_and_its_disk_starts() {
     assert_eq!(config["fileSystems"]["/"]["device"], "/dev/disk/by-label/nixos");
     assert_eq!(config["system"]["stateVersion"], "26.05");
 
-    // nixos-rebuild finds all that the system was made from, and the garbage collector all it needs.
+    // nixos-rebuild and the garbage collector find all files that the system was built from.
     assert_eq!(file("/etc/nixos/system.nix"), configuration);
     let imports = file("/etc/nixos/configuration.nix");
     assert!(imports.contains("./hardware-configuration.nix ./system.nix"), "{imports}");
@@ -103,9 +103,9 @@ fn nixos_is_built_from_its_configuration_and_its_disk_starts() {
     assert!(etc.contains("/NIXOS/"), "{etc}");
     assert!(!etc.contains("/os-release/") && !etc.contains("/machine-id/"), "{etc}");
 
-    let said = start(disk.path());
+    let output = start(disk.path());
     let arguments = "console=tty0 console=ttyS0,115200 cloudd.test=1";
-    assert!(said.trim_end().ends_with(&format!("init={system}/init {arguments}")), "{said}");
+    assert!(output.trim_end().ends_with(&format!("init={system}/init {arguments}")), "{output}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_channel_and_the_configuration_that_comes_with_it_make_a_system() {
     assert_eq!(ssh["KbdInteractiveAuthentication"], false);
 }
 
-/// A disk that must stay as it is, as all that can go wrong does before it is touched.
+/// A disk that must not be changed, because all errors occur before it is written.
 struct Untouched(Disk);
 
 impl Untouched {
@@ -131,11 +131,11 @@ impl Untouched {
 
     #[track_caller]
     fn refuses(&self, nixos: impl Into<InstallContainer>, code: i32, line: &str) -> String {
-        // Not five times, with pauses, as by itself.
+        // Instead of the default of five tries with pauses.
         let ended = install(nixos.into().env("DOWNLOAD_TRIES", "1"), &self.0);
         ended.badly(code, line);
         assert!(self.0.bytes().starts_with(b"what was there before"), "{line}");
-        ended.said
+        ended.output
     }
 }
 
@@ -155,8 +155,8 @@ fn a_nixpkgs_that_is_not_there_or_not_the_one_is_named() {
     fs::create_dir(other.path().join("other")).unwrap();
     let other = packed(other.path(), "other");
     let other = world.nixos().nixpkgs(server.put("/other", &*other), sum(&other));
-    let said = disk.refuses(other, 72, "image_invalid: ");
-    assert!(said.contains("holds no nixpkgs"), "{said}");
+    let output = disk.refuses(other, 72, "image_invalid: ");
+    assert!(output.contains("holds no nixpkgs"), "{output}");
 }
 
 #[test]
@@ -195,8 +195,9 @@ fn what_a_cache_has_is_taken_from_it_only_with_a_signature_by_a_known_key() {
     install(nixos().cache_key(CACHE_KEY), &disk).well();
     let system = link_at(&disk, ROOT, "/nix/var/nix/profiles/system-1-link");
     assert_eq!(file_at(&disk, ROOT, &format!("{system}/cached")), "from the cache\n");
-    let said = Untouched::new().refuses(nixos(), 70, "signature_invalid: ignoring substitute for ");
-    assert!(said.contains("-cached' from "), "{said}");
+    let output =
+        Untouched::new().refuses(nixos(), 70, "signature_invalid: ignoring substitute for ");
+    assert!(output.contains("-cached' from "), "{output}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! podman, used as `assets/stage1.sh` uses it.
+//! podman, used as by `assets/stage1.sh`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::disk::Disk;
 
-/// The base image without one of its packages, under this name.
+/// The base image without one of its packages, tagged with this name.
 pub(crate) fn base_without(package: &str, name: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/raw_image/Containerfile");
     let text = fs::read_to_string(file).unwrap();
@@ -25,25 +25,25 @@ pub(crate) fn base_without(package: &str, name: &str) {
     run(podman().args(["build", "-q", "--isolation=chroot", "-t", name]).arg(context.path()));
 }
 
-/// How a container ended.
+/// The result of a container.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
-    /// All it said.
-    pub(crate) said: String,
+    /// The output of the container.
+    pub(crate) output: String,
 }
 
 impl Ended {
     #[track_caller]
     pub(crate) fn well(&self) -> &Self {
-        assert_eq!(self.code, 0, "{}", self.said);
+        assert_eq!(self.code, 0, "{}", self.output);
         self
     }
 
-    /// It ended with this code, and a line that begins with its name says why.
+    /// Checks the exit code, and that a line of the output starts with the reason.
     #[track_caller]
     pub(crate) fn badly(&self, code: i32, line: &str) -> &Self {
-        let named = self.said.lines().any(|said| said.starts_with(line));
+        let named = self.output.lines().any(|shown| shown.starts_with(line));
         assert!(named && self.code == code, "expected {code} {line:?}: {self:#?}");
         self
     }
@@ -54,7 +54,7 @@ pub(crate) fn install(container: impl Into<InstallContainer>, disk: &Disk) -> En
     Image::of(&container.into().load().unwrap()).run(disk)
 }
 
-/// Builds a container from the folder and runs it with variables, as one would without cloudd.
+/// Builds a container from the folder and runs it with variables, without cloudd.
 pub(crate) fn by_hand(name: &str, variables: &[(&str, &str)], disk: &Disk) -> Ended {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers");
     let image = Image::build(&folder.join(name).join("Containerfile"), &folder, "");
@@ -62,16 +62,17 @@ pub(crate) fn by_hand(name: &str, variables: &[(&str, &str)], disk: &Disk) -> En
     command.args(["run", "--rm", "--privileged", "--network=host", "-v", "/dev:/dev"]);
     command.args(variables.iter().map(|(name, value)| format!("--env={name}={value}")));
     let output = command.arg(&image.name).arg(disk.device()).output().unwrap();
-    Ended { code: output.status.code().unwrap(), said: said(&output) }
+    Ended { code: output.status.code().unwrap(), output: text(&output) }
 }
 
-/// A container image, deleted with it.
+/// A container image, deleted when dropped.
 struct Image {
     name: String,
 }
 
 impl Image {
-    /// Built as the builder VM does; what differs by its environment alone is built once.
+    /// Builds the image as in the builder VM. Containers that differ only in their environment share a
+    /// build.
     fn of(loaded: &LoadedContainer) -> Self {
         static BUILT: Mutex<BTreeMap<String, Image>> = Mutex::new(BTreeMap::new());
         let (context, arguments) = (loaded.context().unwrap(), loaded.build_args_file());
@@ -108,16 +109,16 @@ impl Image {
     fn run(&self, disk: &Disk) -> Ended {
         let mut command = podman();
         command.args(["container", "runlabel", "run", &self.name]).arg(disk.device());
-        let output = command.output().unwrap();
-        let said = said(&output);
-        // podman's own code is 125 whatever happened; the container's stands in its last words.
-        let last = said.lines().last().unwrap_or_default();
-        let code = match (output.status.success(), last.rsplit_once("exit status ")) {
+        let ended = command.output().unwrap();
+        let output = text(&ended);
+        // The exit code of podman is always 125; its last line has that of the container.
+        let last = output.lines().last().unwrap_or_default();
+        let code = match (ended.status.success(), last.rsplit_once("exit status ")) {
             (true, _) => 0,
             (false, Some((_, code))) => code.trim().parse().unwrap(),
-            (false, None) => panic!("no exit code: {said}"),
+            (false, None) => panic!("no exit code: {output}"),
         };
-        Ended { code, said }
+        Ended { code, output }
     }
 }
 
@@ -127,12 +128,12 @@ impl Drop for Image {
     }
 }
 
-fn said(output: &Output) -> String {
+fn text(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     text.concat()
 }
 
-/// The build context as it comes out of the archive.
+/// The unpacked build context.
 fn unpacked(loaded: &LoadedContainer) -> TempDir {
     let directory = TempDir::new().unwrap();
     let mut tar = Command::new("tar");
@@ -144,18 +145,18 @@ fn unpacked(loaded: &LoadedContainer) -> TempDir {
     directory
 }
 
-/// podman with a storage that holds the base image of all containers, kept between runs.
+/// podman with a storage for the base image of all containers, which is kept between runs.
 fn podman() -> Command {
     static STORAGE: OnceLock<PathBuf> = OnceLock::new();
     let storage = STORAGE.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/machine/container-base.sh");
         run(&mut Command::new(script)).lines().last().unwrap().into()
     });
-    // Some machines have the two kinds of cgroups mixed, which crun refuses; a mount of the newer
-    // kind that only podman sees is good for every machine.
+    // crun rejects machines that use cgroups v1 and v2 together, so podman gets a private mount of
+    // cgroups v2.
     let script = "mount -t cgroup2 none /sys/fs/cgroup && exec podman \"$@\"";
     let mut command = as_root("env");
-    // By the environment, as `runlabel` starts another podman, which knows no options of the first.
+    // Set by the environment, because `runlabel` starts another podman without the options of the first.
     for (name, file) in
         [("CONTAINERS_STORAGE_CONF", "storage.conf"), ("CONTAINERS_CONF", "containers.conf")]
     {
@@ -165,7 +166,7 @@ fn podman() -> Command {
     command
 }
 
-/// A command with the rights of root.
+/// A command that runs as root.
 pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     let uid = fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it));
     if uid.unwrap() == 0 {
@@ -176,7 +177,7 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs a command to its end and gives what it printed.
+/// Runs a command and returns its output.
 pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| {
         panic!("{command:?}: {error}; `make setup` installs what the tests need")

@@ -1,5 +1,5 @@
-//! The containers that write what a distribution publishes, against a server that has the same
-//! files at the same paths. The distributions' own images cannot be had here.
+//! The containers that write published images, tested with a server that has the same files at the
+//! same paths. The published images are not available here.
 
 use cloudd_core::install::containers::{
     Alpine, Arch, Checksum, FedoraCoreos, Flatcar, OpenSuseLeap, Talos, Ubuntu,
@@ -15,7 +15,7 @@ const IGNITION: &str = r#"{"ignition": {"version": "3.4.0"}}"#;
 const DEFAULT_SCHEMATIC: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256Digest::of(bytes).to_string()
+    Sha256Digest::digest(bytes).to_string()
 }
 
 fn sha512(bytes: &[u8]) -> String {
@@ -28,7 +28,7 @@ struct Published {
     container: fn(&str) -> InstallContainer,
     image: &'static str,
     list: &'static str,
-    /// The list, of the image and its name.
+    /// The list of checksums, computed from the image and its name.
     sums: fn(&[u8], &str) -> String,
 }
 
@@ -63,7 +63,7 @@ const PUBLISHED: [Published; 6] = [
         container: |url| OpenSuseLeap::new().version("15.6").mirror(url).into(),
         image: "/distribution/leap/15.6/appliances/openSUSE-Leap-15.6-Minimal-VM.x86_64-Cloud.qcow2",
         list: "/distribution/leap/15.6/appliances/openSUSE-Leap-15.6-Minimal-VM.x86_64-Cloud.qcow2.sha256",
-        // The name of the build, not of the file: only the name in the address counts.
+        // The list has the name of the build instead of that of the file in the URL.
         sums: |image, name| format!("{}  {name}\n", sha256(image)),
     },
     Published {
@@ -111,12 +111,12 @@ fn a_list_without_the_image_and_an_image_of_another_sum_are_told_apart() {
     install(container(), &disk).badly(71, "metadata_invalid: ");
     server.put(UBUNTU.list, (UBUNTU.sums)(b"another", name(UBUNTU.image)));
     install(container(), &disk).badly(69, "checksum_mismatch: ");
-    // A sum of one's own counts for more than the list.
+    // A checksum that is set overrides the list.
     let own = Ubuntu::new().version("24.04").mirror(server.url("")).checksum(sum(&qcow2));
     install(own, &disk).well();
 }
 
-/// The metadata of a stream of Fedora CoreOS, as far as it is read.
+/// The part of the metadata of a Fedora CoreOS stream that is read.
 fn stream(url: &str, file: &[u8]) -> String {
     let disk = format!(r#"{{"disk": {{"location": "{url}", "sha256": "{}"}}}}"#, sha256(file));
     format!(
@@ -127,7 +127,7 @@ fn stream(url: &str, file: &[u8]) -> String {
     )
 }
 
-/// An image of Fedora CoreOS as far as its boot partition goes, and its file.
+/// An image with the boot partition of Fedora CoreOS, and its file.
 fn fedora_image(entry: &str) -> (Vec<u8>, Vec<u8>) {
     let image = partitioned("boot", &[(entry, "title Fedora\noptions quiet root=x\n")]);
     let file = through("xz", &["-c"], &image);
@@ -232,6 +232,6 @@ fn talos_is_made_by_the_image_factory_from_a_schematic() {
     install(talos().schematic_yaml(schematic), &disk).badly(71, "metadata_invalid: ");
     server.put("/schematics", Answer::from("no such extension").status(400));
     install(talos().schematic_yaml(schematic), &disk).badly(67, "download_failed: ");
-    // The factory publishes no sums, so without one the server must at least be the one it says.
+    // The factory publishes no checksums, so the TLS certificate must be valid.
     install(Talos::new("v1.11.0").factory(server.url("")), &disk).badly(64, "bad_parameter: ");
 }

@@ -1,4 +1,4 @@
-//! `raw_image`, and by it what all containers share that write an image: `containers/common`.
+//! `raw_image`, and the scripts in `containers/common` that all containers for disk images share.
 
 use std::process::Command;
 
@@ -31,7 +31,7 @@ fn images_of_every_form_are_written_byte_for_byte() {
         ("qcow2 in xz", through("xz", &["-c"], &qcow2(&image))),
     ] {
         let (ended, disk) = installed(&file);
-        assert_eq!(ended.code, 0, "{form}: {}", ended.said);
+        assert_eq!(ended.code, 0, "{form}: {}", ended.output);
         assert_holds(&disk, &image);
     }
 }
@@ -86,8 +86,9 @@ fn another_checksum_is_a_mismatch_also_where_the_file_cannot_be_unpacked() {
     for file in [&image[..], &xz, &xz[..xz.len() / 2], &qcow2(&image), b"<!DOCTYPE html>", b""] {
         let disk = Disk::new(8 * MIB as u64);
         let url = server.put("/image", file);
-        let other = Sha256Digest::of(b"another").to_string();
-        let expected = format!("checksum_mismatch: {url} has sha256 {}", Sha256Digest::of(file));
+        let other = Sha256Digest::digest(b"another").to_string();
+        let expected =
+            format!("checksum_mismatch: {url} has sha256 {}", Sha256Digest::digest(file));
         install(RawImage::new(url, Checksum::sha256(other)), &disk).badly(69, &expected);
     }
 }
@@ -96,7 +97,7 @@ fn another_checksum_is_a_mismatch_also_where_the_file_cannot_be_unpacked() {
 fn what_the_server_does_not_have_or_refuses_is_told_apart() {
     let (server, disk) = (Server::new(), Disk::new(MIB as u64));
     let image = |path: &str| {
-        // Not five times, with pauses, as by itself.
+        // Instead of the default of five tries with pauses.
         let image = RawImage::new(server.url(path), sum(b"x"));
         InstallContainer::from(image).env("DOWNLOAD_TRIES", "2")
     };
@@ -107,9 +108,9 @@ fn what_the_server_does_not_have_or_refuses_is_told_apart() {
     install(image("/busy"), &disk).badly(67, "download_failed: ");
     let busy = server.asked().iter().filter(|request| request.contains("busy")).count();
     assert_eq!(busy, 2, "what may be better in a moment is asked for again");
-    let nobody = RawImage::new("http://127.0.0.1:1/image", sum(b"x"));
-    let nobody = InstallContainer::from(nobody).env("DOWNLOAD_TRIES", "1");
-    install(nobody, &disk).badly(67, "download_failed: ");
+    let unreachable = RawImage::new("http://127.0.0.1:1/image", sum(b"x"));
+    let unreachable = InstallContainer::from(unreachable).env("DOWNLOAD_TRIES", "1");
+    install(unreachable, &disk).badly(67, "download_failed: ");
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn what_is_no_disk_image_is_refused_though_its_checksum_is_right() {
     ] {
         let (ended, _) = installed(file);
         ended.badly(72, "image_invalid: ");
-        assert!(ended.said.contains(why), "{why}: {}", ended.said);
+        assert!(ended.output.contains(why), "{why}: {}", ended.output);
     }
 }
 
@@ -152,7 +153,7 @@ fn a_qcow2_image_that_refers_to_another_file_is_refused() {
 
 #[test]
 fn a_base_image_without_a_package_gets_it() {
-    // From the mirror of the base image, as from a registry's image.
+    // From the mirror of the base image, as with an image from a registry.
     base_without("zstd", "localhost/without-zstd");
     let (image, server, disk) = (image(), Server::new(), Disk::new(8 * MIB as u64));
     let file = through("zstd", &["-c", "-q"], &image);

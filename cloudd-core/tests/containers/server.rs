@@ -1,4 +1,4 @@
-//! A small HTTP server for files, with the faults that real ones have.
+//! A small HTTP server for files that simulates faults of real servers.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a path answers.
+/// The response of a path.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     body: Vec<u8>,
@@ -17,19 +17,19 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Another status than 200, with the body.
+    /// Responds with another status than 200 and the body.
     pub(crate) fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// The connection ends after so many bytes of each answer.
+    /// Closes the connection after this number of bytes of each response.
     pub(crate) fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
 
-    /// Asked for a range, the whole is sent.
+    /// Ignores ranges and sends the whole file.
     pub(crate) fn without_ranges(mut self) -> Self {
         self.no_ranges = true;
         self
@@ -67,13 +67,13 @@ impl Server {
         server
     }
 
-    /// Has a path answer, and gives its URL.
+    /// Sets the response of a path and returns its URL.
     pub(crate) fn put(&self, path: &str, answer: impl Into<Answer>) -> String {
         self.answers.lock().unwrap().insert(path.to_owned(), answer.into());
         self.url(path)
     }
 
-    /// Has a path lead to another one, and gives its URL.
+    /// Redirects a path to another one and returns its URL.
     pub(crate) fn redirect(&self, path: &str, to: &str) -> String {
         let goes_to = Some(self.url(to));
         self.put(path, Answer { goes_to, status: Some(302), ..Answer::default() })
@@ -83,7 +83,7 @@ impl Server {
         format!("{}{path}", self.address)
     }
 
-    /// Every request so far: method, path, and the range that was asked for.
+    /// Every request so far: method, path, and the requested range.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -91,7 +91,7 @@ impl Server {
 
 type Answers = Mutex<BTreeMap<String, Answer>>;
 
-// A client may go away at any time.
+// A client may close the connection at any time.
 fn serve(mut stream: TcpStream, answers: &Answers, asked: &Mutex<Vec<String>>) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines().map_while(Result::ok);
     let request = lines.next()?;

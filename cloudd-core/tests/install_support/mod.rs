@@ -1,4 +1,4 @@
-//! Build contexts on disk, and what is in a directory.
+//! Build contexts on disk, and listings of directories.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 pub(crate) const CONTAINERFILE: &str =
     "FROM scratch\nCOPY . /ctx\nLABEL RUN=\"podman run IMAGE\"\n";
 
-/// A directory that goes when the test ends.
+/// A directory that is deleted at the end of the test.
 #[derive(Debug)]
 pub(crate) struct Tree(TempDir);
 
@@ -46,7 +46,7 @@ impl Tree {
         self.path().join(OsStr::from_bytes(name.as_ref()))
     }
 
-    /// A file; the directories above it are made.
+    /// Adds a file and the directories above it.
     pub(crate) fn file(self, name: impl AsRef<[u8]>, content: impl AsRef<[u8]>, mode: u32) -> Self {
         let path = self.at(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -80,7 +80,7 @@ pub(crate) fn archive(container: &InstallContainer) -> Result<ContextArchive, In
     Ok(container.load()?.context().unwrap().archive().clone())
 }
 
-/// Unpacks with the system's tar, as the builder does.
+/// Unpacks with the system's tar, as in the builder VM.
 pub(crate) fn unpacked(archive: &ContextArchive) -> Tree {
     let tree = Tree::empty();
     let tar = ["-x", "-z", "-p", "-C"];
@@ -95,7 +95,7 @@ pub(crate) fn unpacked(archive: &ContextArchive) -> Tree {
     tree
 }
 
-/// What is below a directory: by its path, its kind, mode, and content or target.
+/// The entries below a directory by path: kind, mode, and content or target.
 pub(crate) fn listing(directory: &Path) -> BTreeMap<Vec<u8>, String> {
     fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<Vec<u8>, String>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -109,7 +109,7 @@ pub(crate) fn listing(directory: &Path) -> BTreeMap<Vec<u8>, String> {
                 format!("directory {mode:04o}")
             } else {
                 assert!(metadata.is_file(), "{path:?}");
-                format!("file {mode:04o} {}", Sha256Digest::of(&fs::read(&path).unwrap()))
+                format!("file {mode:04o} {}", Sha256Digest::digest(&fs::read(&path).unwrap()))
             };
             let name = path.strip_prefix(root).unwrap().to_owned().into_os_string().into_vec();
             found.insert(name, what);
@@ -120,13 +120,13 @@ pub(crate) fn listing(directory: &Path) -> BTreeMap<Vec<u8>, String> {
     found
 }
 
-/// The paths below a directory, readable where they can be.
+/// The paths below a directory as text.
 pub(crate) fn paths(directory: &Path) -> Vec<String> {
     let text = |path: &Vec<u8>| String::from_utf8_lossy(path).into_owned();
     listing(directory).keys().map(text).collect()
 }
 
-/// Numbers that look random and are the same on every run.
+/// Pseudo-random numbers that are the same in every run.
 #[derive(Debug)]
 pub(crate) struct Numbers(u64);
 

@@ -50,7 +50,7 @@ async fn upload_telling(
 fn assert_in_place(sshd: &Sshd, archive: &ContextArchive) {
     let arrived = fs::read(sshd.context()).unwrap();
     assert_eq!(arrived.len() as u64, archive.len());
-    assert_eq!(Sha256Digest::of(&arrived), archive.sha256());
+    assert_eq!(Sha256Digest::digest(&arrived), archive.sha256());
     assert_eq!(fs::metadata(sshd.context()).unwrap().mode() & 0o777, 0o600);
     assert_eq!(left_over(sshd), ["context.tar.gz"]);
 }
@@ -218,7 +218,7 @@ async fn events_go_on_beside_an_upload() {
     file.write("two\n");
     within(120, channel.upload(&archive, &Reporter::silent())).await.unwrap();
     assert_eq!(receive(&mut channel, 1).await, b"two\n");
-    assert_eq!(Sha256Digest::of(&fs::read(sshd.context()).unwrap()), archive.sha256());
+    assert_eq!(Sha256Digest::digest(&fs::read(sshd.context()).unwrap()), archive.sha256());
 }
 
 #[tokio::test(flavor = "multi_thread")]

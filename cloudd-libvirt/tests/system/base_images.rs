@@ -24,7 +24,7 @@ fn unique_disk(dir: &std::path::Path) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256Digest::of(bytes).to_string()
+    Sha256Digest::digest(bytes).to_string()
 }
 
 /// Deletes from the cache, when it is dropped, what only one test used.

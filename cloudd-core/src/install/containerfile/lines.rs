@@ -1,19 +1,26 @@
-//! From the lines of a Containerfile to its instructions: comments, continuation lines, the
-//! escape directive, here-documents.
+//! Splits a Containerfile into instructions: comments, continuation lines, the escape directive and
+//! here-documents.
 
-use super::{Problem, words};
+use super::words;
 
-/// One instruction.
+/// Why podman would reject a Containerfile.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::install) struct Problem {
+    pub(in crate::install) line: usize,
+    pub(in crate::install) problem: String,
+}
+
+/// An instruction.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Instruction {
-    /// Where it starts, counted from 1.
+    /// The line on which it starts, counted from 1.
     pub(super) line: usize,
     /// In upper case.
     pub(super) keyword: String,
     pub(super) arguments: String,
 }
 
-/// The instructions, and the character that escapes.
+/// Returns the instructions and the escape character.
 pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Problem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let escape = escape_directive(text)?;
@@ -24,15 +31,15 @@ pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Probl
         if first.is_empty() || first.starts_with('#') {
             continue;
         }
-        let (mut logical, mut goes_on) = continuation(first, escape);
-        while goes_on {
+        let (mut logical, mut continues) = continuation(first, escape);
+        while continues {
             let Some((next, _)) = lines.next() else { break };
-            // Comments and empty lines do not end what they stand in.
+            // Comments and empty lines do not end an instruction.
             if next.trim_start().is_empty() || next.trim_start().starts_with('#') {
                 continue;
             }
             let part;
-            (part, goes_on) = continuation(next, escape);
+            (part, continues) = continuation(next, escape);
             logical += &part;
         }
         if logical.trim().is_empty() {
@@ -40,7 +47,7 @@ pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Probl
         }
         let instruction = instruction(&logical, line);
         for document in here_documents(&instruction, escape) {
-            // Without its last line it is none: the shell of a RUN may see it otherwise.
+            // Without its last line it is not a here-document, but may still be one for the shell.
             let body = lines.clone();
             if !lines.by_ref().any(|(line, _)| document.ends_at(line)) {
                 lines = body;
@@ -52,7 +59,7 @@ pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Probl
     Ok((instructions, escape))
 }
 
-/// `# escape=X`, which podman takes from the very first line only.
+/// Parses `# escape=X`, which podman accepts on the first line only.
 fn escape_directive(text: &str) -> Result<char, Problem> {
     let directive = || {
         let comment = text.lines().next()?.trim_start().strip_prefix('#')?;
@@ -64,12 +71,12 @@ fn escape_directive(text: &str) -> Result<char, Problem> {
         Some(escape @ ('\\' | '`')) => Ok(escape),
         Some(other) => Err(Problem {
             line: 1,
-            problem: format!("the escape directive says {other:?}, where only \\ and ` can be"),
+            problem: format!("the escape directive is {other:?}, expected \\ or `"),
         }),
     }
 }
 
-/// The line without a continuation character at its end, and whether there was one.
+/// Removes the continuation character at the end of a line, and returns whether there was one.
 fn continuation(line: &str, escape: char) -> (String, bool) {
     match line.trim_end_matches([' ', '\t']).strip_suffix(escape) {
         Some(line) => (line.to_owned(), true),
@@ -99,7 +106,7 @@ impl HereDocument {
     }
 }
 
-/// The here-documents that follow an instruction, in their order: `<<END`, `<<-END`, `<<"END"`,
+/// Returns the here-documents of an instruction in their order: `<<END`, `<<-END`, `<<"END"`,
 /// `3<<END`.
 fn here_documents(instruction: &Instruction, escape: char) -> Vec<HereDocument> {
     if !matches!(&*instruction.keyword, "RUN" | "COPY" | "ADD") {

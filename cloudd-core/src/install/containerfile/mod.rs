@@ -1,22 +1,14 @@
-//! Reads of a Containerfile what is needed to know whether its image has a `RUN` label, by the
-//! rules of the parser that podman uses.
+//! Determines the `RUN` label of a Containerfile, with the rules of podman's parser.
 
 mod lines;
 mod words;
 
-use lines::Instruction;
+use lines::{Instruction, Problem};
 
-/// The label that says how to run an install container. podman ignores its case.
+/// The label with the command of an install container. podman ignores its case.
 const RUN: &str = "RUN";
 
-/// What podman would refuse.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) line: usize,
-    pub(super) problem: String,
-}
-
-/// The stages of a Containerfile, at least one.
+/// The stages of a Containerfile; there is at least one.
 #[derive(Debug)]
 pub(super) struct Containerfile(Vec<Stage>);
 
@@ -28,11 +20,11 @@ struct Stage {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Base {
-    /// An earlier stage, by its position.
+    /// An earlier stage, by its index.
     Stage(usize),
-    /// `scratch`: an image without labels.
+    /// `scratch`, an image without labels.
     Scratch,
-    /// An image; or a variable, for podman 4 takes no stage from a variable.
+    /// An image, or a variable, because podman 4 does not look for stages in variables.
     Image(String),
 }
 
@@ -40,17 +32,17 @@ pub(super) enum Base {
 struct Label {
     line: usize,
     name: String,
-    /// As written, without quotes; variables are not expanded.
+    /// The value without quotes and without expansion of variables.
     value: String,
 }
 
-/// What a Containerfile says of the `RUN` label of its image.
+/// The `RUN` label of the image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RunLabel {
     Set(String),
-    /// A label's name is made of variables, so it may be this one.
+    /// The name of a label contains variables, so it may be `RUN`.
     Unknown,
-    /// Not set; the last stage starts, by way of other stages, from this.
+    /// Not set. The last stage starts from this base, directly or through other stages.
     Missing(Base),
     Empty {
         line: usize,
@@ -74,7 +66,7 @@ impl Containerfile {
                     names.push(name);
                 }
                 ("LABEL", Some(stage)) => stage.labels.extend(labels(instruction, escape)?),
-                // Labels before the first FROM belong to no image.
+                // Labels before the first FROM have no effect.
                 _ => {}
             }
         }
@@ -84,7 +76,7 @@ impl Containerfile {
         Ok(Self(stages))
     }
 
-    /// The `RUN` label of the image: that of the last stage, or of the stages it is built on.
+    /// Returns the `RUN` label of the last stage, which inherits labels from the stages it starts from.
     pub(super) fn run_label(&self) -> RunLabel {
         let mut chain = vec![self.0.len() - 1];
         let base = loop {
@@ -105,7 +97,7 @@ impl Containerfile {
         match set[..] {
             [] if unknown => RunLabel::Unknown,
             [] => RunLabel::Missing(base),
-            // podman takes white space for a command, and crashes.
+            // podman crashes on a label of white space.
             [label] if label.value.trim().is_empty() => RunLabel::Empty { line: label.line },
             [label] => RunLabel::Set(label.value.clone()),
             [first, second, ..] => {
@@ -125,7 +117,7 @@ fn from(
         [image] => (image, None),
         [image, word, name] if word.eq_ignore_ascii_case("as") => (image, Some(name.to_owned())),
         _ => {
-            let problem = "FROM takes an image, or an image, AS and a name".to_owned();
+            let problem = "FROM requires an image, optionally followed by AS and a name".to_owned();
             return Err(Problem { line: instruction.line, problem });
         }
     };
@@ -151,7 +143,7 @@ fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem
     let words = words::split(&instruction.arguments, escape);
     match words.first() {
         None => Err(Problem { line, problem: "LABEL has no name and value".to_owned() }),
-        // The old form: a name, and the rest of the line is its value.
+        // The old form: a name, then the value up to the end of the line.
         Some(first) if !first.contains('=') => {
             match instruction.arguments.split_once(char::is_whitespace) {
                 Some((name, value)) => Ok(vec![label(name, value.trim())]),
@@ -255,9 +247,9 @@ mod tests {
             ("", 1, "no FROM"),
             ("# nothing\n\n", 1, "no FROM"),
             ("ARG x\n", 1, "no FROM"),
-            ("FROM\n", 1, "FROM takes"),
-            ("\nFROM a b\n", 2, "FROM takes"),
-            ("FROM a AS\n", 1, "FROM takes"),
+            ("FROM\n", 1, "FROM requires"),
+            ("\nFROM a b\n", 2, "FROM requires"),
+            ("FROM a AS\n", 1, "FROM requires"),
             ("FROM a\n\nLABEL\n", 3, "no name"),
             ("FROM a\nLABEL RUN\n", 2, "no value"),
             ("FROM a\nLABEL RUN=podman run IMAGE\n", 2, "run is not of the form"),

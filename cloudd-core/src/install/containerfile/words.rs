@@ -1,6 +1,6 @@
-//! Words of an instruction, with the quoting of a Containerfile.
+//! Splits an instruction into words, with the quoting rules of a Containerfile.
 
-/// Splits at white space outside of quotes; quotes and escapes are kept.
+/// Splits at white space outside of quotes. Quotes and escapes are kept.
 pub(super) fn split(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -19,7 +19,7 @@ pub(super) fn split(text: &str, escape: char) -> Vec<String> {
             _ => {}
         }
         word.push(c);
-        // Nothing escapes a single quote.
+        // The escape character has no effect in single quotes.
         if c == escape && quote != Some('\'') {
             word.extend(chars.next());
         }
@@ -30,7 +30,7 @@ pub(super) fn split(text: &str, escape: char) -> Vec<String> {
     words
 }
 
-/// The word without its quotes and escapes. Variables are left as they are.
+/// Removes quotes and escapes from a word. Variables are not expanded.
 pub(super) fn unquote(word: &str, escape: char) -> String {
     let mut text = String::new();
     let mut quote = None;

@@ -10,18 +10,19 @@
 //! # container.load().unwrap();
 //! ```
 //!
-//! Each is a type with a method for each of its parameters, and becomes an [`InstallContainer`].
-//! A parameter is a variable in the container's environment, or a file beside its script; the
-//! README of each says which, and how to use it with podman alone. [`InstallContainer::env`] sets
-//! the same variables by name, and [`InstallContainer::config`] the file. All of them are checked by [`InstallContainer::load`], before
-//! anything is created, and all of them count for the fingerprint.
+//! Each is a type with a method per parameter, and converts into an [`InstallContainer`]. A parameter
+//! is an environment variable of the container or a file next to its script; the README of each
+//! container lists them and shows how to use it with podman alone. [`InstallContainer::env`] sets the
+//! same variables by name, and [`InstallContainer::config`] the file. [`InstallContainer::load`]
+//! validates all parameters before anything is created. All of them are part of the fingerprint.
 //!
-//! What a server has today under a name such as `latest` does not count, nor do the versions of
-//! packages: equal parameters, equal fingerprint, and so an image that is there is reused. Say a
-//! version or a checksum where there is one, and [`ReusePolicy::Replace`] where there is none.
+//! What a server currently offers under a name such as `latest`, and the versions of packages, are
+//! not part of the fingerprint: with equal parameters an existing image is reused. To get a newer
+//! one, set a version or a checksum if the container has such a parameter, and use
+//! [`ReusePolicy::Replace`] otherwise.
 //!
-//! The files are in `containers/` of the crate. Every one starts from the same base image, which
-//! the build argument `BASE` replaces, by one of a registry of your own for instance:
+//! The files are in the folder `containers/` of this crate. All containers use the same base image.
+//! The build argument `BASE` replaces it, for instance by an image of a private registry:
 //!
 //! ```
 //! # use cloudd_core::install::{InstallContainer, containers::by_name};
@@ -29,62 +30,42 @@
 //! let container = container.build_arg("BASE", "registry.example/debian:trixie-slim");
 //! ```
 //!
-//! [`ReusePolicy::Replace`]: crate::image::ReusePolicy::Replace
+//! [`ReusePolicy::Replace`]: crate::build::ReusePolicy::Replace
 
-mod alpine;
-mod arch;
-mod built_in;
+mod catalog;
 mod checksum;
-mod debian;
-mod fedora_coreos;
-mod flatcar;
-mod k3os;
-mod nixos;
-mod open_suse_leap;
-mod raw_image;
 mod rule;
-mod talos;
-mod ubuntu;
 
-pub use alpine::Alpine;
-pub use arch::Arch;
-pub(super) use built_in::BuiltIn;
+pub use catalog::{
+    Alpine, Arch, Debian, FedoraCoreos, Flatcar, K3os, Nixos, OpenSuseLeap, RawImage, Talos, Ubuntu,
+};
 pub use checksum::Checksum;
-pub use debian::Debian;
-pub use fedora_coreos::FedoraCoreos;
-pub use flatcar::Flatcar;
-pub use k3os::K3os;
-pub use nixos::Nixos;
-pub use open_suse_leap::OpenSuseLeap;
-pub use raw_image::RawImage;
-pub use talos::Talos;
-pub use ubuntu::Ubuntu;
 
-use super::InstallContainer;
-use built_in::Definition;
+use super::built_in::BuiltIn;
+use super::container::InstallContainer;
 
-static ALL: &[&Definition] = &[
-    &alpine::DEFINITION,
-    &arch::DEFINITION,
-    &debian::DEFINITION,
-    &fedora_coreos::DEFINITION,
-    &flatcar::DEFINITION,
-    &k3os::DEFINITION,
-    &nixos::DEFINITION,
-    &open_suse_leap::DEFINITION,
-    &raw_image::DEFINITION,
-    &talos::DEFINITION,
-    &ubuntu::DEFINITION,
+const ALL: [&BuiltIn; 11] = [
+    Alpine::BUILT_IN,
+    Arch::BUILT_IN,
+    Debian::BUILT_IN,
+    FedoraCoreos::BUILT_IN,
+    Flatcar::BUILT_IN,
+    K3os::BUILT_IN,
+    Nixos::BUILT_IN,
+    OpenSuseLeap::BUILT_IN,
+    RawImage::BUILT_IN,
+    Talos::BUILT_IN,
+    Ubuntu::BUILT_IN,
 ];
 
-/// The names of all of them, as [`by_name`] takes them.
+/// The names of all containers, as accepted by [`by_name`].
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ALL.iter().map(|definition| definition.name)
+    ALL.into_iter().map(|built_in| built_in.name)
 }
 
-/// The container of this name with the parameters that it has by itself; others can be set by
-/// [`InstallContainer::env`] and [`InstallContainer::config`]. `None` where there is no such container.
+/// The container with this name and default parameters, or `None` if there is no such container.
+/// [`InstallContainer::env`] and [`InstallContainer::config`] set its parameters.
 #[must_use]
 pub fn by_name(name: &str) -> Option<InstallContainer> {
-    ALL.iter().find(|definition| definition.name == name).map(|definition| definition.container())
+    ALL.into_iter().find(|built_in| built_in.name == name).map(InstallContainer::built_in)
 }

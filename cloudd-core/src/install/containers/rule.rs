@@ -1,22 +1,15 @@
-//! What a parameter's value must look like. The scripts check the same again, for those who use them
-//! without cloudd.
+//! The syntax of parameters. The scripts check it again because they can be used without cloudd.
 
-/// A rule for one value.
-#[derive(Debug)]
-pub(super) struct Rule {
-    /// What is expected, for the error.
-    pub(super) wanted: &'static str,
-    pub(super) holds: fn(&str) -> bool,
-}
+use crate::install::built_in::Rule;
 
-/// An address to download from. No name and password in it: it is shown in logs.
+/// A URL to download from. It has no user name and password because logs show it.
 pub(super) const URL: Rule =
-    Rule { wanted: "an http or https URL without user name and password", holds: is_url };
+    Rule { expected: "an http or https URL without user name and password", is_valid: is_url };
 
-/// Addresses to download from, with spaces between.
+/// URLs to download from, separated by spaces.
 pub(super) const URLS: Rule = Rule {
-    wanted: "http or https URLs without user name and password",
-    holds: |text| text.split(' ').all(is_url),
+    expected: "http or https URLs without user name and password",
+    is_valid: |text| text.split(' ').all(is_url),
 };
 
 fn is_url(text: &str) -> bool {
@@ -30,20 +23,20 @@ fn is_url(text: &str) -> bool {
     })
 }
 
-/// A SHA-256 or SHA-512 sum.
+/// A SHA-256 or SHA-512 checksum.
 pub(super) const CHECKSUM: Rule = Rule {
-    wanted: "sha256: and 64 hexadecimal digits, or sha512: and 128",
-    holds: |text| match text.split_once(':') {
+    expected: "sha256: and 64 hexadecimal digits, or sha512: and 128",
+    is_valid: |text| match text.split_once(':') {
         Some(("sha256", sum)) => is_hex(sum, 64),
         Some(("sha512", sum)) => is_hex(sum, 128),
         _ => false,
     },
 };
 
-/// Public keys of caches for Nix, with spaces between.
+/// Public keys of Nix binary caches, separated by spaces.
 pub(super) const CACHE_KEYS: Rule = Rule {
-    wanted: "public keys as Nix prints them, NAME:BASE64",
-    holds: |text| {
+    expected: "public keys as Nix prints them, NAME:BASE64",
+    is_valid: |text| {
         text.split(' ').all(|key| {
             let Some((name, key)) = key.split_once(':') else { return false };
             is_made_of(name, |b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -52,73 +45,75 @@ pub(super) const CACHE_KEYS: Rule = Rule {
     },
 };
 
-/// The name of a release, as Debian gives them.
+/// The code name of a release, as used by Debian.
 pub(super) const CODENAME: Rule = Rule {
-    wanted: "lower-case letters and -",
-    holds: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b == b'-'),
+    expected: "lower-case letters and -",
+    is_valid: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b == b'-'),
 };
 
-/// Names of Debian packages, with spaces between.
+/// Names of Debian packages, separated by spaces.
 pub(super) const PACKAGES: Rule = Rule {
-    wanted: "names of packages",
-    holds: |text| {
+    expected: "names of packages",
+    is_valid: |text| {
         let in_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b);
         text.split(' ').all(|name| is_made_of(name, in_name))
     },
 };
 
-/// Arguments for a kernel, with spaces between. They stand in configuration files of boot loaders, so
-/// there are no quotes and nothing that would be expanded.
+/// Kernel arguments, separated by spaces. Boot loader configuration files contain them, so quotes and
+/// characters that are expanded there are not allowed.
 pub(super) const KERNEL_ARGS: Rule = Rule {
-    wanted: "letters, digits and any of _.,:=/@%+~-, spaces between arguments",
-    holds: |text| {
+    expected: "letters, digits and any of _.,:=/@%+~-, with spaces between arguments",
+    is_valid: |text| {
         let in_argument = |b: u8| b.is_ascii_alphanumeric() || b"_.,:=/@%+~-".contains(&b);
         text.split(' ').all(|argument| is_made_of(argument, in_argument))
     },
 };
 
-/// One or more of these, and the first is a letter or digit.
+/// Whether the text is not empty, starts with a letter or digit, and has only bytes accepted by `of`.
 fn is_made_of(text: &str, of: fn(u8) -> bool) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.bytes().all(of)
 }
 
-/// A version, or part of one.
+/// A version, or a part of one.
 pub(super) const VERSION: Rule = Rule {
-    wanted: "letters, digits and any of .+-",
-    holds: |text| is_made_of(text, |b| b.is_ascii_alphanumeric() || b".+-".contains(&b)),
+    expected: "letters, digits and any of .+-",
+    is_valid: |text| is_made_of(text, |b| b.is_ascii_alphanumeric() || b".+-".contains(&b)),
 };
 
-/// One word of an address.
+/// A word of a URL.
 pub(super) const WORD: Rule = Rule {
-    wanted: "lower-case letters, digits and _",
-    holds: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+    expected: "lower-case letters, digits and _",
+    is_valid: |text| {
+        is_made_of(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    },
 };
 
-/// The id of a schematic of Talos' Image Factory.
+/// The id of a schematic of the Talos Image Factory.
 pub(super) const SCHEMATIC: Rule =
-    Rule { wanted: "64 hexadecimal digits", holds: |text| is_hex(text, 64) };
+    Rule { expected: "64 hexadecimal digits", is_valid: |text| is_hex(text, 64) };
 
-/// A disk of a server.
+/// A disk device.
 pub(super) const DEVICE: Rule = Rule {
-    wanted: "a path in /dev",
-    holds: |text| {
+    expected: "a path in /dev",
+    is_valid: |text| {
         let name = text.strip_prefix("/dev/");
         name.is_some_and(|name| is_made_of(name, |b| b.is_ascii_alphanumeric()))
     },
 };
 
-/// A config for Ignition.
+/// An Ignition config.
 pub(super) const IGNITION: Rule = Rule {
-    wanted: "an Ignition config: a JSON object with ignition.version",
-    holds: |text| {
+    expected: "an Ignition config: a JSON object with ignition.version",
+    is_valid: |text| {
         let config: Option<serde_json::Value> = serde_json::from_str(text).ok();
         config.is_some_and(|config| config["ignition"]["version"].is_string())
     },
 };
 
-/// A text that another program reads.
+/// A text that is validated by another program.
 pub(super) const TEXT: Rule =
-    Rule { wanted: "a text that is not empty", holds: |text| !text.trim().is_empty() };
+    Rule { expected: "a text that is not empty", is_valid: |text| !text.trim().is_empty() };
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
@@ -128,14 +123,13 @@ fn is_hex(text: &str, digits: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// Holds a rule against good values and bad ones.
     #[track_caller]
-    fn judge(rule: &Rule, good: &[&str], bad: &[&str]) {
+    fn check(rule: &Rule, good: &[&str], bad: &[&str]) {
         for value in good {
-            assert!((rule.holds)(value), "{value:?} is {}", rule.wanted);
+            assert!((rule.is_valid)(value), "{value:?} is {}", rule.expected);
         }
         for value in bad {
-            assert!(!(rule.holds)(value), "{value:?} is not {}", rule.wanted);
+            assert!(!(rule.is_valid)(value), "{value:?} is not {}", rule.expected);
         }
     }
 
@@ -161,16 +155,16 @@ mod tests {
             "https://mirror.example/\u{e9}",
             "https://mirror.example/{a,b}",
         ];
-        judge(&URL, &good, &bad);
+        check(&URL, &good, &bad);
     }
 
     #[test]
     fn lists_have_one_space_between_and_nothing_else_in_them() {
         let two = "https://cache.example http://127.0.0.1:8080/nix";
-        judge(&URLS, &["https://cache.example", two], &["", "https://a.example  ", "x y"]);
+        check(&URLS, &["https://cache.example", two], &["", "https://a.example  ", "x y"]);
         let key = "cache.example-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
-        judge(&CACHE_KEYS, &[key, &format!("{key} {key}")], &["", "cache.example-1", "a:", ":b"]);
-        judge(&CACHE_KEYS, &[], &[&format!("{key}\nsandbox = false"), "a:b=$(c)"]);
+        check(&CACHE_KEYS, &[key, &format!("{key} {key}")], &["", "cache.example-1", "a:", ":b"]);
+        check(&CACHE_KEYS, &[], &[&format!("{key}\nsandbox = false"), "a:b=$(c)"]);
     }
 
     #[test]
@@ -186,14 +180,14 @@ mod tests {
             format!("sha256:{}", short.replace('F', "g")),
             format!("sha256: {}", &short[1..]),
         ];
-        judge(&CHECKSUM, &[&sha256, &sha512], &bad.each_ref().map(String::as_str));
+        check(&CHECKSUM, &[&sha256, &sha512], &bad.each_ref().map(String::as_str));
     }
 
     #[test]
     fn names_and_arguments_have_no_quotes_and_no_options() {
-        judge(&CODENAME, &["trixie", "old-stable"], &["", "-x", "Trixie", "a b", "trixie;"]);
-        judge(&PACKAGES, &["vim", "g++ libx11-6"], &["", "vim ", "-o x", "a,b", "a$(b)", "A"]);
-        judge(
+        check(&CODENAME, &["trixie", "old-stable"], &["", "-x", "Trixie", "a b", "trixie;"]);
+        check(&PACKAGES, &["vim", "g++ libx11-6"], &["", "vim ", "-o x", "a,b", "a$(b)", "A"]);
+        check(
             &KERNEL_ARGS,
             &["quiet", "console=ttyS0,115200n8 net.ifnames=0", "root=UUID=a-b"],
             &["", " quiet", "a  b", "x=\"y\"", "x=$y", "a;b", "a\tb"],
@@ -202,21 +196,21 @@ mod tests {
 
     #[test]
     fn versions_words_and_devices_are_parts_of_one_path() {
-        judge(&VERSION, &["24.04", "v1.11.0-beta.1", "current"], &["", "../x", "1/2", "-1", "1 2"]);
-        judge(&WORD, &["hetzner", "k3s_1"], &["", "_x", "a-b", "A", "a/b"]);
-        judge(
+        check(&VERSION, &["24.04", "v1.11.0-beta.1", "current"], &["", "../x", "1/2", "-1", "1 2"]);
+        check(&WORD, &["hetzner", "k3s_1"], &["", "_x", "a-b", "A", "a/b"]);
+        check(
             &DEVICE,
             &["/dev/sda", "/dev/nvme0n1"],
             &["", "sda", "/dev/", "/dev/../x", "/dev/a b"],
         );
-        judge(&SCHEMATIC, &[&"0a".repeat(32)], &["", "0a", &"0x".repeat(32)]);
+        check(&SCHEMATIC, &[&"0a".repeat(32)], &["", "0a", &"0x".repeat(32)]);
     }
 
     #[test]
     fn an_ignition_config_is_json_with_a_version() {
         let good = r#"{"ignition": {"version": "3.4.0"}, "passwd": {}}"#;
         let bad = ["", "{", "[]", "{}", r#"{"ignition": {}}"#, "variant: fcos\nversion: 1.5.0\n"];
-        judge(&IGNITION, &[good], &bad);
-        judge(&TEXT, &["a: b"], &["", " \n"]);
+        check(&IGNITION, &[good], &bad);
+        check(&TEXT, &["a: b"], &["", " \n"]);
     }
 }

@@ -1,20 +1,20 @@
-//! Ignore files: which files of the build context stay at home.
+//! Ignore files, which exclude files from the build context.
 //!
-//! The rules are Docker's: a pattern a line, anchored at the root of the context, `*`, `?`,
-//! `[…]`, `\` and `**`; `#` starts a comment line; a pattern that matches a directory leaves out
-//! all that is in it; a line that starts with `!` takes back in what it matches; the last line
-//! that matches decides.
+//! The rules are those of Docker. Each line is a pattern relative to the root of the context, with
+//! `*`, `?`, `[…]`, `\` and `**`. `#` starts a comment line. A pattern that matches a directory
+//! excludes everything in it. A line that starts with `!` includes what it matches. The last matching
+//! line decides.
 //!
-//! podman in the builder VM reads the ignore file again when it copies from the context, so what
-//! matters here is to leave out nothing that podman would use. Where engines differ, the archive
-//! has more rather than less: exceptions with wildcards reach below excluded directories, as in
-//! Docker's `BuildKit` and unlike in podman 4.
+//! podman reads the ignore file again in the builder VM when it copies from the context, so this
+//! module must not exclude anything that podman would use. Where container engines differ, more is
+//! included: exceptions with wildcards apply below excluded directories, as in Docker's `BuildKit` and
+//! unlike in podman 4.
 
 mod pattern;
 
 use pattern::Pattern;
 
-/// The rules of one ignore file. No rules leave nothing out.
+/// The rules of an ignore file. Without rules nothing is excluded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IgnoreRules(Vec<Rule>);
 
@@ -30,7 +30,7 @@ enum Effect {
     Include,
 }
 
-/// A line that is not a pattern.
+/// A line that is not a valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadPattern {
     pub(super) line: usize,
@@ -58,20 +58,20 @@ impl IgnoreRules {
         Ok(Self(rules))
     }
 
-    /// Whether `path`, relative to the context, is left out.
+    /// Whether `path`, relative to the context, is excluded.
     pub(super) fn excludes(&self, path: &[u8]) -> bool {
         let last = self.0.iter().rev().find(|rule| rule.pattern.matches(path));
         last.is_some_and(|rule| rule.effect == Effect::Exclude)
     }
 
-    /// Whether an exception may take something back in below the excluded directory `path`.
+    /// Whether an exception may include something below the excluded directory `path`.
     pub(super) fn may_include_below(&self, path: &[u8]) -> bool {
         let mut exceptions = self.0.iter().filter(|rule| rule.effect == Effect::Include);
         exceptions.any(|rule| rule.pattern.may_match_below(path))
     }
 }
 
-/// The pattern without a leading `/`, without empty and `.` components, and with `..` resolved.
+/// Removes a leading `/` and empty and `.` components from the pattern, and resolves `..`.
 fn clean(pattern: &str) -> String {
     let mut components = Vec::new();
     for component in pattern.split('/') {

@@ -1,11 +1,11 @@
-//! One pattern of an ignore file, matched against a path by walking all its possible states at
-//! once: linear in the path, whatever the pattern.
+//! A pattern of an ignore file, matched as a nondeterministic finite automaton, in time linear in the
+//! length of the path.
 //!
-//! The rules are those of Go's `path/filepath.Match` with `**` added, as Docker and podman have
-//! them. Matching is on bytes, so that names need not be UTF-8; `?` and classes take one character
-//! where the bytes are UTF-8 and one byte where they are not.
+//! The syntax is that of Go's `path/filepath.Match` with `**` added, as in Docker and podman. Paths
+//! are bytes and need not be UTF-8: `?` and classes match a character of valid UTF-8, or a single
+//! byte otherwise.
 
-/// A pattern, ready to be matched.
+/// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Vec<Token>);
 
@@ -17,16 +17,16 @@ enum Token {
     Any,
     /// `*`: any characters but `/`.
     Run,
-    /// `[…]`: one character of a set of ranges, or one outside of it.
+    /// `[…]`: a character inside, or outside, a set of ranges.
     Class { negated: bool, ranges: Vec<(char, char)> },
-    /// `**` before more: nothing, or any directories and the `/` after them.
+    /// `**` before another token: nothing, or any directories with the `/` after them.
     Directories,
     /// `**` at the end: anything.
     Rest,
 }
 
 impl Pattern {
-    /// Parses a pattern that is already clean: no empty, `.` or inner `..` components.
+    /// Parses a pattern without empty, `.` or inner `..` components.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
@@ -73,7 +73,7 @@ impl Pattern {
         self.matches(path) || self.step(&states, Some('/')).contains(&true)
     }
 
-    // States are positions in the pattern; the last one is its end.
+    // States are positions in the pattern. The last one is its end.
     fn start(&self) -> Vec<bool> {
         let mut states = vec![false; self.0.len() + 1];
         self.enter(&mut states, 0);
@@ -105,7 +105,7 @@ impl Pattern {
                 }
                 Token::Run if c != Some('/') => self.enter(&mut next, position),
                 Token::Rest => self.enter(&mut next, position),
-                // Inside directories: only a `/` leads out.
+                // The directories end with a `/`.
                 Token::Directories => {
                     next[position] = true;
                     if c == Some('/') {
@@ -151,7 +151,7 @@ fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, 
     }
 }
 
-/// The first character and what follows; the character is `None` where the bytes are not UTF-8.
+/// Returns the first character and the rest. The character is `None` if the bytes are not UTF-8.
 fn next_char(bytes: &[u8]) -> Option<(Option<char>, &[u8])> {
     let first = *bytes.first()?;
     let len = match first {

@@ -1,16 +1,21 @@
-//! Build arguments and environment variables: checks, and how the builder gets them.
+//! Build arguments and environment variables: their checks, and the forms in which the builder VM
+//! gets them.
 
 use std::collections::BTreeMap;
 
-use super::InstallError;
+use super::error::InstallError;
 
-/// Values by their names. The order in which they were given means nothing.
+/// Values by name, independent of the order in which they were set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
     pub(super) fn set(&mut self, name: String, value: String) {
         self.0.insert(name, value);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -22,45 +27,40 @@ impl Variables {
     }
 
     pub(super) fn check_build_args(&self) -> Result<(), InstallError> {
-        self.first_problem().map_or(Ok(()), |(name, problem)| {
-            let name = name.to_owned();
-            Err(InstallError::BuildArg { name, problem })
-        })
+        self.check(|name, problem| InstallError::BuildArg { name, problem })
     }
 
     pub(super) fn check_env(&self) -> Result<(), InstallError> {
-        self.first_problem().map_or(Ok(()), |(name, problem)| {
-            let name = name.to_owned();
-            Err(InstallError::Env { name, problem })
-        })
+        self.check(|name, problem| InstallError::Env { name, problem })
     }
 
-    /// `NAME=value`, one a line. The values are checked to hold no line break.
+    fn check(&self, error: fn(String, &'static str) -> InstallError) -> Result<(), InstallError> {
+        let problem = self.iter().find_map(|(name, value)| Some((name, problem(name, value)?)));
+        problem.map_or(Ok(()), |(name, problem)| Err(error(name.to_owned(), problem)))
+    }
+
+    /// `NAME=value`, one per line. Checked values contain no line break.
     pub(super) fn lines(&self) -> String {
         self.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
     }
 
     /// A Containerfile that sets the variables on top of the image `base`.
     pub(super) fn env_layer(&self, base: &str) -> String {
-        let quoted = |value: &str| {
-            let escape = |c| matches!(c, '"' | '\\' | '$').then_some('\\');
-            value.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect::<String>()
-        };
-        let set = |(name, value)| format!("ENV {name}=\"{}\"\n", quoted(value));
-        format!("FROM {base}\n{}", self.iter().map(set).collect::<String>())
-    }
-
-    fn first_problem(&self) -> Option<(&str, &'static str)> {
-        self.iter().find_map(|(name, value)| Some((name, problem(name, value)?)))
+        let mut layer = format!("FROM {base}\n");
+        for (name, value) in self.iter() {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
+            layer += &format!("ENV {name}=\"{value}\"\n");
+        }
+        layer
     }
 }
 
 fn problem(name: &str, value: &str) -> Option<&'static str> {
     let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !starts || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Some("its name is not made of letters, digits and `_`, not starting with a digit");
+        return Some("its name is not a letter or `_` followed by letters, digits and `_`");
     }
-    // A line break would end the line it travels in; the others have no business in either.
+    // A line break would end the line that carries the value.
     if value.chars().any(|c| c.is_control() && c != '\t') {
         return Some("its value has a line break or another control character");
     }

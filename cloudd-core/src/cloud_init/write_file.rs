@@ -9,29 +9,13 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::check;
-use super::config::{CloudConfig, Section};
 use super::error::{Error, Result};
-use super::render::Document;
 use super::user_data::gzip;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct WriteFiles {
-    files: Vec<WriteFile>,
-}
-
-impl CloudConfig {
-    /// Writes a file.
-    #[doc(alias = "write_files")]
-    pub fn write_file(mut self, file: WriteFile) -> Self {
-        self.files.files.push(file);
-        self
-    }
-}
-
-/// A file of the machine. Missing directories are created.
+/// A file to write on the machine. Missing directories are created.
 ///
-/// Written before users exist and packages are installed, unless [`defer`](Self::defer) is said.
-/// `Debug` shows the length of the content, not the content.
+/// The file is written before users are created and packages installed, unless
+/// [`defer`](Self::defer) is called. `Debug` shows the length of the content instead of the content.
 #[derive(Clone, PartialEq)]
 #[must_use]
 pub struct WriteFile {
@@ -44,23 +28,23 @@ pub struct WriteFile {
     defer: bool,
 }
 
-/// How the content of a file travels in the cloud-config.
+/// The encoding of a file's content in the cloud-config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As text. The best choice for text if the whole user data is gzipped.
+    /// Plain text. The smallest form of text if the user data is gzipped as a whole.
     Plain,
-    /// In base64.
+    /// Base64.
     Base64,
-    /// gzipped, then in base64. The best choice for what is big, if the user data is not gzipped.
+    /// Gzip, then base64. The smallest form of large content if the user data is not gzipped.
     GzipBase64,
 }
 
 impl WriteFile {
-    /// A file with this text or these bytes.
+    /// A file with this content.
     ///
-    /// UTF-8 travels as text and anything else in base64, unless [`encoding`](Self::encoding) says
-    /// otherwise. Either way the file holds exactly these bytes.
+    /// UTF-8 is encoded as plain text and anything else as base64, unless
+    /// [`encoding`](Self::encoding) is called. The file holds exactly these bytes in every case.
     pub fn new(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self {
             path: path.into(),
@@ -73,21 +57,21 @@ impl WriteFile {
         }
     }
 
-    /// How the content travels.
+    /// Sets the encoding of the content.
     pub fn encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = Some(encoding);
         self
     }
 
-    /// The mode, as chmod(2) takes it; 0o644 if not given. 0 is an error: cloud-init takes it for
-    /// no mode at all and leaves the file readable.
+    /// Sets the mode as in chmod(2). The default is 0o644. Mode 0 is rejected because cloud-init
+    /// ignores it and leaves the file readable.
     pub fn permissions(mut self, mode: u32) -> Self {
         self.permissions = Some(mode);
         self
     }
 
-    /// `user` or `user:group`; `root:root` if not given. A user or group that the same
-    /// cloud-config creates asks for [`defer`](Self::defer).
+    /// Sets the owner, `user` or `user:group`. The default is `root:root`. A user or group that the
+    /// same cloud-config creates requires [`defer`](Self::defer).
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = Some(owner.into());
         self
@@ -99,30 +83,43 @@ impl WriteFile {
         self
     }
 
-    /// Writes the file late: after users were created and packages installed, before runcmd.
+    /// Writes the file after users are created and packages installed, and before `runcmd`.
     pub fn defer(mut self) -> Self {
         self.defer = true;
         self
     }
 
-    fn check(&self) -> Result<()> {
+    /// The user and group of a file that is written before users are created.
+    pub(super) fn owner_at_early_boot(&self) -> Option<(&str, Option<&str>)> {
+        self.owner.as_deref().filter(|_| !self.defer).map(split_owner)
+    }
+
+    pub(super) fn owner_not_yet_there(&self) -> Error {
+        let owner = self.owner.clone().unwrap_or_default();
+        Error::OwnerNotYetThere { path: self.path.clone(), owner }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         check::file_path("write_files", &self.path)?;
-        if let Some(mode) = self.permissions.filter(|mode| !(1..=0o7777).contains(mode)) {
-            return Err(Error::InvalidPermissions { path: self.path.clone(), mode });
+        if self.permissions.is_some_and(|mode| !(1..=0o7777).contains(&mode)) {
+            let reason = "has permissions that are not within 0o1 to 0o7777";
+            return check::invalid("write_files", &self.path, reason);
         }
         if let Some(owner) = &self.owner {
             let (user, group) = split_owner(owner);
             if ![user].into_iter().chain(group).all(check::is_account_name) {
-                return Err(Error::InvalidOwner { path: self.path.clone(), owner: owner.clone() });
+                let reason = "is not of the form `user` or `user:group`";
+                return check::invalid("write_files.owner", owner, reason);
             }
         }
         if self.encoding == Some(Encoding::Plain) && str::from_utf8(&self.content).is_err() {
-            return Err(Error::ContentNotText { path: self.path.clone() });
+            let reason = "has content that is not UTF-8, so it cannot be encoded as plain text";
+            return check::invalid("write_files", &self.path, reason);
         }
         Ok(())
     }
 
-    /// The content as it travels, and cloud-init's name for that, which is not written for text.
+    /// The encoded content and cloud-init's name of the encoding, which is omitted for plain text.
     fn encoded(&self) -> (Cow<'_, str>, Option<&'static str>) {
         match (self.encoding, str::from_utf8(&self.content)) {
             (None | Some(Encoding::Plain), Ok(text)) => (text.into(), None),
@@ -141,40 +138,14 @@ fn split_owner(owner: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl WriteFiles {
-    /// The first file whose owner does not exist yet when it is written.
-    pub(super) fn check_owners(
-        &self,
-        creates_user: impl Fn(&str) -> bool,
-        creates_group: impl Fn(&str) -> bool,
-    ) -> Result<()> {
-        for file in self.files.iter().filter(|file| !file.defer) {
-            let Some(owner) = &file.owner else { continue };
-            let (user, group) = split_owner(owner);
-            if creates_user(user) || group.is_some_and(&creates_group) {
-                let (path, owner) = (file.path.clone(), owner.clone());
-                return Err(Error::OwnerNotYetThere { path, owner });
-            }
+/// Rejects a file that replaces an earlier one.
+pub(super) fn no_overwrites(files: &[WriteFile]) -> Result<()> {
+    for (index, file) in files.iter().enumerate().filter(|(_, file)| !file.append) {
+        if files[..index].iter().any(|earlier| earlier.path == file.path) {
+            return Err(Error::GivenTwice { key: "write_files", name: file.path.clone() });
         }
-        Ok(())
     }
-}
-
-impl Section for WriteFiles {
-    fn check(&self) -> Result<()> {
-        self.files.iter().try_for_each(WriteFile::check)?;
-        for (at, file) in self.files.iter().enumerate().filter(|(_, file)| !file.append) {
-            if self.files[..at].iter().any(|earlier| earlier.path == file.path) {
-                return Err(Error::GivenTwice { key: "write_files", name: file.path.clone() });
-            }
-        }
-        Ok(())
-    }
-
-    fn write(&self, document: &mut Document) -> Result<()> {
-        document.list("write_files", &self.files);
-        Ok(())
-    }
+    Ok(())
 }
 
 impl Serialize for WriteFile {
@@ -186,7 +157,7 @@ impl Serialize for WriteFile {
             map.serialize_entry("owner", owner)?;
         }
         if let Some(mode) = self.permissions {
-            // As a string: cloud-init would take a number for decimal.
+            // A string, because cloud-init reads a number as decimal.
             map.serialize_entry("permissions", &format!("{mode:04o}"))?;
         }
         if let Some(encoding) = encoding {
