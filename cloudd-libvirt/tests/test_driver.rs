@@ -70,12 +70,12 @@ async fn input_that_cannot_work_is_found_before_anything_is_made() {
     };
 
     let arm = BuildRequirements::new(Architecture::Aarch64, Size::mib(16));
-    let (kind, text) = kind_and_text(provider.check(&arm).await);
+    let (kind, text) = kind_and_text(provider.resolve(&arm).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("aarch64"), "{text}");
 
     let mut small_root = requirements();
     small_root.root_size = Some(Size::mib(8));
-    let (kind, text) = kind_and_text(provider.check(&small_root).await);
+    let (kind, text) = kind_and_text(provider.resolve(&small_root).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("smaller than the volume"), "{text}");
 
     let connect = |base| {
@@ -84,17 +84,17 @@ async fn input_that_cannot_work_is_found_before_anything_is_made() {
     };
     let missing = dir.path().join("no such file");
     let other = connect(BaseImage::path(&missing)).await.unwrap();
-    let (kind, text) = kind_and_text(other.check(&requirements()).await);
+    let (kind, text) = kind_and_text(other.resolve(&requirements()).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("no such file"), "{text}");
 
     let compressed = dir.path().join("base.xz");
     std::fs::write(&compressed, b"\xfd7zXZ\0 and so on").unwrap();
     let other = connect(BaseImage::path(&compressed)).await.unwrap();
-    let (kind, text) = kind_and_text(other.check(&requirements()).await);
+    let (kind, text) = kind_and_text(other.resolve(&requirements()).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("compressed with xz"), "{text}");
 
     let other = connect(BaseImage::volume("nothing")).await.unwrap();
-    let (kind, text) = kind_and_text(other.check(&requirements()).await);
+    let (kind, text) = kind_and_text(other.resolve(&requirements()).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("no such volume"), "{text}");
 
     let other = Libvirt::builder("test:///default")
@@ -104,15 +104,17 @@ async fn input_that_cannot_work_is_found_before_anything_is_made() {
         .connect()
         .await
         .unwrap();
-    let (kind, text) = kind_and_text(other.check(&requirements()).await);
+    let (kind, text) = kind_and_text(other.resolve(&requirements()).await);
     assert!(kind == ErrorKind::InvalidInput && text.contains("lab"), "{text}");
 }
 
 #[tokio::test]
-async fn an_offer_of_another_provider_is_refused() {
+async fn what_another_provider_has_resolved_is_refused() {
     let (_dir, provider) = provider().await;
-    let offer = ResolvedBuilder::new("memory x86_64", Size::gib(1));
-    let error = provider.prepare(&requirements(), &offer, &Reporter::silent()).await.unwrap_err();
+    let resolved = ResolvedBuilder::new("memory x86_64", Size::gib(1));
+    let silent = Reporter::silent();
+    let ensured = provider.ensure_base_image(&requirements(), &resolved, &silent).await;
+    let error = ensured.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 

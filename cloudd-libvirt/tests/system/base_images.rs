@@ -50,8 +50,8 @@ async fn connect(base: BaseImage) -> Libvirt {
 }
 
 async fn prepare(bench: &Bench, reporter: &Reporter) -> cloudd_core::provider::Result<()> {
-    let offer = bench.provider.check(&bench.requirements()).await?;
-    bench.provider.prepare(&bench.requirements(), &offer, reporter).await
+    let resolved = bench.provider.resolve(&bench.requirements()).await?;
+    bench.provider.ensure_base_image(&bench.requirements(), &resolved, reporter).await
 }
 
 async fn boots(bench: &Bench) {
@@ -118,7 +118,7 @@ async fn a_download_that_breaks_off_or_is_not_there_leaves_nothing() {
         assert_eq!(cached(&sum), [""; 0]);
 
         let other = connect(missing).await;
-        let error = other.check(&bench.requirements()).await.unwrap_err();
+        let error = other.resolve(&bench.requirements()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
         assert!(error.to_string().contains("404"), "{error}");
     })
@@ -142,7 +142,7 @@ async fn a_qcow2_file_is_a_base_and_one_with_another_under_it_is_not() {
     with_provider(dir, provider, |bench| async move {
         boots(&bench).await;
         let other = connect(BaseImage::path(overlay)).await;
-        let error = other.check(&bench.requirements()).await.unwrap_err();
+        let error = other.resolve(&bench.requirements()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("must stand alone"), "{error}");
     })
@@ -160,10 +160,9 @@ async fn a_volume_of_the_user_is_a_base_until_somebody_writes_to_it() {
     let provider = connect(BaseImage::volume(&name)).await;
     let volume = name.clone();
     with_provider(dir, provider, |bench| async move {
-        let made = bench.volume().await;
-        let spec = bench.vm_spec(made).await;
+        let spec = bench.spec().await;
         virsh(&["vol-upload", &volume, &file, "--pool", &pool()]);
-        let error = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap_err();
+        let error = bench.provider.create_builder(&spec, &Reporter::silent()).await.unwrap_err();
         assert!(error.to_string().contains("written to the volume"), "{error}");
         boots(&bench).await;
     })
@@ -180,11 +179,13 @@ async fn two_processes_bring_one_base_image_into_the_pool() {
     let second = connect(base.clone()).await;
     let first = connect(base).await;
     with_provider(dir, first, |bench| async move {
-        let offer = second.check(&bench.requirements()).await.unwrap();
+        let resolved = second.resolve(&bench.requirements()).await.unwrap();
         let silent = Reporter::silent();
         let requirements = bench.requirements();
-        let (a, b) =
-            tokio::join!(prepare(&bench, &silent), second.prepare(&requirements, &offer, &silent),);
+        let (a, b) = tokio::join!(
+            prepare(&bench, &silent),
+            second.ensure_base_image(&requirements, &resolved, &silent),
+        );
         a.unwrap();
         b.unwrap();
         assert_eq!(cached(&sum).len(), 2, "one volume and one record: {:?}", cached(&sum));

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use cloudd_core::provider::{
-    ErrorKind, ImageId, ImageStatus, Provider, Reporter, Size, VolumeSpec,
-};
+use cloudd_core::provider::{ErrorKind, ImageId, ImageStatus, Provider, Reporter, Size};
 use cloudd_libvirt::VmOptions;
 
 use crate::standing_copy::StandingCopy;
@@ -78,11 +76,10 @@ async fn an_export_that_outlives_its_process_is_waited_for_and_made_anew() {
     with_guest(FILLS, |bench| async move {
         let silent = Reporter::silent();
         let size = Size::mib(64);
-        let volume = VolumeSpec::new(bench.name(), size, bench.labels());
-        let volume = bench.provider.create_volume(&volume, &silent).await.unwrap();
-        let mut spec = bench.vm_spec(volume).await;
-        spec.offer.root_size = size;
-        let vm = bench.provider.create_vm(&spec, &silent).await.unwrap();
+        let mut spec = bench.spec().await;
+        spec.requirements.volume_size = size;
+        spec.resolved.root_size = size;
+        let vm = bench.create(&spec).await.vm;
         bench.provider.start_vm(&vm.id, &silent).await.unwrap();
         soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap();
         let spec = bench.image_spec();

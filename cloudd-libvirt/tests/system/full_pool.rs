@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, Size, Volume, VolumeSpec};
+use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, Size};
 use cloudd_libvirt::BaseImage;
 
 use crate::support::{Bench, FILLS, as_root, builder, soon, unique, virsh, with_provider};
@@ -52,17 +52,13 @@ where
     with_provider(dir, provider, test).await;
 }
 
-async fn large_volume(bench: &Bench) -> Volume {
-    let spec = VolumeSpec::new(bench.name(), Size::mib(64), bench.labels());
-    bench.provider.create_volume(&spec, &Reporter::silent()).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_guest_that_fills_the_pool_is_stuck_with_that_reason() {
     with_small_pool(|bench| async move {
-        let mut spec = bench.vm_spec(large_volume(&bench).await).await;
-        spec.offer.root_size = Size::mib(64);
-        let vm = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        let mut spec = bench.spec().await;
+        spec.requirements.volume_size = Size::mib(64);
+        spec.resolved.root_size = Size::mib(64);
+        let vm = bench.create(&spec).await.vm;
         bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
         let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
         assert!(error.to_string().contains("pool is full"), "{error}");
@@ -84,9 +80,11 @@ async fn a_base_image_that_does_not_fit_leaves_nothing() {
         let pool = bench.provider.to_string().rsplit(' ').next().unwrap().to_owned();
         let provider =
             builder().pool(&pool).base_image(BaseImage::path(large)).connect().await.unwrap();
-        let offer = provider.check(&bench.requirements()).await.unwrap();
-        let error =
-            provider.prepare(&bench.requirements(), &offer, &Reporter::silent()).await.unwrap_err();
+        let requirements = bench.requirements();
+        let resolved = provider.resolve(&requirements).await.unwrap();
+        let silent = Reporter::silent();
+        let ensured = provider.ensure_base_image(&requirements, &resolved, &silent).await;
+        let error = ensured.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
         assert_eq!(virsh(&["vol-list", &pool]).trim(), "");
     })

@@ -16,7 +16,7 @@ fn spec(bench: &Bench, owner: &str) -> LeaseSpec {
 }
 
 fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
-    Labels::from_provider(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
+    Labels::from_iter(pairs)
 }
 
 fn domain(bench: &Bench) -> String {

@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, ResourceId, Selector};
+use cloudd_core::provider::{
+    ErrorKind, PowerState, Provider, Reporter, ResourceId, Selector, VmId,
+};
 use cloudd_libvirt::VmOptions;
 
 use crate::support::{Bench, POWERS_OFF, soon, virsh, with_guest};
@@ -84,9 +86,8 @@ async fn deleting_leaves_nothing_not_even_logs() {
 async fn a_half_made_vm_is_found_finished_and_deleted() {
     with_guest(POWERS_OFF, |bench| async move {
         // What a process leaves that dies right after the domain was defined: nothing but it.
-        let volume = bench.volume().await;
-        let spec = bench.vm_spec(volume).await;
-        let vm = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        let spec = bench.spec().await;
+        let vm = bench.create(&spec).await.vm;
         let name = vm.id.as_str();
         let xml = virsh(&["dumpxml", name]).replace("state=\"ready\"", "state=\"creating\"");
         let cut = xml.find("<devices>").unwrap()..xml.find("</devices>").unwrap() + 10;
@@ -102,7 +103,7 @@ async fn a_half_made_vm_is_found_finished_and_deleted() {
         let started = bench.provider.start_vm(&vm.id, &Reporter::silent()).await;
         assert!(started.unwrap_err().to_string().contains("half made"));
 
-        let again = bench.provider.create_vm(&spec, &Reporter::silent()).await.unwrap();
+        let again = bench.create(&spec).await.vm;
         assert_eq!(again.id, vm.id);
         bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
         soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap();
@@ -131,22 +132,27 @@ async fn whether_a_vm_ever_ran_is_known_when_it_is_off() {
     with_guest(POWERS_OFF, |bench| async move {
         let provider = &bench.provider;
         let vm = bench.vm().await;
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(false));
+        assert_eq!(started(&bench, &vm.id).await, Some(false));
         forget_why_off(&bench, vm.id.as_str());
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(false));
+        assert_eq!(started(&bench, &vm.id).await, Some(false));
 
         provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+        assert_eq!(started(&bench, &vm.id).await, Some(true));
         soon(provider.wait_vm_off(&vm.id)).await.unwrap();
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+        assert_eq!(started(&bench, &vm.id).await, Some(true));
         // Now only what the guest has said can tell.
         forget_why_off(&bench, vm.id.as_str());
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), Some(true));
+        assert_eq!(started(&bench, &vm.id).await, Some(true));
 
         provider.delete(&vm.id.clone().into()).await.unwrap();
-        assert_eq!(provider.was_started(&vm.id).await.unwrap(), None);
+        assert_eq!(started(&bench, &vm.id).await, None);
     })
     .await;
+}
+
+/// Whether the VM was ever started; `None` if it does not exist.
+async fn started(bench: &Bench, vm: &VmId) -> Option<bool> {
+    bench.provider.vm(vm).await.unwrap().and_then(|vm| vm.started)
 }
 
 /// What a new start of the daemon does, without disturbing other tests.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, Selector,
-    Size, Vm, VmSpec, Volume, VolumeSpec, keys,
+    Architecture, BuildId, BuildRequirements, BuilderSpec, BuilderVm, ImageSpec, Labels, Provider,
+    Reporter, Selector, Size, UserDataTemplate, Vm, Volume, keys,
 };
 use cloudd_libvirt::{Accel, BaseImage, DiskCache, Libvirt, LibvirtBuilder};
 
@@ -118,31 +118,36 @@ impl Bench {
     }
 
     pub(crate) fn labels(&self) -> Labels {
-        let pairs = [(keys::BUILD, self.build.as_str()), (keys::NAME, "system-test")];
-        Labels::from_provider(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        Labels::from_iter([(keys::BUILD, self.build.as_str()), (keys::NAME, "system-test")])
     }
 
     pub(crate) fn requirements(&self) -> BuildRequirements {
         BuildRequirements::new(Architecture::X86_64, Size::mib(16))
     }
 
-    pub(crate) async fn volume(&self) -> Volume {
-        let spec = VolumeSpec::new(self.name(), Size::mib(16), self.labels());
-        self.provider.create_volume(&spec, &Reporter::silent()).await.unwrap()
+    /// The specification of a builder VM and its volume.
+    pub(crate) async fn spec(&self) -> BuilderSpec {
+        let requirements = self.requirements();
+        let resolved = self.provider.resolve(&requirements).await.unwrap();
+        let silent = Reporter::silent();
+        self.provider.ensure_base_image(&requirements, &resolved, &silent).await.unwrap();
+        let user_data = UserDataTemplate::fixed(*b"#cloud-config\n{}\n");
+        BuilderSpec::new(self.name(), self.labels(), requirements, resolved, user_data)
     }
 
-    pub(crate) async fn vm_spec(&self, volume: Volume) -> VmSpec {
-        let requirements = self.requirements();
-        let offer = self.provider.check(&requirements).await.unwrap();
-        self.provider.prepare(&requirements, &offer, &Reporter::silent()).await.unwrap();
-        let user_data = b"#cloud-config\n{}\n".to_vec();
-        VmSpec::new(self.name(), self.labels(), requirements, offer, volume, user_data)
+    pub(crate) async fn create(&self, spec: &BuilderSpec) -> BuilderVm {
+        self.provider.create_builder(spec, &Reporter::silent()).await.unwrap()
     }
 
     pub(crate) async fn vm(&self) -> Vm {
-        let volume = self.volume().await;
-        let spec = self.vm_spec(volume).await;
-        self.provider.create_vm(&spec, &Reporter::silent()).await.unwrap()
+        self.create(&self.spec().await).await.vm
+    }
+
+    /// A volume whose VM is deleted.
+    pub(crate) async fn volume(&self) -> Volume {
+        let BuilderVm { vm, volume, .. } = self.create(&self.spec().await).await;
+        self.provider.delete(&vm.id.into()).await.unwrap();
+        volume
     }
 
     pub(crate) async fn started_vm(&self) -> Vm {
