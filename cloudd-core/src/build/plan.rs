@@ -1,14 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildErrorKind, InvalidInput};
 use super::events::{BuildEventKind, Phase};
 use super::ssh_access::ssh_access;
 use crate::cloud_init;
+use crate::digest::FieldHasher;
 use crate::expiry::expires_in;
 use crate::guest::{Access, ContainerDelivery, GuestSetup};
 use crate::install::{ContainerSource, LoadedContainer};
@@ -194,13 +193,8 @@ fn fingerprint(
         config.volume_size.as_bytes().to_string(),
         resolved.root_size.as_bytes().to_string(),
     ];
-    let mut hasher = Sha256::new();
-    for field in fields {
-        // With its length, so that different lists of fields have different hashes.
-        hasher.update((field.len() as u64).to_be_bytes());
-        hasher.update(field);
-    }
-    Fingerprint::from_digest(hasher.finalize().into())
+    let hasher = fields.iter().fold(FieldHasher::new(), FieldHasher::field);
+    Fingerprint::from_digest(*hasher.finish().as_bytes())
 }
 
 /// What the user data of a builder VM are made from, except how the container is delivered.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::digest::hex;
 use crate::provider::BuildId;
 
 /// The nonces of the leases that this process holds. The lease of a task that was aborted is not
@@ -90,7 +91,7 @@ fn machine() -> String {
     let namespace = fs::read_link("/proc/self/ns/pid");
     let (Ok(boot), Ok(namespace)) = (boot, namespace) else { return UNKNOWN_MACHINE.to_owned() };
     let digest = Sha256::digest(format!("{} {}", boot.trim(), namespace.display()));
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..8])
 }
 
 /// When a process was started, in clock ticks since the boot: field 22 of `/proc/PID/stat`

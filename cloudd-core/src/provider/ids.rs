@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::hex;
+
 /// Declares a newtype for an id that a provider gives out.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -291,11 +293,7 @@ impl Fingerprint {
     /// The fingerprint of a SHA-256 digest.
     #[must_use]
     pub fn from_digest(digest: [u8; 32]) -> Self {
-        use std::fmt::Write as _;
-        let mut hex = String::with_capacity(64);
-        for byte in digest {
-            let _ = write!(hex, "{byte:02x}");
-        }
+        let mut hex = hex(&digest);
         hex.truncate(Self::LENGTH);
         Self(hex)
     }
