@@ -17,29 +17,28 @@ use crate::provider::Image;
 /// Runs a build from its inputs to its image. The only place that knows the order of the phases:
 ///
 /// ```text
-/// BuildPlan::new ── an input cannot work ──▶ error; nothing was created
+/// BuildPlan::new ── an input cannot work ─────────────────────▶ error; nothing was created
 ///      │
 ///   acquire ── an image exists, or another process makes it ──▶ that image
-///      │ a lease is held: the first one, or one that takes over an expired one
-/// first_state ── what recovery finds decides where a resumed build enters ──┬──────┬─────┬──────╮
-///      │                                                                    │      │     │      │
-///   Planned ◀── nothing can be resumed                                      │      │     │      │
-///      │ provision                                                          ▼      │     │      │
-///   Provisioned                                                          Started   │     │      │
-///      │ start_and_monitor                                                  │      │     │      │
-///      ├────────────────────────────────────────────────────────────────────╯      │     │      │
-///      ▼                                                                  monitor  │     │      │
-///   PoweredOff ◀───────────────────────────────────────────────────────────────────╯     │      │
-///      │ snapshot                                                                        │      │
-///   Imaged ◀─────────────────────────────────────────────────────────────────────────────╯      ▼
-///      │ wait_available, boot_check                                                          Reused
-///   Ready                                                                                       │
-///      │ delete_replaced                                                                        │
-///      ▼                                                                                        │
-///   cleanup ◀── any failure, cancellation or deadline at any state ◀────────────────────────────╯
+///      │ lease
+/// first_state ── an expired lease was taken over ──▶ the state (●) that `recovery` finds
+///      │
+///   Planned ●
+///      │ provision
+///   Provisioned          Started ●
+///      │ start_and_monitor  │ monitor
+///      ▼                    ▼
+///   PoweredOff ●
+///      │ snapshot
+///   Imaged ●
+///      │ wait_available, boot_check
+///   Ready                Reused ●
+///      │ delete_replaced    │
+///      ▼                    ▼
+///   cleanup ◀── any failure, cancellation or deadline in any state
 ///      │ everything but the image is deleted, the lease last
 ///      ▼
-///   BuiltImage, or BuildError
+///   BuiltImage or BuildError
 /// ```
 /// If the lease is lost, another process works on the build, and this one starts again at `acquire`.
 pub(super) async fn drive(cx: &BuildContext) -> Result<BuiltImage, BuildError> {
