@@ -6,16 +6,34 @@
 //! [writing a provider]: cloudd_core::guide::provider
 #![doc = include_str!("../README.md")]
 
+mod base_image;
+mod builder;
 pub mod client;
+mod convert;
+mod cost;
 mod error;
 pub mod guide;
+mod hints;
+mod image;
+mod labels;
+mod lease;
+mod placement;
 mod provider;
 pub mod schema;
+mod server;
+mod vm;
+mod volume;
 
 pub use cloudd_core;
 #[doc(no_inline)]
-pub use cloudd_core::{image::ImageBuilder, install::InstallContainer};
+pub use cloudd_core::{
+    image::{BuildError, ImageBuilder},
+    install::{InstallContainer, containers},
+    provider::{Architecture, Image, ImageId, Provider, Size},
+};
 
+pub use base_image::BaseImage;
+pub use builder::{Hcloud, HcloudBuilder};
 pub use client::{Client, Token};
 pub use error::{Error, ErrorKind};
-pub use provider::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
+pub use server::ServerSpec;

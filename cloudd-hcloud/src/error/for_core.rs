@@ -38,7 +38,7 @@ fn meaning(error: &Error) -> (provider::ErrorKind, Option<&'static str>) {
         ErrorKind::NotFound => (Core::NotFound, None),
         ErrorKind::AlreadyExists => (Core::AlreadyExists, None),
         ErrorKind::Locked | ErrorKind::Conflict => (Core::Busy, None),
-        ErrorKind::Protected => (Core::Failed, Some("lift the deletion protection")),
+        ErrorKind::Protected => (Core::Protected, Some("lift the deletion protection")),
         ErrorKind::LimitReached => {
             (Core::QuotaExceeded, Some("free something or ask Hetzner for a higher limit"))
         }

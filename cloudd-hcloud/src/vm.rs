@@ -1,0 +1,295 @@
+//! Builder VMs: created together with their volume, started, watched and deleted.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use cloudd_core::provider::{
+    BuilderSpec, BuilderVm, Error, ErrorKind, PowerState, Report, Reporter, Result, Vm, VmId, keys,
+};
+
+use crate::builder::Hcloud;
+use crate::client::{ActionWait, Made, Origin};
+use crate::hints::ServerHint;
+use crate::placement::{CapacityFailure, DiskSize, Placement, exhausted};
+use crate::schema::{
+    Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, ImageId, Ipv6, Label,
+    LocationRef, Selector, Server, ServerId, ServerStatus, SshKeyId, VolumeId,
+};
+use crate::{labels, lease, volume};
+
+/// How long an action may take. Longer means a fault at Hetzner.
+pub(crate) const ACTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// A timeout for waits that have no deadline: the caller sets one.
+pub(crate) const NO_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+const CREATE: &str = "create server";
+
+/// A builder whose inputs were checked.
+struct BuilderRequest<'a> {
+    spec: &'a BuilderSpec,
+    /// Identifies the volume and server of the build if they exist already.
+    build: Label,
+    base_image: ImageId,
+    ssh_key: SshKeyId,
+}
+
+impl<'a> BuilderRequest<'a> {
+    fn new(spec: &'a BuilderSpec) -> Result<Self> {
+        let base_image = *spec.resolved.details::<ImageId>().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, CREATE)
+                .with_resource(&spec.name)
+                .with_message("the builder was resolved by another provider: it has no image id")
+        })?;
+        let build = labels::required(CREATE, &spec.labels, keys::BUILD)?;
+        let ssh_key = lease::ssh_key(CREATE, spec.lease.as_ref())?;
+        Ok(Self { spec, build, base_image, ssh_key })
+    }
+}
+
+impl Hcloud {
+    /// Creates the volume and the server of a build, both at one location.
+    ///
+    /// Locations are tried in order of preference until one has capacity for both. A volume at a
+    /// location without capacity for the server is deleted. What the build has already is adopted:
+    /// another process, or an earlier call whose answer was lost, created it. An adopted volume
+    /// decides which location is tried first.
+    pub(crate) async fn create_volume_and_server(
+        &self,
+        spec: &BuilderSpec,
+        reporter: &Reporter,
+    ) -> Result<BuilderVm> {
+        let request = BuilderRequest::new(spec)?;
+        let disk = DiskSize::Exactly(spec.resolved.root_size);
+        let mut placements = self.builder_placements(spec.requirements.architecture, disk).await?;
+        let mut failures = Vec::new();
+        while let Some(preferred) = placements.first().map(|it| it.location.clone()) {
+            let Made { resource: volume, actions, .. } =
+                match self.create_volume(spec, &preferred, &request.build).await {
+                    Ok(made) => made,
+                    Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
+                        let failure = CapacityFailure::new("volume", &preferred, &error);
+                        reporter.note(format!("trying another location: {failure}"));
+                        failures.push(failure);
+                        placements.retain(|it| it.location != preferred);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+            let created = volume::from_hetzner(&volume);
+            reporter.created(created.id.clone());
+            self.wait_actions(actions, &Reporter::silent()).await?;
+            let location = volume.location.as_ref().map_or(&preferred, |it| &it.name);
+            let (here, elsewhere): (Vec<_>, Vec<_>) =
+                placements.into_iter().partition(|it| it.location == *location);
+            let made = self
+                .create_server(&request, &created.device, volume.id, &here, &mut failures)
+                .await?;
+            if let Some(made) = made {
+                let vm_id = VmId::new(made.resource.id.to_string());
+                reporter.created(vm_id);
+                let vm = self.created_vm(made, volume.id).await?;
+                return Ok(BuilderVm::new(vm, created));
+            }
+            if here.is_empty() {
+                failures.push(CapacityFailure::no_server_type(location));
+            }
+            if let Some(failure) = failures.last() {
+                reporter.note(format!("trying another location, with a new volume: {failure}"));
+            }
+            self.delete_volume(volume.id).await?;
+            reporter.deleted(created.id);
+            placements = elsewhere;
+        }
+        Err(exhausted(CREATE, &spec.name, &failures))
+    }
+
+    /// Creates the server at the location of its volume, with the first server type for which there
+    /// is capacity. `None` if there is none.
+    async fn create_server(
+        &self,
+        builder: &BuilderRequest<'_>,
+        device: &Path,
+        volume: VolumeId,
+        placements: &[Placement],
+        failures: &mut Vec<CapacityFailure>,
+    ) -> Result<Option<Made<Server>>> {
+        let BuilderRequest { spec, build, base_image, ssh_key } = builder;
+        let config = self.config();
+        let user_data = spec.user_data.render(device)?;
+        let user_data = std::str::from_utf8(&user_data).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, CREATE)
+                .with_resource(&spec.name)
+                .with_message("the API accepts only text as user data")
+                .with_source(error)
+        })?;
+        for Placement { server_type, location, .. } in placements {
+            let server_type_ref = IdOrName::name(server_type);
+            let mut request = CreateServer::new(&spec.name, server_type_ref, *base_image)
+                .location(LocationRef::name(location))
+                .volume(volume)
+                .ssh_key(*ssh_key)
+                .labels(labels::to_hetzner(&spec.labels))
+                .addresses(config.addresses)
+                .user_data(user_data)
+                .stopped();
+            request.firewalls.clone_from(&config.firewalls);
+            request.networks.clone_from(&config.networks);
+            request.placement_group = config.placement_group;
+            match self.client().create_server(&request, build).await {
+                Ok(made) => return Ok(Some(made)),
+                Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
+                    let failure = CapacityFailure::new(server_type, location, &error);
+                    tracing::info!(build = build.value(), %failure, "no capacity");
+                    failures.push(failure);
+                }
+                // The name is taken by a server of another build. The API can report its attached
+                // volume before it reports the name.
+                Err(error) if error.code() == Some(&ApiCode::VolumeAlreadyAttached) => {
+                    return Err(Error::new(ErrorKind::AlreadyExists, CREATE)
+                        .with_resource(&spec.name)
+                        .with_message("the volume is attached to a server of another build")
+                        .with_source(error));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The VM of a server that was created or adopted. An adopted server must still have its volume,
+    /// which can have been detached since its process died: without it the guest waits in vain.
+    async fn created_vm(&self, made: Made<Server>, volume: VolumeId) -> Result<Vm> {
+        let Made { resource: server, actions, origin, .. } = made;
+        let is_new = origin == Origin::Created;
+        let hint = ServerHint::new(&server, actions.clone(), is_new);
+        self.hints().servers.insert(server.id, hint);
+        if is_new {
+            let mut vm = from_hetzner(&server);
+            vm.started = Some(false);
+            return Ok(vm);
+        }
+        tracing::info!(server = %server.id, "adopted the server of an earlier call");
+        self.wait_actions(actions, &Reporter::silent()).await?;
+        let current = self.client().server(server.id).await?;
+        if !current.volumes.contains(&volume) {
+            return Err(Error::new(ErrorKind::Failed, "adopt server")
+                .with_resource(server.id)
+                .with_message(format_args!("volume {volume} was detached or replaced")));
+        }
+        self.vm_of(current).await
+    }
+
+    /// Starts a server and waits until it runs.
+    pub(crate) async fn power_on(&self, id: ServerId, reporter: &Reporter) -> Result<()> {
+        self.wait_created(id, reporter).await?;
+        let action = self.client().power_on(id).await?;
+        self.wait_actions([action], reporter).await
+    }
+
+    /// Waits for the actions that the creation of a server started. The actions of another process
+    /// are not known; while they run, the API answers that the server is locked, and the client
+    /// retries.
+    async fn wait_created(&self, id: ServerId, reporter: &Reporter) -> Result<()> {
+        let actions = self.hints().servers.get(id).map(|hint| hint.actions).unwrap_or_default();
+        self.wait_actions(actions, reporter).await?;
+        self.hints().servers.update(id, |hint| hint.actions.clear());
+        Ok(())
+    }
+
+    async fn wait_actions(
+        &self,
+        actions: impl IntoIterator<Item = Action>,
+        reporter: &Reporter,
+    ) -> Result<()> {
+        let wait = ActionWait::new(actions, ACTION_TIMEOUT)
+            .on_progress(|action| report_progress(action, reporter));
+        self.client().wait(wait).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn wait_server_off(&self, id: ServerId) -> Result<()> {
+        // All builds share the requests of watches with one selector.
+        let selector = Selector::new().exists(keys::BUILD);
+        let mut watch = self.client().watch_server(id, &selector, self.config().expected_run_time);
+        let server = watch.until(&ServerStatus::Off, NO_DEADLINE).await?;
+        self.hints().servers.update(id, |hint| hint.set_status(&server.status));
+        Ok(())
+    }
+
+    /// The current state of a server.
+    pub(crate) async fn find_vm(&self, id: ServerId) -> Result<Option<Vm>> {
+        match self.client().server(id).await {
+            Ok(server) => self.vm_of(server).await.map(Some),
+            Err(error) if error.kind() == crate::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Converts a server and finds out whether it was ever started. Servers are created off, so that
+    /// every start is an action of its own.
+    ///
+    /// The API can report `off` while a start is running. So that such a server is not taken for one
+    /// that has run and powered off, the start is waited for and the state read again.
+    async fn vm_of(&self, server: Server) -> Result<Vm> {
+        let mut vm = from_hetzner(&server);
+        match vm.state {
+            PowerState::Running => vm.started = Some(true),
+            PowerState::Off => {
+                let mut starts = self.client().server_actions(server.id).await?;
+                starts.retain(|action| action.command == Command::StartServer);
+                let running: Vec<_> = starts.extract_if(.., |it| !it.is_ended()).collect();
+                let mut started = starts.iter().any(|it| it.status != ActionStatus::Error);
+                if !running.is_empty() {
+                    match self.client().wait(ActionWait::new(running, ACTION_TIMEOUT)).await {
+                        Ok(_) => started = true,
+                        Err(error) if error.kind() == crate::ErrorKind::ActionFailed => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    vm = from_hetzner(&self.client().server(server.id).await?);
+                }
+                vm.started = Some(started);
+            }
+            _ => {}
+        }
+        Ok(vm)
+    }
+
+    /// Deletes a server, which stops it, and waits until its volume is detached.
+    pub(crate) async fn delete_server(&self, id: ServerId) -> Result<()> {
+        // A server that is still being created cannot be deleted. Whether its creation succeeds does
+        // not matter.
+        if let Err(error) = self.wait_created(id, &Reporter::silent()).await {
+            tracing::debug!(server = %id, %error, "deleting a server whose creation failed");
+        }
+        if let Some(action) = self.client().delete_server(id).await?.action() {
+            self.wait_actions([action], &Reporter::silent()).await?;
+        }
+        self.hints().servers.remove(id);
+        Ok(())
+    }
+}
+
+/// Reports the progress of an action.
+pub(crate) fn report_progress(action: &Action, reporter: &Reporter) {
+    let what = action.command.to_string();
+    reporter.report(Report::Percent { what, percent: action.progress });
+}
+
+/// Converts a server. Whether it was ever started is left unknown.
+pub(crate) fn from_hetzner(server: &Server) -> Vm {
+    let mut vm = Vm::new(VmId::new(server.id.to_string()), &server.name);
+    vm.state = match server.status {
+        // A server that is being initialized has no disk yet and was never on.
+        ServerStatus::Off | ServerStatus::Initializing => PowerState::Off,
+        ServerStatus::Running => PowerState::Running,
+        _ => PowerState::Changing,
+    };
+    let net = &server.public_net;
+    let ipv4 = net.ipv4.as_ref().map(|address| IpAddr::from(address.ip));
+    let ipv6 = net.ipv6.as_ref().and_then(Ipv6::host).map(IpAddr::from);
+    vm.addresses = ipv4.into_iter().chain(ipv6).collect();
+    vm.labels = labels::from_hetzner(&server.labels);
+    vm
+}
