@@ -21,9 +21,10 @@ impl Hcloud {
     pub(crate) async fn create_ssh_key_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
         const CREATE: &str = "create lease";
         let holder = labels::required(CREATE, &spec.labels, keys::HOLDER)?;
-        // The project accepts each public key only once, so every holder needs its own. It is derived
-        // from the holder, so that a lease whose create response was lost is recognized.
-        let seed = self.client().keyed_hash(&format!("cloudd lease {}", holder.value()));
+        // The project accepts each public key only once, so every lease has its own. The key is derived
+        // from name and holder, so that a lease whose create response was lost is recognized.
+        let seed = format!("cloudd lease {} {}", spec.name, holder.value());
+        let seed = self.client().keyed_hash(&seed);
         let request = CreateSshKey::new(&spec.name, public_key(&seed)?)
             .labels(labels::to_hetzner(&spec.labels));
         let key = self.client().create_ssh_key(&request, &holder).await?.resource;

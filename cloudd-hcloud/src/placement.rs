@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    Architecture, BuildRequirements, Error, ErrorKind, ResolvedBuilder, Result, Size,
+    Architecture, BuildRequirements, Error, ErrorKind, Reporter, ResolvedBuilder, Result, Size,
 };
 use rust_decimal::Decimal;
 
@@ -57,36 +57,41 @@ impl Display for DiskSize {
     }
 }
 
-/// An attempt that failed because a location had no capacity.
-#[derive(Debug, Clone)]
-pub(crate) struct CapacityFailure(String);
+/// The placements that had no capacity.
+#[derive(Debug)]
+pub(crate) struct CapacityFailures<'a> {
+    reporter: &'a Reporter,
+    tried: Vec<String>,
+}
 
-impl CapacityFailure {
-    /// The failure to create `what` at `location`.
-    pub(crate) fn new(what: &str, location: &str, error: &crate::Error) -> Self {
+impl<'a> CapacityFailures<'a> {
+    pub(crate) fn new(reporter: &'a Reporter) -> Self {
+        Self { reporter, tried: Vec::new() }
+    }
+
+    /// Records and reports that there was no capacity for `what` at `location`.
+    pub(crate) fn record(&mut self, what: &str, location: &str, error: &crate::Error) {
         let code = error.code().map_or("no capacity", |code| code.as_str());
-        Self(format!("{what} in {location}: {code}"))
+        self.add(format!("{what} in {location}: {code}"));
     }
 
-    /// No server type that fits is sold at `location`.
-    pub(crate) fn no_server_type(location: &str) -> Self {
-        Self(format!("no suitable server type in {location}"))
+    /// Records and reports that no server type that fits is sold at `location`.
+    pub(crate) fn record_no_server_type(&mut self, location: &str) {
+        self.add(format!("no suitable server type in {location}"));
     }
-}
 
-impl Display for CapacityFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    fn add(&mut self, failure: String) {
+        self.reporter.note(format!("no capacity, trying the next placement: {failure}"));
+        self.tried.push(failure);
     }
-}
 
-/// The error after every placement was tried.
-pub(crate) fn exhausted(operation: &str, name: &str, failures: &[CapacityFailure]) -> Error {
-    let tried: Vec<_> = failures.iter().map(ToString::to_string).collect();
-    Error::new(ErrorKind::Unavailable, operation)
-        .with_resource(name)
-        .with_message(format_args!("no location has capacity; tried {}", tried.join("; ")))
-        .with_hint("allow more locations or server types, or try again later")
+    /// The error after every placement was tried.
+    pub(crate) fn exhausted(self, operation: &str, name: &str) -> Error {
+        Error::new(ErrorKind::Unavailable, operation)
+            .with_resource(name)
+            .with_message(format_args!("no location has capacity; tried {}", self.tried.join("; ")))
+            .with_hint("allow more locations or server types, or try again later")
+    }
 }
 
 impl Hcloud {

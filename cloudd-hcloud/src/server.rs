@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    Architecture, BootSpec, BuildId, Error, ErrorKind, ImageId, ImageStatus, Labels, Result, Vm,
-    keys,
+    Architecture, BootSpec, BuildId, Error, ErrorKind, ImageId, ImageStatus, Labels, Reporter,
+    Result, Vm, keys,
 };
 
 use crate::builder::Hcloud;
 use crate::client::{ActionWait, Made, Origin};
 use crate::hints::ServerHint;
-use crate::placement::{CapacityFailure, DiskSize, Placement, PlacementRequest, exhausted};
+use crate::placement::{CapacityFailures, DiskSize, Placement, PlacementRequest};
 use crate::schema::{
     self, Addresses, CreateServer, FirewallId, IdOrName, Label, LocationRef, NetworkId, Selector,
     Server, ServerStatus, SshKeyId,
@@ -181,7 +181,8 @@ impl Hcloud {
         };
         let mut all_labels = labels::to_hetzner(&spec.labels);
         all_labels.insert(idempotency_label.key().to_owned(), idempotency_label.value().to_owned());
-        let mut failures = Vec::new();
+        let silent = Reporter::silent();
+        let mut failures = CapacityFailures::new(&silent);
         for Placement { server_type, location, .. } in self.placements(request).await? {
             let mut request = CreateServer::new(&spec.name, IdOrName::name(&server_type), found.id)
                 .location(LocationRef::name(&location))
@@ -197,12 +198,12 @@ impl Hcloud {
             match self.client().create_server(&request, idempotency_label).await {
                 Ok(made) => return Ok(made),
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
-                    failures.push(CapacityFailure::new(&server_type, &location, &error));
+                    failures.record(&server_type, &location, &error);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(exhausted(operation, &spec.name, &failures))
+        Err(failures.exhausted(operation, &spec.name))
     }
 
     async fn wait_running(&self, made: Made<Server>) -> std::result::Result<Server, crate::Error> {

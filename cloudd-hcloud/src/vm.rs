@@ -1,17 +1,17 @@
 //! Builder VMs: created together with their volume, started, watched and deleted.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    BuilderSpec, BuilderVm, Error, ErrorKind, PowerState, Report, Reporter, Result, Vm, VmId, keys,
+    BuilderSpec, BuilderVm, Error, ErrorKind, PowerState, Report, Reporter, Result, Vm, VmId,
+    Volume, keys,
 };
 
 use crate::builder::Hcloud;
 use crate::client::{ActionWait, Made, Origin};
 use crate::hints::ServerHint;
-use crate::placement::{CapacityFailure, DiskSize, Placement, exhausted};
+use crate::placement::{CapacityFailures, DiskSize, Placement};
 use crate::schema::{
     Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, ImageId, Ipv6, Label,
     LocationRef, Selector, Server, ServerId, ServerStatus, SshKeyId, VolumeId,
@@ -63,46 +63,52 @@ impl Hcloud {
         let request = BuilderRequest::new(spec)?;
         let disk = DiskSize::Exactly(spec.resolved.root_size);
         let mut placements = self.builder_placements(spec.requirements.architecture, disk).await?;
-        let mut failures = Vec::new();
+        let mut failures = CapacityFailures::new(reporter);
         while let Some(preferred) = placements.first().map(|it| it.location.clone()) {
-            let Made { resource: volume, actions, .. } =
-                match self.create_volume(spec, &preferred, &request.build).await {
-                    Ok(made) => made,
-                    Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
-                        let failure = CapacityFailure::new("volume", &preferred, &error);
-                        reporter.note(format!("trying another location: {failure}"));
-                        failures.push(failure);
-                        placements.retain(|it| it.location != preferred);
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                };
-            let created = volume::from_hetzner(&volume);
-            reporter.created(created.id.clone());
+            let made = match self.create_volume(spec, &preferred, &request.build).await {
+                Ok(made) => made,
+                Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
+                    failures.record("volume", &preferred, &error);
+                    placements.retain(|it| it.location != preferred);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let Made { resource: found, actions, .. } = made;
+            let volume = volume::from_hetzner(&found);
+            reporter.created(volume.id.clone());
+            if let Some(server) = found.server {
+                let vm = self.adopt_server(&request, server, found.id).await?;
+                reporter.created(vm.id.clone());
+                return Ok(BuilderVm::new(vm, volume));
+            }
             self.wait_actions(actions, &Reporter::silent()).await?;
-            let location = volume.location.as_ref().map_or(&preferred, |it| &it.name);
+            let location = found.location.map_or(preferred, |location| location.name);
             let (here, elsewhere): (Vec<_>, Vec<_>) =
-                placements.into_iter().partition(|it| it.location == *location);
-            let made = self
-                .create_server(&request, &created.device, volume.id, &here, &mut failures)
-                .await?;
-            if let Some(made) = made {
-                let vm_id = VmId::new(made.resource.id.to_string());
-                reporter.created(vm_id);
-                let vm = self.created_vm(made, volume.id).await?;
-                return Ok(BuilderVm::new(vm, created));
+                placements.into_iter().partition(|it| it.location == location);
+            let made =
+                self.create_server(&request, &volume, found.id, &here, &mut failures).await?;
+            if let Some(Made { resource: server, actions, origin, .. }) = made {
+                reporter.created(VmId::new(server.id.to_string()));
+                let vm = if origin == Origin::Created {
+                    let mut vm = from_hetzner(&server);
+                    vm.started = Some(false);
+                    self.hints().servers.insert(server.id, ServerHint::new(&server, actions, true));
+                    vm
+                } else {
+                    self.wait_actions(actions, &Reporter::silent()).await?;
+                    self.adopt_server(&request, server.id, found.id).await?
+                };
+                return Ok(BuilderVm::new(vm, volume));
             }
             if here.is_empty() {
-                failures.push(CapacityFailure::no_server_type(location));
+                failures.record_no_server_type(&location);
             }
-            if let Some(failure) = failures.last() {
-                reporter.note(format!("trying another location, with a new volume: {failure}"));
-            }
-            self.delete_volume(volume.id).await?;
-            reporter.deleted(created.id);
+            self.delete_volume(found.id).await?;
+            reporter.deleted(volume.id);
             placements = elsewhere;
         }
-        Err(exhausted(CREATE, &spec.name, &failures))
+        Err(failures.exhausted(CREATE, &spec.name))
     }
 
     /// Creates the server at the location of its volume, with the first server type for which there
@@ -110,14 +116,14 @@ impl Hcloud {
     async fn create_server(
         &self,
         builder: &BuilderRequest<'_>,
-        device: &Path,
-        volume: VolumeId,
+        volume: &Volume,
+        volume_id: VolumeId,
         placements: &[Placement],
-        failures: &mut Vec<CapacityFailure>,
+        failures: &mut CapacityFailures<'_>,
     ) -> Result<Option<Made<Server>>> {
         let BuilderRequest { spec, build, base_image, ssh_key } = builder;
         let config = self.config();
-        let user_data = spec.user_data.render(device)?;
+        let user_data = spec.user_data.render(&volume.device)?;
         let user_data = std::str::from_utf8(&user_data).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, CREATE)
                 .with_resource(&spec.name)
@@ -128,7 +134,7 @@ impl Hcloud {
             let server_type_ref = IdOrName::name(server_type);
             let mut request = CreateServer::new(&spec.name, server_type_ref, *base_image)
                 .location(LocationRef::name(location))
-                .volume(volume)
+                .volume(volume_id)
                 .ssh_key(*ssh_key)
                 .labels(labels::to_hetzner(&spec.labels))
                 .addresses(config.addresses)
@@ -140,17 +146,12 @@ impl Hcloud {
             match self.client().create_server(&request, build).await {
                 Ok(made) => return Ok(Some(made)),
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
-                    let failure = CapacityFailure::new(server_type, location, &error);
-                    tracing::info!(build = build.value(), %failure, "no capacity");
-                    failures.push(failure);
+                    failures.record(server_type, location, &error);
                 }
                 // The name is taken by a server of another build. The API can report its attached
                 // volume before it reports the name.
                 Err(error) if error.code() == Some(&ApiCode::VolumeAlreadyAttached) => {
-                    return Err(Error::new(ErrorKind::AlreadyExists, CREATE)
-                        .with_resource(&spec.name)
-                        .with_message("the volume is attached to a server of another build")
-                        .with_source(error));
+                    return Err(attached_elsewhere(spec).with_source(error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -158,27 +159,27 @@ impl Hcloud {
         Ok(None)
     }
 
-    /// The VM of a server that was created or adopted. An adopted server must still have its volume,
-    /// which can have been detached since its process died: without it the guest waits in vain.
-    async fn created_vm(&self, made: Made<Server>, volume: VolumeId) -> Result<Vm> {
-        let Made { resource: server, actions, origin, .. } = made;
-        let is_new = origin == Origin::Created;
-        let hint = ServerHint::new(&server, actions.clone(), is_new);
-        self.hints().servers.insert(server.id, hint);
-        if is_new {
-            let mut vm = from_hetzner(&server);
-            vm.started = Some(false);
-            return Ok(vm);
+    /// Adopts the server that the build has already. Its volume must still be attached: without it,
+    /// the guest would wait for its device in vain.
+    async fn adopt_server(
+        &self,
+        builder: &BuilderRequest<'_>,
+        id: ServerId,
+        volume: VolumeId,
+    ) -> Result<Vm> {
+        let BuilderRequest { spec, build, .. } = builder;
+        let server = self.client().server(id).await?;
+        if server.name != spec.name || !build.is_in(&server.labels) {
+            return Err(attached_elsewhere(spec));
         }
-        tracing::info!(server = %server.id, "adopted the server of an earlier call");
-        self.wait_actions(actions, &Reporter::silent()).await?;
-        let current = self.client().server(server.id).await?;
-        if !current.volumes.contains(&volume) {
+        if !server.volumes.contains(&volume) {
             return Err(Error::new(ErrorKind::Failed, "adopt server")
-                .with_resource(server.id)
+                .with_resource(id)
                 .with_message(format_args!("volume {volume} was detached or replaced")));
         }
-        self.vm_of(current).await
+        tracing::info!(server = %id, "adopted the server that the build has already");
+        self.hints().servers.insert(id, ServerHint::new(&server, Vec::new(), false));
+        self.vm_of(server).await
     }
 
     /// Starts a server and waits until it runs.
@@ -269,6 +270,12 @@ impl Hcloud {
         self.hints().servers.remove(id);
         Ok(())
     }
+}
+
+fn attached_elsewhere(spec: &BuilderSpec) -> Error {
+    Error::new(ErrorKind::AlreadyExists, CREATE)
+        .with_resource(&spec.name)
+        .with_message("the volume is attached to a server of another build")
 }
 
 /// Reports the progress of an action.
