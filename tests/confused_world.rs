@@ -284,7 +284,7 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     console.wait(ActionWait::new(detaching, SECOND * 60)).await.unwrap();
 
     let error = builder.build(&hcloud()).await.unwrap_err();
-    assert!(error.to_string().contains("somebody has detached or replaced it"), "{error}");
+    assert!(error.to_string().contains("was detached or replaced"), "{error}");
     assert_eq!(sim.inventory(), Inventory::default(), "{error}");
     let image = builder.build(&hcloud()).await.unwrap();
     assert_eq!(sim.inventory().images[0].id.to_string(), image.id.as_str());
