@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloudd_core::provider::{Capabilities, ContextDelivery, Result, Size, UserDataLimits};
@@ -20,7 +20,7 @@ struct Inner {
     client: Client,
     config: Config,
     capabilities: Capabilities,
-    hints: LocalHints,
+    hints: Mutex<LocalHints>,
 }
 
 impl Hcloud {
@@ -63,8 +63,10 @@ impl Hcloud {
         &self.0.capabilities
     }
 
-    pub(crate) fn hints(&self) -> &LocalHints {
-        &self.0.hints
+    /// The hints, locked: the guard must not live across an await.
+    pub(crate) fn hints(&self) -> MutexGuard<'_, LocalHints> {
+        // A panic cannot leave a hint half changed, so a poisoned lock is usable.
+        self.0.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -233,7 +235,7 @@ impl HcloudBuilder {
             client: client.build()?,
             capabilities: capabilities(&config),
             config,
-            hints: LocalHints::default(),
+            hints: Mutex::default(),
         })))
     }
 }

@@ -4,8 +4,6 @@
 //! from the API, so that another process can resume the builds of this one.
 
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,11 +17,11 @@ const STATUS_MAX_AGE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(crate) struct LocalHints {
     /// Servers that this process created or adopted.
-    pub(crate) servers: HintMap<ServerId, ServerHint>,
+    pub(crate) servers: HashMap<ServerId, ServerHint>,
     /// The actions that must end before an image is available.
-    pub(crate) images: HintMap<ImageId, Vec<Action>>,
+    pub(crate) images: HashMap<ImageId, Vec<Action>>,
     /// The labels of the leases of this process, which only this process changes.
-    pub(crate) leases: HintMap<SshKeyId, Labels>,
+    pub(crate) leases: HashMap<SshKeyId, Labels>,
 }
 
 /// What is known about a server.
@@ -52,39 +50,5 @@ impl ServerHint {
     /// The status, if the API returned it within the last two seconds.
     pub(crate) fn status(&self) -> Option<&ServerStatus> {
         (self.read_at.elapsed() <= STATUS_MAX_AGE).then_some(&self.status)
-    }
-}
-
-/// A map behind a lock that is never held across an await.
-#[derive(Debug)]
-pub(crate) struct HintMap<K, V>(Mutex<HashMap<K, V>>);
-
-impl<K, V> Default for HintMap<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> HintMap<K, V> {
-    pub(crate) fn get(&self, id: K) -> Option<V> {
-        self.lock().get(&id).cloned()
-    }
-
-    pub(crate) fn insert(&self, id: K, hint: V) {
-        self.lock().insert(id, hint);
-    }
-
-    /// Changes a hint, if there is one.
-    pub(crate) fn update(&self, id: K, change: impl FnOnce(&mut V)) {
-        self.lock().get_mut(&id).map(change);
-    }
-
-    pub(crate) fn remove(&self, id: K) {
-        self.lock().remove(&id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, V>> {
-        // A panic cannot leave a half-changed hint, so a poisoned lock is usable.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

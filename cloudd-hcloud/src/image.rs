@@ -19,7 +19,7 @@ impl Hcloud {
         spec: &ImageSpec,
     ) -> Result<Image> {
         const CREATE: &str = "create image";
-        let hint = self.hints().servers.get(server);
+        let hint = self.hints().servers.get(&server).cloned();
         let status = match hint.as_ref().and_then(|hint| hint.status()) {
             Some(status) => status.clone(),
             None => self.client().server(server).await?.status,
@@ -31,7 +31,9 @@ impl Hcloud {
         }
         // Snapshots have no unique name. A build has one snapshot, which is found by the build label.
         let build = labels::required(CREATE, &spec.labels, keys::BUILD)?;
-        self.hints().servers.update(server, |hint| hint.has_no_image = false);
+        if let Some(hint) = self.hints().servers.get_mut(&server) {
+            hint.has_no_image = false;
+        }
         if !hint.is_some_and(|hint| hint.has_no_image)
             && let Some(image) = self.find_existing(build.value()).await?
         {
@@ -65,7 +67,7 @@ impl Hcloud {
         id: schema::ImageId,
         reporter: &Reporter,
     ) -> Result<Image> {
-        let actions = self.hints().images.get(id).unwrap_or_default();
+        let actions = self.hints().images.get(&id).cloned().unwrap_or_default();
         let wait = ActionWait::new(actions, NO_DEADLINE)
             .on_progress(|action| report_progress(action, reporter));
         self.client().wait(wait).await?;
@@ -83,13 +85,13 @@ impl Hcloud {
             }
         })
         .await?;
-        self.hints().images.remove(id);
+        self.hints().images.remove(&id);
         Ok(image)
     }
 
     pub(crate) async fn delete_image(&self, id: schema::ImageId) -> Result<()> {
         self.client().delete_image(id).await?;
-        self.hints().images.remove(id);
+        self.hints().images.remove(&id);
         Ok(())
     }
 }

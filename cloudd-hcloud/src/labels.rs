@@ -42,7 +42,8 @@ impl Hcloud {
             }
             ResourceId::Lease(id) => {
                 let id: SshKeyId = parse_id(id)?;
-                let existing = match self.hints().leases.get(id) {
+                let hint = self.hints().leases.get(&id).cloned();
+                let existing = match hint {
                     Some(labels) => labels,
                     None => client.ssh_key(id).await?.labels,
                 };
@@ -63,39 +64,29 @@ impl Hcloud {
             self.find_images(selector),
             self.find_leases(selector),
         )?;
-        let images = images
-            .iter()
-            .map(|it| Resource::new(ImageId::new(it.id.to_string()), from_hetzner(&it.labels)));
-        let mut all = servers;
-        all.extend(volumes);
-        all.extend(images);
-        all.extend(leases);
-        all.retain(|resource| selector.selects(resource));
-        Ok(all)
+        let servers = servers.iter().map(|it| resource(VmId::new(it.id.to_string()), &it.labels));
+        let volumes =
+            volumes.iter().map(|it| resource(VolumeId::new(it.id.to_string()), &it.labels));
+        let images = images.iter().map(|it| resource(ImageId::new(it.id.to_string()), &it.labels));
+        let leases = leases.iter().map(|it| resource(LeaseId::new(it.id.to_string()), &it.labels));
+        let all = servers.chain(volumes).chain(images).chain(leases);
+        Ok(all.filter(|it| selector.selects(it)).collect())
     }
 
-    async fn find_servers(&self, selector: &Selector) -> Result<Vec<Resource>> {
+    async fn find_servers(&self, selector: &Selector) -> Result<Vec<schema::Server>> {
         if !selector.takes(ResourceKind::Vm) {
             return Ok(Vec::new());
         }
         let filter = ServerFilter::new().selector(selector_to_hetzner(selector));
-        let servers = self.client().servers(&filter).await?;
-        let resource = |it: &schema::Server| {
-            Resource::new(VmId::new(it.id.to_string()), from_hetzner(&it.labels))
-        };
-        Ok(servers.iter().map(resource).collect())
+        Ok(self.client().servers(&filter).await?)
     }
 
-    async fn find_volumes(&self, selector: &Selector) -> Result<Vec<Resource>> {
+    async fn find_volumes(&self, selector: &Selector) -> Result<Vec<schema::Volume>> {
         if !selector.takes(ResourceKind::Volume) {
             return Ok(Vec::new());
         }
         let filter = VolumeFilter::new().selector(selector_to_hetzner(selector));
-        let volumes = self.client().volumes(&filter).await?;
-        let resource = |it: &schema::Volume| {
-            Resource::new(VolumeId::new(it.id.to_string()), from_hetzner(&it.labels))
-        };
-        Ok(volumes.iter().map(resource).collect())
+        Ok(self.client().volumes(&filter).await?)
     }
 
     /// The snapshots that the selector matches. All managed snapshots are listed and filtered here,
@@ -110,18 +101,19 @@ impl Hcloud {
         Ok(all.iter().filter(selected).cloned().collect())
     }
 
-    /// The leases that the selector matches, filtered here as in [`find_images`](Self::find_images).
-    async fn find_leases(&self, selector: &Selector) -> Result<Vec<Resource>> {
+    /// All leases, for the same reason.
+    async fn find_leases(&self, selector: &Selector) -> Result<Vec<schema::SshKey>> {
         if !selector.takes(ResourceKind::Lease) {
             return Ok(Vec::new());
         }
         let filter = SshKeyFilter::new().selector(managed());
         let all = self.client().shared_ssh_keys(&filter, Duration::ZERO).await?;
-        let resource = |it: &schema::SshKey| {
-            Resource::new(LeaseId::new(it.id.to_string()), from_hetzner(&it.labels))
-        };
-        Ok(all.iter().map(resource).filter(|it| selector.selects(it)).collect())
+        Ok(all.to_vec())
     }
+}
+
+fn resource(id: impl Into<ResourceId>, labels: &schema::Labels) -> Resource {
+    Resource::new(id, from_hetzner(labels))
 }
 
 /// The label `key`, which must be among `labels`.

@@ -39,7 +39,7 @@ impl Hcloud {
 
     pub(crate) async fn delete_lease(&self, id: SshKeyId) -> Result<()> {
         self.client().delete_ssh_key(id).await?;
-        self.hints().leases.remove(id);
+        self.hints().leases.remove(&id);
         Ok(())
     }
 }

@@ -27,9 +27,8 @@ mod volume;
 pub use cloudd_core;
 #[doc(no_inline)]
 pub use cloudd_core::{
-    image::{BuildError, ImageBuilder},
-    install::{InstallContainer, containers},
-    provider::{Architecture, Image, ImageId, Provider, Size},
+    Architecture, BuildError, BuiltImage, Image, ImageBuilder, ImageId, InstallContainer, Provider,
+    Size, containers,
 };
 
 pub use base_image::BaseImage;

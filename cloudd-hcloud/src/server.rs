@@ -11,10 +11,10 @@ use cloudd_core::provider::{
 use crate::builder::Hcloud;
 use crate::client::{ActionWait, Made, Origin};
 use crate::hints::ServerHint;
-use crate::placement::{CapacityFailures, DiskSize, Placement, PlacementRequest};
+use crate::placement::{CapacityFailures, DiskSize, PlacementRequest};
 use crate::schema::{
-    self, Addresses, CreateServer, FirewallId, IdOrName, Label, LocationRef, NetworkId, Selector,
-    Server, ServerStatus, SshKeyId,
+    self, Addresses, CreateServer, FirewallId, IdOrName, Label, NetworkId, Selector, Server,
+    ServerStatus, SshKeyId,
 };
 use crate::vm::ACTION_TIMEOUT;
 use crate::{convert, image, labels, lease, vm};
@@ -179,31 +179,24 @@ impl Hcloud {
             memory: self.config().memory,
             locations: &spec.locations,
         };
-        let mut all_labels = labels::to_hetzner(&spec.labels);
-        all_labels.insert(idempotency_label.key().to_owned(), idempotency_label.value().to_owned());
+        let placements = self.placements(request).await?;
+        let mut request = CreateServer::new(&spec.name, IdOrName::name(""), found.id)
+            .labels(labels::to_hetzner(&spec.labels))
+            .addresses(spec.addresses);
+        let (key, value) = (idempotency_label.key(), idempotency_label.value());
+        request.labels.insert(key.to_owned(), value.to_owned());
+        request.ssh_keys.clone_from(&spec.ssh_keys);
+        request.user_data.clone_from(&spec.user_data);
+        request.firewalls.clone_from(&spec.firewalls);
+        request.networks.clone_from(&spec.networks);
+        if spec.stopped {
+            request = request.stopped();
+        }
         let silent = Reporter::silent();
         let mut failures = CapacityFailures::new(&silent);
-        for Placement { server_type, location, .. } in self.placements(request).await? {
-            let mut request = CreateServer::new(&spec.name, IdOrName::name(&server_type), found.id)
-                .location(LocationRef::name(&location))
-                .labels(all_labels.clone())
-                .addresses(spec.addresses);
-            request.ssh_keys.clone_from(&spec.ssh_keys);
-            request.user_data.clone_from(&spec.user_data);
-            request.firewalls.clone_from(&spec.firewalls);
-            request.networks.clone_from(&spec.networks);
-            if spec.stopped {
-                request = request.stopped();
-            }
-            match self.client().create_server(&request, idempotency_label).await {
-                Ok(made) => return Ok(made),
-                Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
-                    failures.record(&server_type, &location, &error);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(failures.exhausted(operation, &spec.name))
+        self.create_server(request, &placements, idempotency_label, &mut failures)
+            .await?
+            .ok_or_else(|| failures.exhausted(operation, &spec.name))
     }
 
     async fn wait_running(&self, made: Made<Server>) -> std::result::Result<Server, crate::Error> {

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    BuilderSpec, BuilderVm, Error, ErrorKind, PowerState, Report, Reporter, Result, Vm, VmId,
-    Volume, keys,
+    BuilderSpec, BuilderVm, Error, ErrorKind, PowerState, Report, Reporter, Result, Vm, VmId, keys,
 };
 
 use crate::builder::Hcloud;
@@ -14,7 +13,7 @@ use crate::hints::ServerHint;
 use crate::placement::{CapacityFailures, DiskSize, Placement};
 use crate::schema::{
     Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, ImageId, Ipv6, Label,
-    LocationRef, Selector, Server, ServerId, ServerStatus, SshKeyId, VolumeId,
+    LocationRef, Selector, Server, ServerId, ServerStatus, VolumeId,
 };
 use crate::{labels, lease, volume};
 
@@ -25,28 +24,6 @@ pub(crate) const ACTION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub(crate) const NO_DEADLINE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const CREATE: &str = "create server";
-
-/// A builder whose inputs were checked.
-struct BuilderRequest<'a> {
-    spec: &'a BuilderSpec,
-    /// Identifies the volume and server of the build if they exist already.
-    build: Label,
-    base_image: ImageId,
-    ssh_key: SshKeyId,
-}
-
-impl<'a> BuilderRequest<'a> {
-    fn new(spec: &'a BuilderSpec) -> Result<Self> {
-        let base_image = *spec.resolved.details::<ImageId>().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, CREATE)
-                .with_resource(&spec.name)
-                .with_message("the builder was resolved by another provider: it has no image id")
-        })?;
-        let build = labels::required(CREATE, &spec.labels, keys::BUILD)?;
-        let ssh_key = lease::ssh_key(CREATE, spec.lease.as_ref())?;
-        Ok(Self { spec, build, base_image, ssh_key })
-    }
-}
 
 impl Hcloud {
     /// Creates the volume and the server of a build, both at one location.
@@ -60,12 +37,13 @@ impl Hcloud {
         spec: &BuilderSpec,
         reporter: &Reporter,
     ) -> Result<BuilderVm> {
-        let request = BuilderRequest::new(spec)?;
+        let build = labels::required(CREATE, &spec.labels, keys::BUILD)?;
         let disk = DiskSize::Exactly(spec.resolved.root_size);
         let mut placements = self.builder_placements(spec.requirements.architecture, disk).await?;
+        let request = self.builder_request(spec)?;
         let mut failures = CapacityFailures::new(reporter);
         while let Some(preferred) = placements.first().map(|it| it.location.clone()) {
-            let made = match self.create_volume(spec, &preferred, &request.build).await {
+            let made = match self.create_volume(spec, &preferred, &build).await {
                 Ok(made) => made,
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
                     failures.record("volume", &preferred, &error);
@@ -78,27 +56,36 @@ impl Hcloud {
             let volume = volume::from_hetzner(&found);
             reporter.created(volume.id.clone());
             if let Some(server) = found.server {
-                let vm = self.adopt_server(&request, server, found.id).await?;
+                let vm = self.adopt_server(&request.name, &build, server, found.id).await?;
                 reporter.created(vm.id.clone());
                 return Ok(BuilderVm::new(vm, volume));
             }
             self.wait_actions(actions, &Reporter::silent()).await?;
+
             let location = found.location.map_or(preferred, |location| location.name);
             let (here, elsewhere): (Vec<_>, Vec<_>) =
                 placements.into_iter().partition(|it| it.location == location);
-            let made =
-                self.create_server(&request, &volume, found.id, &here, &mut failures).await?;
+            let user_data = spec.user_data.render(&volume.device)?;
+            let request = request.clone().volume(found.id).user_data(text(&user_data)?);
+            let made = self.create_server(request, &here, &build, &mut failures).await;
+            // The name is taken by a server of another build. The API can report that the volume is
+            // attached to it before it reports the name.
+            let made = made.map_err(|error| match error.code() {
+                Some(ApiCode::VolumeAlreadyAttached) => {
+                    foreign_server(&spec.name).with_source(error)
+                }
+                _ => error.into(),
+            })?;
             if let Some(Made { resource: server, actions, origin, .. }) = made {
                 reporter.created(VmId::new(server.id.to_string()));
-                let vm = if origin == Origin::Created {
-                    let mut vm = from_hetzner(&server);
-                    vm.started = Some(false);
-                    self.hints().servers.insert(server.id, ServerHint::new(&server, actions, true));
-                    vm
-                } else {
+                if origin == Origin::Adopted {
                     self.wait_actions(actions, &Reporter::silent()).await?;
-                    self.adopt_server(&request, server.id, found.id).await?
-                };
+                    let vm = self.adopt_server(&spec.name, &build, server.id, found.id).await?;
+                    return Ok(BuilderVm::new(vm, volume));
+                }
+                let mut vm = from_hetzner(&server);
+                vm.started = Some(false);
+                self.hints().servers.insert(server.id, ServerHint::new(&server, actions, true));
                 return Ok(BuilderVm::new(vm, volume));
             }
             if here.is_empty() {
@@ -111,49 +98,43 @@ impl Hcloud {
         Err(failures.exhausted(CREATE, &spec.name))
     }
 
-    /// Creates the server at the location of its volume, with the first server type for which there
-    /// is capacity. `None` if there is none.
-    async fn create_server(
-        &self,
-        builder: &BuilderRequest<'_>,
-        volume: &Volume,
-        volume_id: VolumeId,
-        placements: &[Placement],
-        failures: &mut CapacityFailures<'_>,
-    ) -> Result<Option<Made<Server>>> {
-        let BuilderRequest { spec, build, base_image, ssh_key } = builder;
-        let config = self.config();
-        let user_data = spec.user_data.render(&volume.device)?;
-        let user_data = std::str::from_utf8(&user_data).map_err(|error| {
+    /// The request for the server of a build, without what depends on the placement and the volume.
+    fn builder_request(&self, spec: &BuilderSpec) -> Result<CreateServer> {
+        let base_image = *spec.resolved.details::<ImageId>().ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, CREATE)
                 .with_resource(&spec.name)
-                .with_message("the API accepts only text as user data")
-                .with_source(error)
+                .with_message("the builder was resolved by another provider: it has no image id")
         })?;
+        let config = self.config();
+        let mut request = CreateServer::new(&spec.name, IdOrName::name(""), base_image)
+            .ssh_key(lease::ssh_key(CREATE, spec.lease.as_ref())?)
+            .labels(labels::to_hetzner(&spec.labels))
+            .addresses(config.addresses)
+            .stopped();
+        request.firewalls.clone_from(&config.firewalls);
+        request.networks.clone_from(&config.networks);
+        request.placement_group = config.placement_group;
+        Ok(request)
+    }
+
+    /// Creates a server with the first placement for which there is capacity. `None` if there is
+    /// none. The server type and the location of `request` are replaced.
+    pub(crate) async fn create_server(
+        &self,
+        mut request: CreateServer,
+        placements: &[Placement],
+        idempotency_label: &Label,
+        failures: &mut CapacityFailures<'_>,
+    ) -> std::result::Result<Option<Made<Server>>, crate::Error> {
         for Placement { server_type, location, .. } in placements {
-            let server_type_ref = IdOrName::name(server_type);
-            let mut request = CreateServer::new(&spec.name, server_type_ref, *base_image)
-                .location(LocationRef::name(location))
-                .volume(volume_id)
-                .ssh_key(*ssh_key)
-                .labels(labels::to_hetzner(&spec.labels))
-                .addresses(config.addresses)
-                .user_data(user_data)
-                .stopped();
-            request.firewalls.clone_from(&config.firewalls);
-            request.networks.clone_from(&config.networks);
-            request.placement_group = config.placement_group;
-            match self.client().create_server(&request, build).await {
+            request.server_type = IdOrName::name(server_type);
+            request.location = Some(LocationRef::name(location));
+            match self.client().create_server(&request, idempotency_label).await {
                 Ok(made) => return Ok(Some(made)),
                 Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
                     failures.record(server_type, location, &error);
                 }
-                // The name is taken by a server of another build. The API can report its attached
-                // volume before it reports the name.
-                Err(error) if error.code() == Some(&ApiCode::VolumeAlreadyAttached) => {
-                    return Err(attached_elsewhere(spec).with_source(error));
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -163,14 +144,14 @@ impl Hcloud {
     /// the guest would wait for its device in vain.
     async fn adopt_server(
         &self,
-        builder: &BuilderRequest<'_>,
+        name: &str,
+        build: &Label,
         id: ServerId,
         volume: VolumeId,
     ) -> Result<Vm> {
-        let BuilderRequest { spec, build, .. } = builder;
         let server = self.client().server(id).await?;
-        if server.name != spec.name || !build.is_in(&server.labels) {
-            return Err(attached_elsewhere(spec));
+        if server.name != name || !build.is_in(&server.labels) {
+            return Err(foreign_server(name));
         }
         if !server.volumes.contains(&volume) {
             return Err(Error::new(ErrorKind::Failed, "adopt server")
@@ -193,9 +174,11 @@ impl Hcloud {
     /// are not known; while they run, the API answers that the server is locked, and the client
     /// retries.
     async fn wait_created(&self, id: ServerId, reporter: &Reporter) -> Result<()> {
-        let actions = self.hints().servers.get(id).map(|hint| hint.actions).unwrap_or_default();
-        self.wait_actions(actions, reporter).await?;
-        self.hints().servers.update(id, |hint| hint.actions.clear());
+        let actions = self.hints().servers.get(&id).map(|hint| hint.actions.clone());
+        self.wait_actions(actions.unwrap_or_default(), reporter).await?;
+        if let Some(hint) = self.hints().servers.get_mut(&id) {
+            hint.actions.clear();
+        }
         Ok(())
     }
 
@@ -215,7 +198,9 @@ impl Hcloud {
         let selector = Selector::new().exists(keys::BUILD);
         let mut watch = self.client().watch_server(id, &selector, self.config().expected_run_time);
         let server = watch.until(&ServerStatus::Off, NO_DEADLINE).await?;
-        self.hints().servers.update(id, |hint| hint.set_status(&server.status));
+        if let Some(hint) = self.hints().servers.get_mut(&id) {
+            hint.set_status(&server.status);
+        }
         Ok(())
     }
 
@@ -267,15 +252,25 @@ impl Hcloud {
         if let Some(action) = self.client().delete_server(id).await?.action() {
             self.wait_actions([action], &Reporter::silent()).await?;
         }
-        self.hints().servers.remove(id);
+        self.hints().servers.remove(&id);
         Ok(())
     }
 }
 
-fn attached_elsewhere(spec: &BuilderSpec) -> Error {
+/// The error for a name that belongs to another build.
+fn foreign_server(name: &str) -> Error {
     Error::new(ErrorKind::AlreadyExists, CREATE)
-        .with_resource(&spec.name)
+        .with_resource(name)
         .with_message("the volume is attached to a server of another build")
+}
+
+/// The user data as text. Errors do not contain them.
+fn text(user_data: &[u8]) -> Result<&str> {
+    std::str::from_utf8(user_data).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, CREATE)
+            .with_message("the API accepts only text as user data")
+            .with_source(error)
+    })
 }
 
 /// Reports the progress of an action.
