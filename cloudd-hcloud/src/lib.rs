@@ -1,6 +1,7 @@
-// The first definition of a link counts: here the item, in README.md the file.
-//! [what it costs]: crate::guide::cost
-//! [coming from the Terraform modules]: crate::guide::terraform
+// README.md defines these links, too; the first definition counts. Here a link leads to the item, in
+// the file to its source file.
+//! [cost]: crate::guide::cost
+//! [migrating from the Terraform modules]: crate::guide::terraform
 //! [install containers]: cloudd_core::guide::install_containers
 //! [security]: cloudd_core::guide::security
 //! [writing a provider]: cloudd_core::guide::provider
