@@ -47,7 +47,8 @@ async fn build(hcloud: &Hcloud) -> Result<Image, BuildError> {
 
 async fn build_named(hcloud: &Hcloud, name: &str) -> Result<Image, BuildError> {
     let context = Context::plausible();
-    ImageBuilder::new(name, context.container()).label("team", "infra").build(hcloud).await
+    let builder = ImageBuilder::new(name, context.container()).label("team", "infra");
+    builder.build(hcloud).await.map(|built| built.image)
 }
 
 #[tokio::test]

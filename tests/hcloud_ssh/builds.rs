@@ -46,10 +46,11 @@ impl Cloud {
 
     async fn build(&self, context: &Context, deadlines: Deadlines) -> Ended {
         let builder = ImageBuilder::new("leap", context.container()).deadlines(deadlines);
-        let (build, mut control) = builder.build_with_control(&self.hcloud);
-        let result = build.await;
+        let mut build = builder.start(Arc::new(self.hcloud.clone()));
+        let mut stream = build.events();
+        let result = build.await.map(|built| built.image);
         let mut events = Vec::new();
-        while let Some(event) = control.events.next().await {
+        while let Some(event) = stream.next().await {
             events.push(event);
         }
         if result.is_err() {
@@ -268,7 +269,7 @@ async fn a_context_without_a_way_in_is_an_error_soon() {
     deadlines.route = Duration::from_secs(2);
     let begun = Instant::now();
     let error = cloud.build(&context, deadlines).await.result.unwrap_err();
-    let BuildErrorKind::Unreachable { obstacle, .. } = error.kind() else { panic!("{error}") };
-    assert!(obstacle.contains("127.64.0.1:1: Connection refused"), "{obstacle}");
+    let BuildErrorKind::Unreachable { reason, .. } = error.kind() else { panic!("{error}") };
+    assert!(reason.contains("127.64.0.1:1: Connection refused"), "{reason}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
