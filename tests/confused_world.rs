@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-type Built = Result<Image, BuildError>;
+type Built = Result<BuiltImage, BuildError>;
 
 fn slow() -> Memory {
     Memory::new().pace(SECOND).image_time(SECOND * 10)
@@ -36,7 +36,7 @@ fn one(memory: &Memory, kind: ResourceKind) -> Option<ResourceId> {
 /// Everything there is, without the image of the build and without what its error tells is left.
 fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
     let told = match built {
-        Ok(image) => vec![ResourceId::Image(image.id.clone())],
+        Ok(built) => vec![ResourceId::Image(built.image.id.clone())],
         Err(error) => error.remaining().to_vec(),
     };
     let mut left = memory.resources();
@@ -78,7 +78,7 @@ async fn died(
     after: Duration,
     act: impl AsyncFnOnce(&Memory),
 ) -> Built {
-    timeout(after, builder.build(memory)).await.ok();
+    killed_after(after, builder, memory).await;
     act(memory).await;
     timeout(SECOND * 24 * 3600, builder.build(memory)).await.expect("it ends within a day")
 }
@@ -244,10 +244,10 @@ async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
             let other = builder.build(memory).await.unwrap();
             assert_eq!(memory.vms_ever_created(), 1);
             assert_eq!(memory.images_ever_made(), 1);
-            assert_eq!(other.status, ImageStatus::Available);
+            assert_eq!(other.image.status, ImageStatus::Available);
         };
         let image = disturbed(&memory, &builder, SECOND * 5, elsewhere).await.unwrap();
-        assert_eq!(memory.resources(), [ResourceId::Image(image.id)], "{skew}");
+        assert_eq!(memory.resources(), [ResourceId::Image(image.image.id)], "{skew}");
     }
 }
 
@@ -287,5 +287,5 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     assert!(error.to_string().contains("was detached or replaced"), "{error}");
     assert_eq!(sim.inventory(), Inventory::default(), "{error}");
     let image = builder.build(&hcloud()).await.unwrap();
-    assert_eq!(sim.inventory().images[0].id.to_string(), image.id.as_str());
+    assert_eq!(sim.inventory().images[0].id.to_string(), image.image.id.as_str());
 }

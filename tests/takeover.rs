@@ -74,7 +74,7 @@ async fn stopped_at(point: Point, soon: bool) {
     first.signal("STOP");
     let mut second = place.start();
     let second = if soon {
-        second.until(|it| it["event"] == "adopted" || it["event"] == "reused").await;
+        second.until(|it| it["event"] == "resumed" || it["event"] == "reused").await;
         first.signal("CONT");
         second.end().await
     } else {
