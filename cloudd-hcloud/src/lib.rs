@@ -35,5 +35,5 @@ pub use cloudd_core::{
 pub use base_image::BaseImage;
 pub use builder::{Hcloud, HcloudBuilder};
 pub use client::{Client, Token};
-pub use error::{Error, ErrorKind};
+pub use error::Error;
 pub use server::ServerSpec;

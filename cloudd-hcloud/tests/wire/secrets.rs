@@ -4,17 +4,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use cloudd_hcloud::client::{ActionWait, Made};
-use cloudd_hcloud::schema::{
-    Action, CreateServer, CreateSshKey, IdOrName, ImageId, Server, ServerId, SshKeyId,
-};
-use cloudd_hcloud::{Client, Error};
+use crate::client::CreateOutcome;
+use crate::schema::{Action, CreateServer, CreateSshKey, ImageId, Server, ServerId, SshKeyId};
+use crate::{Client, Error};
 use serde_json::{Value, json};
 use wiremock::ResponseTemplate;
 
 use super::flaky::{Fate, Flaky};
 use super::support::{
-    Api, IMPATIENT, LATE, TOKEN, answer, client_with, example, labels, logs, mine,
+    Api, IMPATIENT, LATE, TOKEN, answer, client_with, example, label, labels, logs,
 };
 
 const PASSWORD: &str = "hunter2-Xk9QpV";
@@ -24,16 +22,16 @@ const USER_DATA: &str = "#cloud-config\n{\"chpasswd\":\"swordfish-of-the-user\",
 
 const SECRETS: [&str; 4] = [TOKEN, PASSWORD, PRIVATE_KEY, "swordfish-of-the-user"];
 
-fn wish() -> CreateServer {
-    CreateServer::new("worker-a1", IdOrName::name("cx23"), ImageId(1))
+fn body() -> CreateServer {
+    CreateServer::new("worker-a1", "cx23", "fsn1", ImageId(1))
         .labels(labels())
         .ssh_key(SshKeyId(1))
         .user_data(USER_DATA)
 }
 
 /// Everything that a caller could print of a result.
-fn texts(client: &Client, result: &Result<Made<Server>, Error>) -> String {
-    let mut texts = format!("{client:?} {:?} {result:?}", wish());
+fn texts(client: &Client, result: &Result<CreateOutcome<Server>, Error>) -> String {
+    let mut texts = format!("{client:?} {:?} {result:?}", body());
     if let Err(error) = result {
         let _infallible = write!(texts, " {error} {error:#?}");
         let mut source = std::error::Error::source(error);
@@ -106,7 +104,7 @@ async fn no_path_shows_a_secret() {
             "too late" => client_with(&api.endpoint(), IMPATIENT),
             _ => api.client(),
         };
-        let result = client.create_server(&wish(), &mine()).await;
+        let result = client.create_server(&body(), &label()).await;
         assert_eq!(api.lines().len(), requests, "{path} went as it should");
         assert_clean(path, &texts(&client, &result));
     }
@@ -116,7 +114,7 @@ async fn no_path_shows_a_secret() {
         ("closed in the answer", vec![Fate::HalfAnswered; 20]),
     ] {
         let client = super::support::client(&Flaky::start(fates).endpoint);
-        let result = client.create_server(&wish(), &mine()).await;
+        let result = client.create_server(&body(), &label()).await;
         assert!(result.is_err(), "{path}");
         assert_clean(path, &texts(&client, &result));
     }
@@ -129,8 +127,7 @@ async fn a_failed_action_shows_no_secret() {
     failed["error"] = json!({"code": TOKEN, "message": format!("Bearer {TOKEN}")});
     let failed: Action = serde_json::from_value(failed).unwrap();
     let api = Api::answering([]).await;
-    let error =
-        api.client().wait(ActionWait::new([failed], Duration::from_secs(1))).await.unwrap_err();
+    let error = api.client().wait([failed], Duration::from_secs(1)).await.unwrap_err();
     assert_clean("a failed action", &format!("{error} {error:?}"));
 }
 
@@ -138,12 +135,12 @@ async fn a_failed_action_shows_no_secret() {
 async fn refused_input_shows_no_secret() {
     let api = Api::answering([]).await;
     let client = api.client();
-    let long = wish().user_data(USER_DATA.repeat(300));
-    let error = client.create_server(&long, &mine()).await.unwrap_err();
+    let long = body().user_data(USER_DATA.repeat(300));
+    let error = client.create_server(&long, &label()).await.unwrap_err();
     assert_clean("user data that is too long", &format!("{error} {error:?} {long:?}"));
     let pasted =
         CreateSshKey::new("k", format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{PRIVATE_KEY}\n"));
-    let error = client.create_ssh_key(&pasted, &mine()).await.unwrap_err();
+    let error = client.create_ssh_key(&pasted, &label()).await.unwrap_err();
     assert_clean("a private key in place of the public one", &format!("{error} {error:?}"));
     assert!(api.lines().is_empty());
 }
