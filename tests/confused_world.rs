@@ -11,9 +11,11 @@ use cloudd_core::provider::{
 };
 use cloudd_core::sweep::Sweep;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{ActionWait, Token, Tuning, VolumeFilter};
+use cloudd_hcloud::client::Token;
+use cloudd_tests::console::Console;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+use reqwest::Method;
 use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -258,7 +260,7 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     let hcloud = || {
         Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .expected_run_time(SECOND * 120 / 100)
             .ssh_port(1)
             .build()
@@ -277,11 +279,17 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     };
     there.await;
     build.kill().await;
-    let console = hcloud();
-    let console = console.client();
-    let volume = console.volumes(&VolumeFilter::new()).await.unwrap().remove(0).id;
-    let detaching = console.detach_volume(volume).await.unwrap();
-    console.wait(ActionWait::new(detaching, SECOND * 60)).await.unwrap();
+    let console = Console::new(&sim);
+    let volume = console.ids("/volumes").await[0];
+    let path = format!("/volumes/{volume}/actions/detach");
+    console.send(Method::POST, &path, None).await;
+    let is_detached = || async {
+        let body = console.send(Method::GET, &format!("/volumes/{volume}"), None).await;
+        body["volume"]["server"].is_null()
+    };
+    while !is_detached().await {
+        sleep(SECOND / 100).await;
+    }
 
     let error = builder.build(&hcloud()).await.unwrap_err();
     assert!(error.to_string().contains("was detached or replaced"), "{error}");

@@ -10,7 +10,7 @@ use cloudd_core::provider::{
     keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
-use cloudd_hcloud::client::{ActionWait, DeleteProtection, Token, Tuning};
+use cloudd_hcloud::client::{DeleteProtection, Token};
 use cloudd_hcloud::schema::{ServerId, ServerStatus};
 use cloudd_hcloud::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
 use cloudd_tests::containers::Context;
@@ -19,7 +19,7 @@ use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSi
 fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
     Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
         .endpoint(sim.endpoint())
-        .tuning(Tuning::default().faster(speed))
+        .clock_speed(speed)
         .expected_run_time(Duration::from_secs(120).div_f64(speed))
         // These guests have no sshd, and the machine that runs the tests may have one on port 22.
         .ssh_port(1)
@@ -294,7 +294,7 @@ async fn bad_input_is_named_before_anything_is_created() {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
-    assert_eq!(Token::new("two words").unwrap_err().kind(), cloudd_hcloud::ErrorKind::Config);
+    assert_eq!(Token::new("two words").unwrap_err().kind(), input);
     let endless = p().endpoint("nowhere").build().unwrap_err();
     assert_eq!(endless.kind(), ErrorKind::InvalidInput);
     assert_eq!(sim.stats().requests_to("POST"), 0);
@@ -322,7 +322,7 @@ async fn a_token_that_may_only_read_ends_at_the_first_write() {
     let sim = HcloudSim::builder().speed(100.0).read_only_token(&read_only).start().unwrap();
     let hcloud = Hcloud::builder(Token::new(&read_only).unwrap())
         .endpoint(sim.endpoint())
-        .tuning(Tuning::default().faster(100.0))
+        .clock_speed(100.0)
         .build()
         .unwrap();
     let error = build(&hcloud).await.unwrap_err();
@@ -353,11 +353,11 @@ async fn survives(spec: String) -> (u64, bool) {
         .faults(Faults::parse(&spec).unwrap())
         .start()
         .unwrap();
-    let mut tuning = Tuning::default().faster(speed);
+    let mut builder = provider(&sim, speed);
     if is_late {
-        tuning.request_timeout = Duration::from_millis(600);
+        builder = builder.request_timeout(Duration::from_millis(600));
     }
-    let hcloud = provider(&sim, speed).tuning(tuning).build().unwrap();
+    let hcloud = builder.build().unwrap();
     let result = build(&hcloud).await;
     let requests = sim.stats().requests;
     match &result {

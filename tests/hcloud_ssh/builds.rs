@@ -9,7 +9,7 @@ use cloudd_core::guest::{FailureReason, Step};
 use cloudd_core::provider::{ErrorKind, Image};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::client::Token;
 use cloudd_tests::containers::{Context, noise};
 use cloudd_tests::hcloud_sim::{Contents, HcloudSim, Inventory};
 
@@ -36,7 +36,7 @@ impl Cloud {
         let sim = builder.start().unwrap();
         let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .expected_run_time(Duration::from_secs(3))
             .ssh_port(port)
             .build()
@@ -259,7 +259,7 @@ async fn a_context_without_a_way_in_is_an_error_soon() {
     // Nobody listens there.
     let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
         .endpoint(cloud.sim.endpoint())
-        .tuning(Tuning::default().faster(SPEED))
+        .clock_speed(SPEED)
         .ssh_port(1)
         .build()
         .unwrap();

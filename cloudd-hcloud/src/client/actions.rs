@@ -149,7 +149,3 @@ impl BatchPoll for ActionPoll {
         action.is_ended()
     }
 }
-
-#[cfg(test)]
-#[path = "actions_tests.rs"]
-mod tests;

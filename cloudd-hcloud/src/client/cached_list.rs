@@ -94,7 +94,3 @@ async fn read_slot<T>(
     *last = Some((started, outcome.clone()));
     outcome
 }
-
-#[cfg(test)]
-#[path = "cached_list_tests.rs"]
-mod tests;

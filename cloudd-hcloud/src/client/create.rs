@@ -101,7 +101,3 @@ fn is_taken(error: &Error) -> bool {
     error.kind() == ErrorKind::AlreadyExists
         || error.code() == Some(&ApiCode::VolumeAlreadyAttached)
 }
-
-#[cfg(test)]
-#[path = "create_tests.rs"]
-mod tests;

@@ -139,7 +139,3 @@ pub(super) fn page_of<T: Listed>(list: &Request, page: u32) -> Request {
     let request = if T::SORTABLE { list.clone().query("sort", "id:asc") } else { list.clone() };
     request.query("page", page).query("per_page", PER_PAGE)
 }
-
-#[cfg(test)]
-#[path = "executor_tests.rs"]
-mod tests;

@@ -26,10 +26,14 @@ mod server_wait;
 mod servers;
 mod ssh_keys;
 #[cfg(test)]
-mod testing;
+#[path = "../../tests/client/mod.rs"]
+mod tests;
 mod timing;
 mod token;
 mod volumes;
+#[cfg(test)]
+#[path = "../../tests/wire/mod.rs"]
+mod wire;
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -135,7 +135,3 @@ impl BatchPoll for ServerPoll {
         false
     }
 }
-
-#[cfg(test)]
-#[path = "server_wait_tests.rs"]
-mod tests;

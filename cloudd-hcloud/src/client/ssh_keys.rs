@@ -19,7 +19,7 @@ impl Client {
         body: &CreateSshKey,
         idempotency_label: &Label,
     ) -> Result<CreateOutcome<SshKey>, Error> {
-        body.check()?;
+        check_labels(&body.labels)?;
         let look_up = || async {
             let named = self.ssh_keys(&SshKeyFilter::new().name(&body.name)).await?;
             let own = named.into_iter().find(|key| {

@@ -19,7 +19,7 @@ impl Client {
         body: &CreateVolume,
         idempotency_label: &Label,
     ) -> Result<CreateOutcome<Volume>, Error> {
-        body.check()?;
+        check_labels(&body.labels)?;
         let look_up = || async {
             let named = self.volumes(&VolumeFilter::new().name(&body.name)).await?;
             let own = named.into_iter().find(|volume| idempotency_label.is_in(&volume.labels));

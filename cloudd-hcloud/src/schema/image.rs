@@ -44,9 +44,6 @@ pub struct Image {
     /// Set when Hetzner has announced to withdraw the image.
     #[serde(default, deserialize_with = "or_none")]
     pub deprecation: Option<Deprecation>,
-    /// When it was deprecated, in responses from before September 2026.
-    #[serde(default, deserialize_with = "or_none")]
-    deprecated: Option<Timestamp>,
     /// The labels.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Labels,
@@ -59,7 +56,7 @@ impl Image {
     /// Whether Hetzner has announced to withdraw the image.
     #[must_use]
     pub fn is_deprecated(&self) -> bool {
-        self.deprecation.is_some() || self.deprecated.is_some()
+        self.deprecation.is_some()
     }
 }
 

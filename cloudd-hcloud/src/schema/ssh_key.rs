@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lenient::or_default;
-use super::validate::check_public_key;
-use super::{Labels, SshKeyId, check_labels};
-use crate::Error;
+use super::{Labels, SshKeyId};
 
 /// A public key that is registered in the project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,7 +32,7 @@ pub(crate) struct CreateSshKey {
     /// The key in the format of `authorized_keys`, unique in the project.
     pub(crate) public_key: String,
     #[serde(skip_serializing_if = "Labels::is_empty")]
-    labels: Labels,
+    pub(crate) labels: Labels,
 }
 
 impl CreateSshKey {
@@ -47,14 +45,6 @@ impl CreateSshKey {
     pub(crate) fn labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.name.is_empty() {
-            return Err(Error::invalid_field("name", "the name of an SSH key must not be empty"));
-        }
-        check_public_key(&self.public_key)?;
-        check_labels(&self.labels)
     }
 }
 

@@ -1,13 +1,10 @@
-//! The API's rules for names, labels, sizes and user data. They are checked before a request is sent, so
-//! that invalid input is reported before anything is created.
+//! The API's rules for server names, labels and user data, which come from the caller. They are checked
+//! before a request is sent, so that invalid input is reported before anything is created.
 
 use crate::Error;
 
 /// The maximum size of user data, in bytes as sent.
 pub(crate) const USER_DATA_BYTES: usize = 32_768;
-
-/// The smallest and largest size of a volume, in GB.
-const VOLUME_GB: std::ops::RangeInclusive<u32> = 10..=10_240;
 
 /// A server's name becomes the guest's host name (RFC 1123), so it has no underscore.
 pub(crate) fn check_server_name(name: &str) -> Result<(), Error> {
@@ -25,23 +22,6 @@ pub(crate) fn check_server_name(name: &str) -> Result<(), Error> {
     ))
 }
 
-pub(crate) fn check_volume_name(name: &str) -> Result<(), Error> {
-    if is_plain(name, 64) {
-        return Ok(());
-    }
-    Err(Error::invalid_field(
-        "name",
-        "a volume's name must have 1 to 64 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
-    ))
-}
-
-pub(crate) fn check_volume_size(gb: u32) -> Result<(), Error> {
-    if VOLUME_GB.contains(&gb) {
-        return Ok(());
-    }
-    Err(Error::invalid_field("size", format!("the size must be 10 to 10240 GB, not {gb}")))
-}
-
 pub(crate) fn check_user_data(user_data: &str) -> Result<(), Error> {
     if user_data.len() <= USER_DATA_BYTES {
         return Ok(());
@@ -49,22 +29,6 @@ pub(crate) fn check_user_data(user_data: &str) -> Result<(), Error> {
     Err(Error::invalid_field(
         "user_data",
         format!("{} bytes; the maximum is {USER_DATA_BYTES}", user_data.len()),
-    ))
-}
-
-/// A key is `algorithm base64 [comment]` on one line, as in `authorized_keys`.
-pub(crate) fn check_public_key(key: &str) -> Result<(), Error> {
-    let mut words = key.split_whitespace();
-    let algorithm = words.next().unwrap_or_default();
-    let known = ["ssh-", "ecdsa-", "sk-"].iter().any(|prefix| algorithm.starts_with(prefix));
-    let one_line = !key.trim_end().contains(['\n', '\r']);
-    if known && words.next().is_some() && one_line {
-        return Ok(());
-    }
-    // The message does not repeat the text, which may be a private key pasted by mistake.
-    Err(Error::invalid_field(
-        "public_key",
-        "not an OpenSSH public key (`algorithm base64 comment` on one line)",
     ))
 }
 
@@ -137,19 +101,6 @@ mod tests {
     }
 
     #[test]
-    fn volume_names_and_sizes_have_limits() {
-        for name in ["a", "cache-a1", "a_b.c"] {
-            assert!(check_volume_name(name).is_ok(), "{name}");
-        }
-        let too_long = "a".repeat(65);
-        for name in ["", "_a", "a.", "a b", &too_long] {
-            assert!(check_volume_name(name).is_err(), "{name}");
-        }
-        assert!(check_volume_size(10).is_ok() && check_volume_size(10_240).is_ok());
-        assert!(check_volume_size(9).is_err() && check_volume_size(10_241).is_err());
-    }
-
-    #[test]
     fn label_keys_may_have_a_prefix() {
         let long = "a".repeat(63);
         for key in ["a", "cloudd/build", "cloudd.example/role", "a-b_c.d", &long] {
@@ -178,15 +129,5 @@ mod tests {
         assert!(check_user_data(&"a".repeat(USER_DATA_BYTES)).is_ok());
         let error = check_user_data(&"ä".repeat(USER_DATA_BYTES / 2 + 1)).unwrap_err();
         assert!(error.to_string().contains("32770 bytes"), "{error}");
-    }
-
-    #[test]
-    fn a_private_key_in_place_of_the_public_one_is_refused_and_not_repeated() {
-        let pasted = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n";
-        let error = check_public_key(pasted).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("b3Blb"), "{error:?}");
-        assert!(check_public_key("ssh-ed25519 AAAAC3Nz cloudd\n").is_ok());
-        assert!(check_public_key("ssh-ed25519").is_err());
-        assert!(check_public_key("ssh-ed25519 AAAA a\nssh-ed25519 BBBB b").is_err());
     }
 }

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::lenient::{or_default, or_none};
-use super::validate::{check_volume_name, check_volume_size};
-use super::{Labels, Location, ServerId, VolumeId, check_labels};
-use crate::Error;
+use super::{Labels, Location, ServerId, VolumeId};
 
 /// A volume: a disk that can be attached to one server.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -35,7 +33,7 @@ pub(crate) struct CreateVolume {
     size: u32,
     location: String,
     #[serde(skip_serializing_if = "Labels::is_empty")]
-    labels: Labels,
+    pub(crate) labels: Labels,
 }
 
 impl CreateVolume {
@@ -48,11 +46,5 @@ impl CreateVolume {
     pub(crate) fn labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        check_volume_name(&self.name)?;
-        check_volume_size(self.size)?;
-        check_labels(&self.labels)
     }
 }

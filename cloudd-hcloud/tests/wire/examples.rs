@@ -1,15 +1,15 @@
 //! The API's examples are read correctly.
 
-use crate::client::ServerFilter;
-use crate::schema::{
-    Action, ActionStatus, Architecture, Command, CreateImage, Image, ImageStatus, ImageType, Label,
-    Server, ServerId, ServerStatus, ServerType, SshKey, Volume,
-};
 use cloudd_core::provider::ErrorKind;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::support::{Api, answer, example, labels};
+use crate::client::ServerFilter;
+use crate::schema::{
+    Action, ActionStatus, Architecture, Command, CreateImage, Image, ImageStatus, ImageType, Label,
+    Server, ServerId, ServerStatus, ServerType, SshKey, Volume,
+};
 
 fn object<T: DeserializeOwned>(name: &str, key: &str) -> T {
     serde_json::from_value(example(name)[key].clone()).unwrap()

@@ -1,7 +1,5 @@
 //! Failures of HTTP.
 
-use crate::Token;
-use crate::schema::{CreateVolume, ServerId, VolumeId};
 use cloudd_core::provider::ErrorKind;
 use serde_json::json;
 use wiremock::ResponseTemplate;
@@ -9,6 +7,8 @@ use wiremock::ResponseTemplate;
 use super::support::{
     Api, IMPATIENT, LATE, answer, client, client_with, error, example, label, labels,
 };
+use crate::Token;
+use crate::schema::{CreateVolume, ServerId, VolumeId};
 
 fn html(status: u16) -> ResponseTemplate {
     let body = "<html><head><title>502 Bad Gateway</title></head></html>";

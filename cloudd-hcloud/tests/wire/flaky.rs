@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::schema::{CreateServer, ImageId, ServerId};
 use cloudd_core::provider::ErrorKind;
 use serde_json::{Value, json};
 
 use super::support::{client, example, label, labels, record_logs};
+use crate::schema::{CreateServer, ImageId, ServerId};
 
 /// What happens to a connection.
 #[derive(Clone)]

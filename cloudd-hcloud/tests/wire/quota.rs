@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::schema::ServerId;
-use crate::{Client, Token};
 use wiremock::ResponseTemplate;
 
 use super::support::{Api, TOKEN, answer, error, example};
+use crate::schema::ServerId;
+use crate::{Client, Token};
 
 fn with_quota(answer: ResponseTemplate, remaining: &str) -> ResponseTemplate {
     answer

@@ -1,14 +1,14 @@
 //! The exact requests of every method of the client.
 
+use serde_json::{Value, json};
+use wiremock::ResponseTemplate;
+
+use super::support::{Api, Seen, answer, example, label, labels};
 use crate::client::{DeleteProtection, ImageFilter, ServerFilter, SshKeyFilter, VolumeFilter};
 use crate::schema::{
     ActionId, Addresses, Architecture, CreateImage, CreateServer, CreateSshKey, CreateVolume,
     ImageId, ImageStatus, ImageType, Labels, Selector, ServerId, ServerStatus, SshKeyId, VolumeId,
 };
-use serde_json::{Value, json};
-use wiremock::ResponseTemplate;
-
-use super::support::{Api, Seen, answer, example, label, labels};
 
 /// Checks that a call makes exactly one request, and takes the answer.
 async fn sends<T, F>(

@@ -5,11 +5,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use crate::schema::{Label, Labels};
-use crate::{Client, Token};
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use crate::schema::{Label, Labels};
+use crate::{Client, Token};
 
 /// A token as the console makes them. Not one of the words of a test message, so that it can be
 /// searched for.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::schema::{Action, Selector, ServerId, ServerStatus};
 use serde_json::{Value, json};
 
 use super::support::{Api, answer, example};
+use crate::schema::{Action, Selector, ServerId, ServerStatus};
 
 const SOON: Duration = Duration::from_secs(10);
 

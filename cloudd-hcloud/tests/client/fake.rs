@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::executor::Executor;
-use super::http::{Response, SendError, Transport};
-use super::request::Request;
-use super::timing::Timing;
-use super::{Client, Token};
+use crate::client::executor::Executor;
+use crate::client::http::{Response, SendError, Transport};
+use crate::client::request::Request;
+use crate::client::timing::Timing;
+use crate::client::{Client, Token};
 
 pub(super) const TOKEN: &str = "k7Jq0ZbN4x9sVt2LwYp8k7Jq0ZbN4x9sVt2LwYp8k7Jq0ZbN4x9sVt2LwYp8abcd";
 

@@ -3,8 +3,8 @@
 use cloudd_core::provider::ErrorKind;
 use serde_json::{Value, json};
 
-use super::CreateOutcome;
-use crate::client::testing::{Fake, Reply, action, server};
+use super::fake::{Fake, Reply, action, server};
+use crate::client::CreateOutcome;
 use crate::schema::{
     CreateImage, CreateServer, CreateSshKey, CreateVolume, Image, ImageId, Label, Labels, Server,
     ServerId, VolumeId,

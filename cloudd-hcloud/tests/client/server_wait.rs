@@ -1,11 +1,15 @@
 //! Tests of waiting for servers, in virtual time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use cloudd_core::provider::ErrorKind;
 use serde_json::json;
+use tokio::time::Instant;
 
-use super::*;
-use crate::client::testing::{Fake, Reply, server};
+use super::fake::{Fake, Reply, server};
+use crate::schema::{Selector, Server, ServerId, ServerStatus};
+use crate::{Client, Error};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -2,11 +2,14 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use cloudd_core::provider::ErrorKind;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::*;
-use crate::client::testing::{Fake, Reply, action};
+use super::fake::{Fake, Reply, action};
+use crate::schema::{Action, ActionStatus};
 
 fn read(action: &Value) -> Action {
     serde_json::from_value(action.clone()).unwrap()

@@ -1,15 +1,16 @@
 //! Tests of shared reads, in virtual time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use cloudd_core::provider::ErrorKind;
 use serde_json::json;
+use tokio::time::sleep;
 
-use super::*;
+use super::fake::{Fake, LATENCY, Reply};
 use crate::Client;
 use crate::client::ImageFilter;
-use crate::client::testing::{Fake, LATENCY, Reply};
 use crate::schema::Selector;
-use cloudd_core::provider::ErrorKind;
 
 /// An API with one more image at each read.
 fn growing() -> Fake {

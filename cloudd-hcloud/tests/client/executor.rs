@@ -4,8 +4,8 @@ use cloudd_core::provider::ErrorKind;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::fake::{Fake, Reply, TOKEN, server};
 use crate::client::ServerFilter;
-use crate::client::testing::{Fake, Reply, TOKEN, server};
 use crate::schema::{CreateServer, ImageId, Label, Labels, ServerId};
 
 #[tokio::test(start_paused = true)]
