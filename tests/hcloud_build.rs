@@ -62,7 +62,7 @@ async fn hetzner_keeps_the_contract() {
             Box::pin(async move {
                 let server = ServerId(vm.as_str().parse().unwrap());
                 let action = client.power_off(server).await?;
-                client.wait(ActionWait::new([action], Duration::from_secs(60))).await?;
+                client.wait([action], Duration::from_secs(60)).await?;
                 Ok(())
             })
         });
@@ -248,8 +248,7 @@ async fn a_protected_image_is_not_deleted() {
     let protect = async |protection| {
         let id = cloudd_hcloud::schema::ImageId(image.id.as_str().parse().unwrap());
         let action = hcloud.client().protect_image(id, protection).await.unwrap();
-        let wait = ActionWait::new([action], Duration::from_secs(60));
-        hcloud.client().wait(wait).await.unwrap();
+        hcloud.client().wait([action], Duration::from_secs(60)).await.unwrap();
     };
     protect(DeleteProtection::On).await;
     assert!(hcloud.image(&image.id).await.unwrap().unwrap().protected);

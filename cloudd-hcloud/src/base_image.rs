@@ -57,17 +57,17 @@ impl BaseImage {
         let image = match self {
             Self::NewestFedora => {
                 let filter = filter.kind(ImageType::System);
-                newest_fedora(&client.shared_images(&filter, max_age).await?).cloned()
+                newest_fedora(&client.cached_images(&filter, max_age).await?).cloned()
             }
             Self::Name(name) => {
                 let filter = filter.kind(ImageType::System).name(name);
-                client.shared_images(&filter, max_age).await?.first().cloned()
+                client.cached_images(&filter, max_age).await?.first().cloned()
             }
             Self::Id(id) => client.find_image(ImageId(*id)).await?,
             Self::Label { key, value } => {
                 let filter = filter.kind(ImageType::Snapshot).status(ImageStatus::Available);
                 let filter = filter.selector(Selector::new().equals(key, value));
-                let images = client.shared_images(&filter, max_age).await?;
+                let images = client.cached_images(&filter, max_age).await?;
                 images.iter().max_by_key(|image| (image.created, image.id)).cloned()
             }
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloudd_core::provider::{Capabilities, ContextDelivery, Result, Size, UserDataLimits};
 
 use crate::base_image::BaseImage;
-use crate::client::{Client, ClientBuilder, Token, Tuning};
+use crate::client::{Client, ClientBuilder, Token};
 use crate::hints::LocalHints;
 use crate::schema::{Addresses, FirewallId, NetworkId, PlacementGroupId, USER_DATA_BYTES};
 
@@ -139,9 +139,18 @@ impl HcloudBuilder {
         self
     }
 
-    /// Sets the timeouts, limits and polling intervals of the API client.
-    pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.client = self.client.tuning(tuning);
+    /// Sets how long one attempt of a request may take, from connecting to the last byte of the
+    /// response. Default: 30 seconds.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.client = self.client.request_timeout(timeout);
+        self
+    }
+
+    /// Shortens all pauses of the client except the request timeout, for a simulator whose clock runs
+    /// `speed` times faster.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn clock_speed(mut self, speed: f64) -> Self {
+        self.client = self.client.clock_speed(speed);
         self
     }
 

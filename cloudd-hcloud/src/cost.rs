@@ -26,7 +26,7 @@ impl Hcloud {
         let disk = DiskSize::Exactly(resolved.root_size);
         let placements = self.builder_placements(requirements.architecture, disk).await?;
         let Some(placement) = placements.first() else { return Ok(None) };
-        let prices = self.client().shared_pricing(CATALOG_MAX_AGE).await?;
+        let prices = self.client().cached_pricing(CATALOG_MAX_AGE).await?;
         let location = &placement.location;
         let server = hourly(&prices.server_types, &placement.server_type, location);
         let address = match self.config().addresses {

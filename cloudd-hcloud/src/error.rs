@@ -233,6 +233,7 @@ fn kind_of(code: &ApiCode) -> ErrorKind {
         | ApiCode::NoSpaceLeftInLocation
         | ApiCode::Maintenance => ErrorKind::Unavailable,
         ApiCode::InvalidInput | ApiCode::JsonError => ErrorKind::InvalidInput,
+        ApiCode::Protected => ErrorKind::Protected,
         ApiCode::RateLimitExceeded => ErrorKind::RateLimited,
         ApiCode::BadGateway | ApiCode::Unavailable | ApiCode::Timeout => ErrorKind::Connection,
         _ => ErrorKind::Failed,

@@ -6,7 +6,7 @@ use cloudd_core::provider::{
 use cloudd_core::retry::{self, Backoff};
 
 use crate::builder::Hcloud;
-use crate::client::{ActionWait, Made};
+use crate::client::CreateOutcome;
 use crate::schema::{self, CreateImage, ServerId, ServerStatus};
 use crate::vm::{NO_DEADLINE, report_progress};
 use crate::{convert, labels};
@@ -40,7 +40,7 @@ impl Hcloud {
             return Ok(image);
         }
         let request = CreateImage::new(&spec.description).labels(labels::to_hetzner(&spec.labels));
-        let Made { resource, actions, .. } =
+        let CreateOutcome { resource, actions, .. } =
             self.client().create_image(server, &request, &build).await?;
         self.hints().images.insert(resource.id, actions);
         let mut image = from_hetzner(&resource);
@@ -68,9 +68,8 @@ impl Hcloud {
         reporter: &Reporter,
     ) -> Result<Image> {
         let actions = self.hints().images.get(&id).cloned().unwrap_or_default();
-        let wait = ActionWait::new(actions, NO_DEADLINE)
-            .on_progress(|action| report_progress(action, reporter));
-        self.client().wait(wait).await?;
+        let on_progress = |action: &schema::Action| report_progress(action, reporter);
+        self.client().wait_with_progress(actions, NO_DEADLINE, on_progress).await?;
         let image = retry::poll_until("wait for image", id, Backoff::STEADY, || async {
             // One list that all builds share.
             let images = self.find_images(&Selector::all()).await?;
@@ -105,7 +104,8 @@ pub(crate) fn from_hetzner(image: &schema::Image) -> Image {
     };
     let disk = convert::disk_size(image.disk_size);
     let mut converted = Image::new(ImageId::new(image.id.to_string()), status, disk);
-    converted.created = image.created.map_or(0, schema::Timestamp::as_unix);
+    converted.created =
+        image.created.map_or(0, |created| created.as_second().try_into().unwrap_or(0));
     converted.protected = image.protection.delete;
     converted.labels = labels::from_hetzner(&image.labels);
     converted

@@ -10,10 +10,7 @@ use cloudd_core::provider::{
 use crate::builder::Hcloud;
 use crate::client::{ImageFilter, ServerFilter, SshKeyFilter, VolumeFilter};
 use crate::convert::parse_id;
-use crate::schema::{
-    self, ImageType, Label, ServerId, SshKeyId, UpdateImage, UpdateServer, UpdateSshKey,
-    UpdateVolume,
-};
+use crate::schema::{self, ImageType, Label, ServerId, SshKeyId};
 
 impl Hcloud {
     /// Merges `labels` into the labels of a resource. The API can only replace all labels at once, so
@@ -28,17 +25,17 @@ impl Hcloud {
             ResourceId::Vm(id) => {
                 let id: ServerId = parse_id(id)?;
                 let all = merged(client.server(id).await?.labels);
-                client.update_server(id, &UpdateServer::labels(all)).await?;
+                client.set_server_labels(id, &all).await?;
             }
             ResourceId::Volume(id) => {
                 let id: schema::VolumeId = parse_id(id)?;
                 let all = merged(client.volume(id).await?.labels);
-                client.update_volume(id, &UpdateVolume::labels(all)).await?;
+                client.set_volume_labels(id, &all).await?;
             }
             ResourceId::Image(id) => {
                 let id: schema::ImageId = parse_id(id)?;
                 let all = merged(client.image(id).await?.labels);
-                client.update_image(id, &UpdateImage::new().labels(all)).await?;
+                client.set_image_labels(id, &all).await?;
             }
             ResourceId::Lease(id) => {
                 let id: SshKeyId = parse_id(id)?;
@@ -47,8 +44,7 @@ impl Hcloud {
                     Some(labels) => labels,
                     None => client.ssh_key(id).await?.labels,
                 };
-                let update = UpdateSshKey::labels(merged(existing));
-                let key = client.update_ssh_key(id, &update).await?;
+                let key = client.set_ssh_key_labels(id, &merged(existing)).await?;
                 self.hints().leases.insert(key.id, key.labels);
             }
             other => return Err(unknown_kind("set labels", other)),
@@ -96,7 +92,7 @@ impl Hcloud {
             return Ok(Vec::new());
         }
         let filter = ImageFilter::new().kind(ImageType::Snapshot).selector(managed());
-        let all = self.client().shared_images(&filter, Duration::ZERO).await?;
+        let all = self.client().cached_images(&filter, Duration::ZERO).await?;
         let selected = |it: &&schema::Image| selector.matches(&from_hetzner(&it.labels));
         Ok(all.iter().filter(selected).cloned().collect())
     }
@@ -107,7 +103,7 @@ impl Hcloud {
             return Ok(Vec::new());
         }
         let filter = SshKeyFilter::new().selector(managed());
-        let all = self.client().shared_ssh_keys(&filter, Duration::ZERO).await?;
+        let all = self.client().cached_ssh_keys(&filter, Duration::ZERO).await?;
         Ok(all.to_vec())
     }
 }

@@ -9,7 +9,7 @@ use cloudd_core::provider::{
 use rust_decimal::Decimal;
 
 use crate::builder::{Config, Hcloud};
-use crate::schema::{ServerType, Timestamp};
+use crate::schema::{Command, ServerType, Timestamp};
 use crate::{base_image, convert};
 
 /// How old server types, base images and prices may be. Builds that start within this time share
@@ -111,9 +111,17 @@ impl Hcloud {
         let root_size = placements.first().map_or(disk, |placement| placement.disk);
         let mut resolved =
             ResolvedBuilder::new(base_image::identity(&image), root_size).with_details(image.id);
-        let pace = self.client().expected();
-        // The other three actions create the volume, start the server and delete the server.
-        let actions = pace.create_server + pace.create_image + pace.other * 3;
+        let schedule = self.client().schedule();
+        let actions: Duration = [
+            Command::CreateVolume,
+            Command::CreateServer,
+            Command::StartServer,
+            Command::CreateImage,
+            Command::DeleteServer,
+        ]
+        .iter()
+        .map(|command| schedule.typical_duration(command))
+        .sum();
         resolved.build_time = Some(actions + config.expected_run_time);
         Ok(resolved)
     }
@@ -132,7 +140,7 @@ impl Hcloud {
 
     /// The placements that can be ordered now, the preferred one first; never empty.
     pub(crate) async fn placements(&self, request: PlacementRequest<'_>) -> Result<Vec<Placement>> {
-        let types = self.client().shared_server_types(CATALOG_MAX_AGE).await?;
+        let types = self.client().cached_server_types(CATALOG_MAX_AGE).await?;
         placements(&types, &request, Timestamp::now())
     }
 }

@@ -9,12 +9,12 @@ use cloudd_core::provider::{
 };
 
 use crate::builder::Hcloud;
-use crate::client::{ActionWait, Made, Origin};
+use crate::client::CreateOutcome;
 use crate::hints::ServerHint;
 use crate::placement::{CapacityFailures, DiskSize, PlacementRequest};
 use crate::schema::{
-    self, Addresses, CreateServer, FirewallId, IdOrName, Label, NetworkId, Selector, Server,
-    ServerStatus, SshKeyId,
+    self, Addresses, CreateServer, FirewallId, Label, NetworkId, Selector, Server, ServerStatus,
+    SshKeyId,
 };
 use crate::vm::ACTION_TIMEOUT;
 use crate::{convert, image, labels, lease, vm};
@@ -147,9 +147,9 @@ impl Hcloud {
             ..ServerSpec::new(&spec.name, spec.image.clone())
         };
         let build = labels::required(CREATE, &spec.labels, keys::BUILD)?;
-        let Made { resource, actions, origin, .. } =
+        let CreateOutcome { resource, actions, was_existing } =
             self.create_from_image(CREATE, &server, &build).await?;
-        let hint = ServerHint::new(&resource, actions, origin == Origin::Created);
+        let hint = ServerHint::new(&resource, actions, !was_existing);
         self.hints().servers.insert(resource.id, hint);
         Ok(vm::from_hetzner(&resource))
     }
@@ -161,7 +161,7 @@ impl Hcloud {
         operation: &str,
         spec: &ServerSpec,
         idempotency_label: &Label,
-    ) -> Result<Made<Server>> {
+    ) -> Result<CreateOutcome<Server>> {
         let found = self.client().image(convert::parse_id(&spec.image)?).await?;
         let image = image::from_hetzner(&found);
         if image.status != ImageStatus::Available {
@@ -180,7 +180,7 @@ impl Hcloud {
             locations: &spec.locations,
         };
         let placements = self.placements(request).await?;
-        let mut request = CreateServer::new(&spec.name, IdOrName::name(""), found.id)
+        let mut request = CreateServer::new(&spec.name, found.id)
             .labels(labels::to_hetzner(&spec.labels))
             .addresses(spec.addresses);
         let (key, value) = (idempotency_label.key(), idempotency_label.value());
@@ -199,17 +199,16 @@ impl Hcloud {
             .ok_or_else(|| failures.exhausted(operation, &spec.name))
     }
 
-    async fn wait_running(&self, made: Made<Server>) -> std::result::Result<Server, crate::Error> {
-        let Made { resource: server, actions, .. } = made;
-        self.client().wait(ActionWait::new(actions, ACTION_TIMEOUT)).await?;
+    async fn wait_running(
+        &self,
+        made: CreateOutcome<Server>,
+    ) -> std::result::Result<Server, crate::Error> {
+        let CreateOutcome { resource: server, actions, .. } = made;
+        self.client().wait(actions, ACTION_TIMEOUT).await?;
         let selector = Selector::new().exists(NONCE);
-        let mut watch = self.client().watch_server(server.id, &selector, Duration::ZERO);
-        loop {
-            let server = watch.changed(ACTION_TIMEOUT).await?;
-            // A server that is off after its start action has run and powered off.
-            if matches!(server.status, ServerStatus::Running | ServerStatus::Off) {
-                return Ok(server);
-            }
-        }
+        // A server that is off after its start action has run and powered off.
+        let statuses = [ServerStatus::Running, ServerStatus::Off];
+        let (id, soon) = (server.id, Duration::ZERO);
+        self.client().wait_for_server(id, &selector, &statuses, soon, ACTION_TIMEOUT).await
     }
 }

@@ -1,6 +1,5 @@
 //! Builder VMs: created together with their volume, started, watched and deleted.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use cloudd_core::provider::{
@@ -8,12 +7,12 @@ use cloudd_core::provider::{
 };
 
 use crate::builder::Hcloud;
-use crate::client::{ActionWait, Made, Origin};
+use crate::client::CreateOutcome;
 use crate::hints::ServerHint;
 use crate::placement::{CapacityFailures, DiskSize, Placement};
 use crate::schema::{
-    Action, ActionStatus, ApiCode, Command, CreateServer, IdOrName, ImageId, Ipv6, Label,
-    LocationRef, Selector, Server, ServerId, ServerStatus, VolumeId,
+    Action, ActionStatus, ApiCode, Command, CreateServer, ImageId, Label, Selector, Server,
+    ServerId, ServerStatus, VolumeId,
 };
 use crate::{labels, lease, volume};
 
@@ -45,14 +44,14 @@ impl Hcloud {
         while let Some(preferred) = placements.first().map(|it| it.location.clone()) {
             let made = match self.create_volume(spec, &preferred, &build).await {
                 Ok(made) => made,
-                Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
+                Err(error) if error.is_out_of_capacity() => {
                     failures.record("volume", &preferred, &error);
                     placements.retain(|it| it.location != preferred);
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
-            let Made { resource: found, actions, .. } = made;
+            let CreateOutcome { resource: found, actions, .. } = made;
             let volume = volume::from_hetzner(&found);
             reporter.created(volume.id.clone());
             if let Some(server) = found.server {
@@ -76,9 +75,9 @@ impl Hcloud {
                 }
                 _ => error.into(),
             })?;
-            if let Some(Made { resource: server, actions, origin, .. }) = made {
+            if let Some(CreateOutcome { resource: server, actions, was_existing }) = made {
                 reporter.created(VmId::new(server.id.to_string()));
-                if origin == Origin::Adopted {
+                if was_existing {
                     self.wait_actions(actions, &Reporter::silent()).await?;
                     let vm = self.adopt_server(&spec.name, &build, server.id, found.id).await?;
                     return Ok(BuilderVm::new(vm, volume));
@@ -106,7 +105,7 @@ impl Hcloud {
                 .with_message("the builder was resolved by another provider: it has no image id")
         })?;
         let config = self.config();
-        let mut request = CreateServer::new(&spec.name, IdOrName::name(""), base_image)
+        let mut request = CreateServer::new(&spec.name, base_image)
             .ssh_key(lease::ssh_key(CREATE, spec.lease.as_ref())?)
             .labels(labels::to_hetzner(&spec.labels))
             .addresses(config.addresses)
@@ -125,13 +124,12 @@ impl Hcloud {
         placements: &[Placement],
         idempotency_label: &Label,
         failures: &mut CapacityFailures<'_>,
-    ) -> std::result::Result<Option<Made<Server>>, crate::Error> {
+    ) -> std::result::Result<Option<CreateOutcome<Server>>, crate::Error> {
         for Placement { server_type, location, .. } in placements {
-            request.server_type = IdOrName::name(server_type);
-            request.location = Some(LocationRef::name(location));
+            request = request.placement(server_type, location);
             match self.client().create_server(&request, idempotency_label).await {
                 Ok(made) => return Ok(Some(made)),
-                Err(error) if error.kind() == crate::ErrorKind::NoCapacity => {
+                Err(error) if error.is_out_of_capacity() => {
                     failures.record(server_type, location, &error);
                 }
                 Err(error) => return Err(error),
@@ -187,17 +185,17 @@ impl Hcloud {
         actions: impl IntoIterator<Item = Action>,
         reporter: &Reporter,
     ) -> Result<()> {
-        let wait = ActionWait::new(actions, ACTION_TIMEOUT)
-            .on_progress(|action| report_progress(action, reporter));
-        self.client().wait(wait).await?;
+        let on_progress = |action: &Action| report_progress(action, reporter);
+        self.client().wait_with_progress(actions, ACTION_TIMEOUT, on_progress).await?;
         Ok(())
     }
 
     pub(crate) async fn wait_server_off(&self, id: ServerId) -> Result<()> {
-        // All builds share the requests of watches with one selector.
+        // All builds share the requests of waits with one selector.
         let selector = Selector::new().exists(keys::BUILD);
-        let mut watch = self.client().watch_server(id, &selector, self.config().expected_run_time);
-        let server = watch.until(&ServerStatus::Off, NO_DEADLINE).await?;
+        let (off, expected) = ([ServerStatus::Off], self.config().expected_run_time);
+        let server =
+            self.client().wait_for_server(id, &selector, &off, expected, NO_DEADLINE).await?;
         if let Some(hint) = self.hints().servers.get_mut(&id) {
             hint.set_status(&server.status);
         }
@@ -208,7 +206,7 @@ impl Hcloud {
     pub(crate) async fn find_vm(&self, id: ServerId) -> Result<Option<Vm>> {
         match self.client().server(id).await {
             Ok(server) => self.vm_of(server).await.map(Some),
-            Err(error) if error.kind() == crate::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -228,9 +226,9 @@ impl Hcloud {
                 let running: Vec<_> = starts.extract_if(.., |it| !it.is_ended()).collect();
                 let mut started = starts.iter().any(|it| it.status != ActionStatus::Error);
                 if !running.is_empty() {
-                    match self.client().wait(ActionWait::new(running, ACTION_TIMEOUT)).await {
+                    match self.client().wait(running, ACTION_TIMEOUT).await {
                         Ok(_) => started = true,
-                        Err(error) if error.kind() == crate::ErrorKind::ActionFailed => {}
+                        Err(error) if error.is_failed_action() => {}
                         Err(error) => return Err(error.into()),
                     }
                     vm = from_hetzner(&self.client().server(server.id).await?);
@@ -249,7 +247,7 @@ impl Hcloud {
         if let Err(error) = self.wait_created(id, &Reporter::silent()).await {
             tracing::debug!(server = %id, %error, "deleting a server whose creation failed");
         }
-        if let Some(action) = self.client().delete_server(id).await?.action() {
+        if let Some(action) = self.client().delete_server(id).await? {
             self.wait_actions([action], &Reporter::silent()).await?;
         }
         self.hints().servers.remove(&id);
@@ -288,10 +286,7 @@ pub(crate) fn from_hetzner(server: &Server) -> Vm {
         ServerStatus::Running => PowerState::Running,
         _ => PowerState::Changing,
     };
-    let net = &server.public_net;
-    let ipv4 = net.ipv4.as_ref().map(|address| IpAddr::from(address.ip));
-    let ipv6 = net.ipv6.as_ref().and_then(Ipv6::host).map(IpAddr::from);
-    vm.addresses = ipv4.into_iter().chain(ipv6).collect();
+    vm.addresses = server.public_net.addresses().collect();
     vm.labels = labels::from_hetzner(&server.labels);
     vm
 }

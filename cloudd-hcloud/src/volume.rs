@@ -3,9 +3,9 @@
 use cloudd_core::provider::{BuilderSpec, Error, ErrorKind, Result, Size, Volume, VolumeId};
 
 use crate::builder::Hcloud;
-use crate::client::Made;
+use crate::client::CreateOutcome;
 use crate::labels;
-use crate::schema::{self, CreateVolume, Label, LocationRef, VolumePlace};
+use crate::schema::{self, CreateVolume, Label};
 
 impl Hcloud {
     /// Creates the volume of a build at `location`, or adopts the one that the build has already,
@@ -15,18 +15,17 @@ impl Hcloud {
         spec: &BuilderSpec,
         location: &str,
         idempotency_label: &Label,
-    ) -> std::result::Result<Made<schema::Volume>, crate::Error> {
+    ) -> std::result::Result<CreateOutcome<schema::Volume>, crate::Error> {
         let size = spec.requirements.volume_size.in_units_of(Size::gib(1));
         let size = u32::try_from(size).unwrap_or(u32::MAX).max(10);
-        let place = VolumePlace::Location(LocationRef::name(location));
         let request =
-            CreateVolume::new(&spec.name, size, place).labels(labels::to_hetzner(&spec.labels));
+            CreateVolume::new(&spec.name, size, location).labels(labels::to_hetzner(&spec.labels));
         self.client().create_volume(&request, idempotency_label).await
     }
 
     pub(crate) async fn delete_volume(&self, id: schema::VolumeId) -> Result<()> {
         let Err(error) = self.client().delete_volume(id).await else { return Ok(()) };
-        if error.kind() == crate::ErrorKind::Refused {
+        if error.kind() == ErrorKind::Failed {
             // The API has no error code of its own for an attached volume.
             let volume = self.client().volume(id).await.ok();
             if let Some(server) = volume.and_then(|volume| volume.server) {

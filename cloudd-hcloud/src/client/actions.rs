@@ -1,6 +1,6 @@
 //! Waiting for actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,12 @@ use crate::Error;
 use crate::schema::{Action, ActionId, ActionStatus, ApiCode};
 
 impl Client {
-    /// Waits until all actions have succeeded; see [`wait_with_progress`](Self::wait_with_progress).
-    pub(crate) async fn wait(
+    /// Waits until all actions have succeeded, and returns them in the same order.
+    ///
+    /// # Errors
+    /// `Failed`: the first action that failed, with the API's code and message. `Gone`: the API does not
+    /// know an action. `Timeout`: the source is the last failure of a poll, if there was one.
+    pub async fn wait(
         &self,
         actions: impl IntoIterator<Item = Action>,
         timeout: Duration,
@@ -25,14 +29,10 @@ impl Client {
         self.wait_with_progress(actions, timeout, |_| {}).await
     }
 
-    /// Waits until all actions have succeeded, and returns them in the same order. The API carries them out
-    /// one after the other. `on_progress` is called whenever the progress or status of one changes.
+    /// Like [`wait`](Self::wait), and calls `on_progress` whenever the progress or status of an action changes.
     ///
-    /// All waits of a client share their requests. While the API cannot be reached, the wait goes on.
-    ///
-    /// # Errors
-    /// `Failed`: the first action that failed, with the API's code and message. `Gone`: the API does not
-    /// know an action. `Timeout`: the source is the last failure of a poll, if there was one.
+    /// The API carries out the actions of one create request one after the other. All waits of a client
+    /// share their requests. While the API cannot be reached, the wait goes on.
     pub(crate) async fn wait_with_progress(
         &self,
         actions: impl IntoIterator<Item = Action>,
@@ -40,7 +40,9 @@ impl Client {
         mut on_progress: impl FnMut(&Action) + Send,
     ) -> Result<Vec<Action>, Error> {
         let deadline = Instant::now() + timeout;
-        let mut actions: Vec<Action> = actions.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        let mut actions: Vec<Action> =
+            actions.into_iter().filter(|action| seen.insert(action.id)).collect();
         for action in &actions {
             on_progress(action);
             self.check(action)?;

@@ -58,7 +58,7 @@ use self::poll::Poller;
 use self::request::Request;
 use self::server_wait::ServerPoll;
 use crate::Error;
-use crate::schema::{Action, Image, Pricing, SshKey};
+use crate::schema::{Action, Image, Pricing, ServerType, SshKey};
 
 /// A client of one project. Clones share connections, rate limit, polls and cached lists; use one client
 /// for all builds.
@@ -74,6 +74,7 @@ struct Shared {
     servers: Poller<ServerPoll>,
     images: CachedList<ImageFilter, Vec<Image>>,
     ssh_keys: CachedList<SshKeyFilter, Vec<SshKey>>,
+    server_types: CachedList<(), Vec<ServerType>>,
     pricing: CachedList<(), Pricing>,
 }
 
@@ -101,6 +102,7 @@ impl Client {
                 servers: Poller::new(ServerPoll(Arc::clone(&executor)), Arc::clone(&executor)),
                 images: CachedList::new(timing),
                 ssh_keys: CachedList::new(timing),
+                server_types: CachedList::new(timing),
                 pricing: CachedList::new(timing),
                 executor,
             }),
@@ -138,6 +140,18 @@ impl Client {
             async move { client.ssh_keys(&filter).await }
         };
         self.shared.ssh_keys.read(filter, max_age, fetch).await
+    }
+
+    /// Server types that were listed at most `max_age` ago; concurrent callers share the request.
+    pub(crate) async fn cached_server_types(
+        &self,
+        max_age: Duration,
+    ) -> Result<Arc<Vec<ServerType>>, Error> {
+        let fetch = || {
+            let client = self.clone();
+            async move { client.server_types().await }
+        };
+        self.shared.server_types.read(&(), max_age, fetch).await
     }
 
     /// Prices that were read at most `max_age` ago; concurrent callers share the request.

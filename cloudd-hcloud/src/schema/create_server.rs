@@ -37,7 +37,7 @@ pub(crate) struct CreateServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_data: Option<String>,
     #[serde(skip_serializing_if = "Labels::is_empty")]
-    labels: Labels,
+    pub(crate) labels: Labels,
     #[serde(rename = "public_net", skip_serializing_if = "Addresses::is_default")]
     addresses: Addresses,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,18 +47,13 @@ pub(crate) struct CreateServer {
 }
 
 impl CreateServer {
-    /// A server that starts at once and has public addresses of both families.
-    pub(crate) fn new(
-        name: impl Into<String>,
-        server_type: impl Into<String>,
-        location: impl Into<String>,
-        image: ImageId,
-    ) -> Self {
+    /// A server without placement that starts at once and has public addresses of both families.
+    pub(crate) fn new(name: impl Into<String>, image: ImageId) -> Self {
         Self {
             name: name.into(),
-            server_type: server_type.into(),
+            server_type: String::new(),
             image,
-            location: location.into(),
+            location: String::new(),
             ssh_keys: Vec::new(),
             volumes: Vec::new(),
             networks: Vec::new(),
@@ -70,6 +65,13 @@ impl CreateServer {
             start_after_create: None,
             automount: None,
         }
+    }
+
+    /// Sets the server type and the location.
+    pub(crate) fn placement(mut self, server_type: &str, location: &str) -> Self {
+        server_type.clone_into(&mut self.server_type);
+        location.clone_into(&mut self.location);
+        self
     }
 
     /// Adds a key that may log in.
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn unset_fields_are_not_sent() {
-        let server = CreateServer::new("s", "cx23", "fsn1", ImageId(7));
+        let server = CreateServer::new("s", ImageId(7)).placement("cx23", "fsn1");
         assert_eq!(
             serde_json::to_value(server).unwrap(),
             json!({"name": "s", "server_type": "cx23", "location": "fsn1", "image": 7}),
@@ -192,7 +194,8 @@ mod tests {
 
     #[test]
     fn set_fields_are_sent_and_ids_are_integers() {
-        let mut server = CreateServer::new("s", "cx23", "fsn1", ImageId(7))
+        let mut server = CreateServer::new("s", ImageId(7))
+            .placement("cx23", "fsn1")
             .ssh_key(SshKeyId(1))
             .volume(VolumeId(2))
             .user_data("#cloud-config\n{}")
@@ -215,7 +218,8 @@ mod tests {
 
     #[test]
     fn debug_output_contains_only_the_length_of_the_user_data() {
-        let server = CreateServer::new("s", "cx23", "fsn1", ImageId(7)).user_data("secret-stuff");
+        let server =
+            CreateServer::new("s", ImageId(7)).placement("cx23", "fsn1").user_data("secret-stuff");
         let debug = format!("{server:?}");
         assert!(debug.contains("[12 bytes]") && !debug.contains("secret"), "{debug}");
     }

@@ -24,7 +24,7 @@ fn labels() -> Labels {
 }
 
 async fn create_server(client: &Client) -> Result<CreateOutcome<Server>, Error> {
-    let body = CreateServer::new("s7", "cx23", "fsn1", ImageId(1)).labels(labels());
+    let body = CreateServer::new("s7", ImageId(1)).placement("cx23", "fsn1").labels(labels());
     client.create_server(&body, &label()).await
 }
 

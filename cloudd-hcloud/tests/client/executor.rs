@@ -69,7 +69,7 @@ async fn a_404_without_a_code_does_not_count_as_deleted() {
 async fn invalid_input_is_rejected_without_any_request() {
     let fake = Fake::script([]);
     let label = Label::new("build", "b").unwrap();
-    let body = |name: &str| CreateServer::new(name, "cx23", "fsn1", ImageId(1));
+    let body = |name: &str| CreateServer::new(name, ImageId(1)).placement("cx23", "fsn1");
     let labels = Labels::from([("build".to_owned(), "not a label value".to_owned())]);
     for (body, field) in [
         (body("under_score"), "name"),

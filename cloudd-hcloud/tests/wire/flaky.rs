@@ -93,7 +93,7 @@ fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
 }
 
 fn body() -> CreateServer {
-    CreateServer::new("worker-a1", "cx23", "fsn1", ImageId(1)).labels(labels())
+    CreateServer::new("worker-a1", ImageId(1)).placement("cx23", "fsn1").labels(labels())
 }
 
 fn found() -> Fate {

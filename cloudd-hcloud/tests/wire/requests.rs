@@ -40,7 +40,8 @@ fn list(key: &str) -> ResponseTemplate {
 
 #[tokio::test]
 async fn creating_a_server() {
-    let body_of_create = CreateServer::new("worker-a1", "cx23", "fsn1", ImageId(512_345_678))
+    let body_of_create = CreateServer::new("worker-a1", ImageId(512_345_678))
+        .placement("cx23", "fsn1")
         .ssh_key(SshKeyId(30002))
         .volume(VolumeId(80005))
         .user_data("#cloud-config\n{\"runcmd\":[\"echo ä\"]}")

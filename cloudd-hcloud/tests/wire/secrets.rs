@@ -23,7 +23,8 @@ const USER_DATA: &str = "#cloud-config\n{\"chpasswd\":\"swordfish-of-the-user\",
 const SECRETS: [&str; 4] = [TOKEN, PASSWORD, PRIVATE_KEY, "swordfish-of-the-user"];
 
 fn body() -> CreateServer {
-    CreateServer::new("worker-a1", "cx23", "fsn1", ImageId(1))
+    CreateServer::new("worker-a1", ImageId(1))
+        .placement("cx23", "fsn1")
         .labels(labels())
         .ssh_key(SshKeyId(1))
         .user_data(USER_DATA)
