@@ -9,8 +9,9 @@ use crate::schema::{ApiCode, FieldError};
 
 /// A failed request to the Hetzner Cloud API.
 ///
-/// Displays as `OPERATION: MESSAGE (DETAILS)`; the cause is in `source()` and not repeated. It contains
-/// neither the token nor user data, passwords or private keys: they are removed from the texts of the API.
+/// Displays as `OPERATION: MESSAGE (DETAILS)`; the cause is in `source()` and not repeated. It
+/// contains neither the token nor user data, passwords or private keys: they are removed from the
+/// texts of the API.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
@@ -153,7 +154,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// Whether the same request may succeed later without any change. The client has already retried it.
+    /// Whether the same request may succeed later without any change. The client has already
+    /// retried it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         // For a read, an unreadable response (`OutcomeUnknown`) had no effect.

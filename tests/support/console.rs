@@ -21,8 +21,8 @@ impl Console {
         Self { http: reqwest::Client::new(), endpoint: sim.endpoint() }
     }
 
-    /// Sends a request and returns the body of the response; null if there is none. While the resource is
-    /// locked, the request is repeated.
+    /// Sends a request and returns the body of the response; null if there is none. While the
+    /// resource is locked, the request is repeated.
     ///
     /// # Panics
     /// When the API does not respond, or with an error.

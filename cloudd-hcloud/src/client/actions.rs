@@ -19,8 +19,9 @@ impl Client {
     /// Waits until all actions have succeeded, and returns them in the same order.
     ///
     /// # Errors
-    /// `Failed`: the first action that failed, with the API's code and message. `Gone`: the API does not
-    /// know an action. `Timeout`: the source is the last failure of a poll, if there was one.
+    /// `Failed`: the first action that failed, with the API's code and message. `Gone`: the API
+    /// does not know an action. `Timeout`: the source is the last failure of a poll, if there was
+    /// one.
     pub async fn wait(
         &self,
         actions: impl IntoIterator<Item = Action>,
@@ -29,10 +30,11 @@ impl Client {
         self.wait_with_progress(actions, timeout, |_| {}).await
     }
 
-    /// Like [`wait`](Self::wait), and calls `on_progress` whenever the progress or status of an action changes.
+    /// Like [`wait`](Self::wait), and calls `on_progress` whenever the progress or status of an
+    /// action changes.
     ///
-    /// The API carries out the actions of one create request one after the other. All waits of a client
-    /// share their requests. While the API cannot be reached, the wait goes on.
+    /// The API carries out the actions of one create request one after the other. All waits of a
+    /// client share their requests. While the API cannot be reached, the wait goes on.
     pub(crate) async fn wait_with_progress(
         &self,
         actions: impl IntoIterator<Item = Action>,

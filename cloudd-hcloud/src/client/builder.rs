@@ -64,15 +64,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long one attempt of a request may take, from connecting to the last byte of the response;
-    /// default 30 seconds.
+    /// Sets how long one attempt of a request may take, from connecting to the last byte of the
+    /// response; default 30 seconds.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// Shortens all pauses except the request timeout, for a simulator whose clock runs `speed` times
-    /// faster.
+    /// Shortens all pauses except the request timeout, for a simulator whose clock runs `speed`
+    /// times faster.
     #[cfg(any(test, feature = "testing"))]
     pub fn clock_speed(mut self, speed: f64) -> Self {
         self.timing = Timing::with_speed(speed);
@@ -82,8 +82,8 @@ impl ClientBuilder {
     /// Makes the client. Nothing is sent.
     ///
     /// # Errors
-    /// `InvalidInput`: the endpoint is not a URL or contains a password, or the application name is not a
-    /// valid header value.
+    /// `InvalidInput`: the endpoint is not a URL or contains a password, or the application name is
+    /// not a valid header value.
     pub fn build(self) -> Result<Client, Error> {
         let endpoint = Endpoint::parse(self.endpoint.as_deref().unwrap_or(Endpoint::PUBLIC))?;
         if endpoint.is_unencrypted() {

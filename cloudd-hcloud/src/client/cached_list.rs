@@ -1,8 +1,8 @@
 //! Reads that concurrent callers share ("single flight"), and whose results are kept for a while.
 //!
-//! A caller that arrives during a read cannot use its result, which may be older than the call, but shares
-//! the next read with all callers that arrive meanwhile. So a hundred builds that start at the same time
-//! and list the images cause two requests, and none gets outdated results.
+//! A caller that arrives during a read cannot use its result, which may be older than the call, but
+//! shares the next read with all callers that arrive meanwhile. So a hundred builds that start at
+//! the same time and list the images cause two requests, and none gets outdated results.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -58,7 +58,8 @@ where
         };
         loop {
             let (slot, fetch, window) = (Arc::clone(&slot), fetch(), self.coalesce_window);
-            // In a task of its own: a caller that is cancelled or not polled does not stop the others.
+            // In a task of its own: a caller that is cancelled or not polled does not stop the
+            // others.
             let read = tokio::spawn(read_slot(slot, called, max_age, window, fetch));
             match read.await {
                 Ok(outcome) => return outcome,

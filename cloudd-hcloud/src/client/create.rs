@@ -10,8 +10,8 @@
 //!      │                     └───────not own ───────────▶ error: already exists
 //!      └─ anything else ────────────────────────────────▶ error
 //! ```
-//! The lookup goes by a label that only the caller uses: the build id for most resources, a nonce for
-//! images.
+//! The lookup goes by a label that only the caller uses: the build id for most resources, a nonce
+//! for images.
 
 use std::future::Future;
 use std::time::Duration;
@@ -27,16 +27,16 @@ use crate::schema::{Action, ApiCode};
 /// How many times a create request is sent whose responses get lost.
 const MAX_ROUNDS: u32 = 3;
 
-/// The delays before each lookup of a resource with a unique name. One lookup is enough: if the request
-/// arrives later, the repeated one finds the name taken.
+/// The delays before each lookup of a resource with a unique name. One lookup is enough: if the
+/// request arrives later, the repeated one finds the name taken.
 pub(super) const LOOK_UP_AT_ONCE: &[Duration] = &[Duration::ZERO];
 
 /// A resource that was created, or that the caller had created before.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CreateOutcome<T> {
     pub(crate) resource: T,
-    /// The actions that must end before the resource can be used, in order: those of the response, or all
-    /// actions of the resource so far if it existed.
+    /// The actions that must end before the resource can be used, in order: those of the response,
+    /// or all actions of the resource so far if it existed.
     pub(crate) actions: Vec<Action>,
     /// The resource was found by its label, after a lost response or because its name was taken.
     pub(crate) was_existing: bool,
@@ -49,8 +49,8 @@ impl<T> CreateOutcome<T> {
 }
 
 impl Executor {
-    /// Carries out a create request at most once. `look_up` searches for the resource it creates; `delays`
-    /// are the pauses before each lookup after a lost response.
+    /// Carries out a create request at most once. `look_up` searches for the resource it creates;
+    /// `delays` are the pauses before each lookup after a lost response.
     pub(super) async fn create_idempotent<T, F>(
         &self,
         mut request: Request,
@@ -64,8 +64,8 @@ impl Executor {
         let mut round = 1;
         loop {
             let error = match self.run(&request, created::<T>).await {
-                // Where names are not unique, a repeated create may have made a second resource: the
-                // lookup decides which one is kept.
+                // Where names are not unique, a repeated create may have made a second resource:
+                // the lookup decides which one is kept.
                 Ok(outcome) if request.idempotency == Idempotency::Reissue => {
                     return Ok(look_up().await.ok().flatten().unwrap_or(outcome));
                 }

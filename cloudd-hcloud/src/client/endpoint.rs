@@ -42,8 +42,8 @@ impl Endpoint {
         self.0.scheme() == "http" && !local
     }
 
-    /// The URL of a request. `path` starts with a slash and needs no encoding: it consists of words and
-    /// ids.
+    /// The URL of a request. `path` starts with a slash and needs no encoding: it consists of words
+    /// and ids.
     pub(super) fn url(&self, path: &str, query: &[(&'static str, String)]) -> Url {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));

@@ -120,7 +120,8 @@ impl Executor {
         redact(text, &[self.token.as_str()])
     }
 
-    /// Logs one line per request. The path contains only words and ids; body and query are not logged.
+    /// Logs one line per request. The path contains only words and ids; body and query are not
+    /// logged.
     fn log(&self, request: &Request, result: &Result<Response, SendError>) {
         let (method, path) = (&request.method, &request.path);
         match result {
@@ -134,7 +135,8 @@ impl Executor {
     }
 }
 
-/// The request for one page of a list. Where the API can sort, the order by id keeps the pages stable.
+/// The request for one page of a list. Where the API can sort, the order by id keeps the pages
+/// stable.
 pub(super) fn page_of<T: Listed>(list: &Request, page: u32) -> Request {
     let request = if T::SORTABLE { list.clone().query("sort", "id:asc") } else { list.clone() };
     request.query("page", page).query("per_page", PER_PAGE)

@@ -15,8 +15,8 @@ use crate::schema::{
     Action, CreateImage, Image, ImageId, ImageType, Label, Labels, ServerId, check_labels,
 };
 
-/// The delays before the lookups of a snapshot after a lost response. Snapshots have no unique name, so
-/// that a late request needs time to arrive.
+/// The delays before the lookups of a snapshot after a lost response. Snapshots have no unique
+/// name, so that a late request needs time to arrive.
 const SNAPSHOT_LOOK_UP_DELAYS: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -37,13 +37,14 @@ pub enum DeleteProtection {
 impl Client {
     /// Takes a snapshot of a server at most once. The server must be off for a consistent disk.
     ///
-    /// `nonce` is a label of the request that no other snapshot ever has: snapshots have no unique name,
-    /// and one whose response was lost is found only by this label. The image can be used when the actions
-    /// have ended and its status is `available`. A failed one may be left behind incomplete.
+    /// `nonce` is a label of the request that no other snapshot ever has: snapshots have no unique
+    /// name, and one whose response was lost is found only by this label. The image can be used
+    /// when the actions have ended and its status is `available`. A failed one may be left behind
+    /// incomplete.
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent: invalid labels, or the nonce is not among them. `Busy`:
-    /// another action uses the server. `OutcomeUnknown`: the lookup failed.
+    /// `InvalidInput` before anything is sent: invalid labels, or the nonce is not among them.
+    /// `Busy`: another action uses the server. `OutcomeUnknown`: the lookup failed.
     pub(crate) async fn create_image(
         &self,
         server: ServerId,

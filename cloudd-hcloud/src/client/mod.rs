@@ -1,9 +1,9 @@
 //! A client for the part of the Hetzner Cloud API that building images and starting servers needs.
 //!
-//! Layers, from the bottom: `http` sends a [`request`](request::Request) once and `response` reads the
-//! result; `executor` adds the rate limit (`rate_limit`) and retries (`retry`); `create` makes creates
-//! idempotent; `poll` batches the requests of `actions` and `server_wait`; `cached_list` shares lists
-//! between builds. The methods of [`Client`] are in the modules of the resources.
+//! Layers, from the bottom: `http` sends a `request` once and `response` reads the result;
+//! `executor` adds the rate limit (`rate_limit`) and retries (`retry`); `create` makes creates
+//! idempotent; `poll` batches the requests of `actions` and `server_wait`; `cached_list` shares
+//! lists between builds. The methods of [`Client`] are in the modules of the resources.
 
 mod actions;
 mod builder;
@@ -60,8 +60,8 @@ use self::server_wait::ServerPoll;
 use crate::Error;
 use crate::schema::{Action, Image, Pricing, ServerType, SshKey};
 
-/// A client of one project. Clones share connections, rate limit, polls and cached lists; use one client
-/// for all builds.
+/// A client of one project. Clones share connections, rate limit, polls and cached lists; use one
+/// client for all builds.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -109,8 +109,8 @@ impl Client {
         }
     }
 
-    /// The rate limit of the project and what is left of it. `None` before the first response, or if the
-    /// API reports no limit.
+    /// The rate limit of the project and what is left of it. `None` before the first response, or
+    /// if the API reports no limit.
     #[must_use]
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.executor().rate_limiter.rate_limit()

@@ -1,7 +1,8 @@
 //! Polling many operations with few requests.
 //!
-//! A subscriber adds what it waits for to the hub. One driver task polls each entry when it is due, several
-//! entries per request, and sends the results to the subscribers. The driver ends when no entries are left.
+//! A subscriber adds what it waits for to the hub. One driver task polls each entry when it is due,
+//! several entries per request, and sends the results to the subscribers. The driver ends when no
+//! entries are left.
 //!
 //! ```text
 //!  subscribe ──▶ hub ──due──▶ driver ──one request per batch──▶ API
@@ -25,10 +26,12 @@ use super::retry::nth_pause;
 use super::schedule::PollSchedule;
 use crate::Error;
 
-/// How many times in a row a key must be missing from the response. Once may be a replica that lags behind.
+/// How many times in a row a key must be missing from the response. Once may be a replica that lags
+/// behind.
 const MAX_MISSES: u32 = 2;
 
-/// The shortest interval between two rounds of requests. Entries that become due within it share a round.
+/// The shortest interval between two rounds of requests. Entries that become due within it share a
+/// round.
 const MIN_ROUND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The same while there are more entries than one request can hold.
@@ -178,8 +181,8 @@ enum Round<K> {
 }
 
 impl<P: BatchPoll> Hub<P> {
-    /// Determines the next step. `min_intervals` are the shortest intervals between two rounds, normally
-    /// and when the entries do not fit into one request.
+    /// Determines the next step. `min_intervals` are the shortest intervals between two rounds,
+    /// normally and when the entries do not fit into one request.
     fn next_round(&mut self, now: Instant, min_intervals: [Duration; 2]) -> Round<P::Key> {
         self.entries.retain(|_, entry| {
             entry.subscribers.retain(|subscriber| !subscriber.is_closed());

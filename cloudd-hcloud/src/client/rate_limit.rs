@@ -1,8 +1,8 @@
 //! The rate limit of the project, and how the client keeps below it.
 //!
-//! The API grants a number of requests per hour from a bucket that refills continuously, and reports what
-//! is left in the headers of each response. The limiter counts its own requests between the responses, and
-//! delays requests when little is left.
+//! The API grants a number of requests per hour from a bucket that refills continuously, and
+//! reports what is left in the headers of each response. The limiter counts its own requests
+//! between the responses, and delays requests when little is left.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,8 +21,8 @@ const WINDOW: Duration = Duration::from_secs(3600);
 /// Below this part of the limit, requests keep a minimum distance.
 const SLOW_BELOW: f64 = 0.2;
 
-/// The distance at an empty bucket, in times that one request takes to refill. It is more than 1 so that
-/// a few percent of the limit are left for other users of the project.
+/// The distance at an empty bucket, in times that one request takes to refill. It is more than 1 so
+/// that a few percent of the limit are left for other users of the project.
 const MAX_DISTANCE: f64 = 1.25;
 
 /// The API's default limit, assumed when it rejects a request without naming its limit.
@@ -51,7 +51,8 @@ impl RateLimit {
     }
 }
 
-/// Delays requests so that the rate limit is not exceeded. Requests proceed in the order of their arrival.
+/// Delays requests so that the rate limit is not exceeded. Requests proceed in the order of their
+/// arrival.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     in_flight: Semaphore,
@@ -139,7 +140,8 @@ impl Bucket {
         Self { window, limit: DEFAULT_LIMIT, remaining: None, sent: 0, last_sent: None }
     }
 
-    /// Takes a request from the bucket and returns its number, or the time before which none may be sent.
+    /// Takes a request from the bucket and returns its number, or the time before which none may be
+    /// sent.
     fn take(&mut self, now: Instant) -> Result<u64, Instant> {
         if let (Some(remaining), Some(fullness)) = (self.remaining(now), self.fullness(now)) {
             let refill_one = self.window / self.limit;
@@ -157,8 +159,8 @@ impl Bucket {
         Ok(self.sent - 1)
     }
 
-    /// Records the report in the response to request `number`. Requests sent after it may not be counted
-    /// in the report, and are subtracted.
+    /// Records the report in the response to request `number`. Requests sent after it may not be
+    /// counted in the report, and are subtracted.
     fn record(&mut self, number: u64, reported: RateLimit, now: Instant) {
         self.limit = reported.limit;
         self.set(f64::from(reported.remaining) - (self.sent - number - 1) as f64, now);

@@ -8,8 +8,8 @@ const RUN: usize = 16;
 
 const MARK: &str = "[redacted]";
 
-/// Makes a text of the API safe to show: without control characters, of limited length, and without the
-/// secrets or parts of them. A server may quote the start of what it rejects.
+/// Makes a text of the API safe to show: without control characters, of limited length, and without
+/// the secrets or parts of them. A server may quote the start of what it rejects.
 pub(super) fn redact(text: &str, secrets: &[&str]) -> String {
     let plain: Vec<char> =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_LENGTH).collect();

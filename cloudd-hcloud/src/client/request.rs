@@ -84,8 +84,8 @@ impl Request {
         self
     }
 
-    /// Sets a JSON body. The bodies are types of this crate whose serialization cannot fail: string keys
-    /// and finite numbers.
+    /// Sets a JSON body. The bodies are types of this crate whose serialization cannot fail: string
+    /// keys and finite numbers.
     pub(super) fn json(mut self, body: &impl Serialize) -> Self {
         self.body = Some(serde_json::to_string(body).unwrap_or_default());
         self

@@ -18,8 +18,8 @@ use crate::schema::{
 /// Reads the body of a successful response.
 pub(super) type Read<A> = fn(&[u8]) -> Result<A, Unreadable>;
 
-/// A body that does not have the documented shape. The description does not quote the body, which may
-/// contain a password.
+/// A body that does not have the documented shape. The description does not quote the body, which
+/// may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unreadable(&'static str);
@@ -101,7 +101,8 @@ pub(super) fn page<T: Listed>(body: &[u8]) -> Result<Page<T>, Unreadable> {
     Ok(Page { items, next: next.and_then(|next| next.try_into().ok()) })
 }
 
-/// Reads `{"key": object, "action": …, "next_actions": […]}`. A root password beside them is dropped.
+/// Reads `{"key": object, "action": …, "next_actions": […]}`. A root password beside them is
+/// dropped.
 pub(super) fn created<T: Object>(body: &[u8]) -> Result<CreateOutcome<T>, Unreadable> {
     let mut body: Map<String, Value> = serde_json::from_slice(body)?;
     let resource = field(&mut body, T::KEY)?;
@@ -111,9 +112,9 @@ pub(super) fn created<T: Object>(body: &[u8]) -> Result<CreateOutcome<T>, Unread
     Ok(CreateOutcome { resource, actions, was_existing: false })
 }
 
-/// Reads the response to a DELETE: an action or nothing, which differs by resource and has changed before,
-/// so that other JSON counts as nothing. A body that is not JSON is not a response of the API: the
-/// resource may still exist.
+/// Reads the response to a DELETE: an action or nothing, which differs by resource and has changed
+/// before, so that other JSON counts as nothing. A body that is not JSON is not a response of the
+/// API: the resource may still exist.
 pub(super) fn deletion(body: &[u8]) -> Result<Option<Action>, Unreadable> {
     if body.trim_ascii().is_empty() {
         return Ok(None);
@@ -210,7 +211,8 @@ fn code_of(status: u16) -> ApiCode {
 }
 
 impl Failure {
-    /// The error for the caller. The token and the request's secret are removed from the API's texts.
+    /// The error for the caller. The token and the request's secret are removed from the API's
+    /// texts.
     pub(super) fn into_error(self, request: &Request, token: &Token, attempts: u32) -> Error {
         let mut secrets = vec![token.as_str()];
         secrets.extend(request.secret.as_deref());

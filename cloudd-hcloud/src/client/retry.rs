@@ -30,8 +30,8 @@ const LOCKED: Backoff = steady(Duration::from_secs(2));
 /// The pauses while the rate limit is used up. Some seconds refill some requests.
 const RATE_LIMITED: Backoff = steady(Duration::from_secs(3));
 
-/// How long a locked resource or a used-up rate limit is waited for. A snapshot of a large disk locks its
-/// server for minutes.
+/// How long a locked resource or a used-up rate limit is waited for. A snapshot of a large disk
+/// locks its server for minutes.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
 const fn steady(pause: Duration) -> Backoff {

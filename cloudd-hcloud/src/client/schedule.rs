@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::timing::Timing;
 use crate::schema::Command;
 
-/// While more than this is left of the expected time, the next poll comes after half of the rest, so
-/// that an early end is noticed before the expected one.
+/// While more than this is left of the expected time, the next poll comes after half of the rest,
+/// so that an early end is noticed before the expected one.
 const HALVING_THRESHOLD: Duration = Duration::from_secs(60);
 
-/// The poll at the expected end comes this much later, plus 1 % of the expected time: most operations end
-/// a little late, and this saves a second poll.
+/// The poll at the expected end comes this much later, plus 1 % of the expected time: most
+/// operations end a little late, and this saves a second poll.
 const OVERRUN_DELAY: Duration = Duration::from_millis(250);
 
 /// The shortest interval between two polls after the expected end.
@@ -19,7 +19,8 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest one, until an operation runs for so long that a sixtieth of its age is longer.
 const MAX_INTERVAL: Duration = Duration::from_secs(4);
 
-/// Polls rarely before the expected end of an operation, and then at intervals that grow with its age.
+/// Polls rarely before the expected end of an operation, and then at intervals that grow with its
+/// age.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PollSchedule {
     timing: Timing,
@@ -49,8 +50,8 @@ impl PollSchedule {
         self.timing.scaled(4 * MAX_INTERVAL)
     }
 
-    /// The expected duration of an operation, corrected by its progress. Progress below 20 % is ignored,
-    /// and at most doubles the duration, since it may stand still or jump.
+    /// The expected duration of an operation, corrected by its progress. Progress below 20 % is
+    /// ignored, and at most doubles the duration, since it may stand still or jump.
     pub(super) fn refined(self, expected: Duration, age: Duration, percent: u8) -> Duration {
         match percent {
             20..=99 => (age * 100 / u32::from(percent)).min(2 * expected.max(age)),

@@ -19,12 +19,13 @@ use crate::schema::{Selector, Server, ServerId, ServerStatus};
 impl Client {
     /// Waits until a server has one of `statuses`, which takes about `expected`.
     ///
-    /// All waits of a client with the same selector share one list of the servers it selects, so it should
-    /// select the servers of all builds and few others. While the API cannot be reached, the wait goes on.
+    /// All waits of a client with the same selector share one list of the servers it selects, so it
+    /// should select the servers of all builds and few others. While the API cannot be reached, the
+    /// wait goes on.
     ///
     /// # Errors
-    /// `Gone`: the server does not exist any more. `Timeout`: the source is the last failure of a poll, if
-    /// there was one.
+    /// `Gone`: the server does not exist any more. `Timeout`: the source is the last failure of a
+    /// poll, if there was one.
     pub(crate) async fn wait_for_server(
         &self,
         id: ServerId,
@@ -112,8 +113,8 @@ impl BatchPoll for ServerPoll {
             let mut found =
                 if ids.len() > 1 { self.list(selector, &ids).await? } else { Vec::new() };
             let listed: BTreeSet<_> = found.iter().map(|server| server.id).collect();
-            // A single server, or one that is not in the list: it was deleted, has lost its label, or has
-            // moved to another page meanwhile.
+            // A single server, or one that is not in the list: it was deleted, has lost its label,
+            // or has moved to another page meanwhile.
             for id in ids.difference(&listed) {
                 match self.0.run_once(&servers::read(*id), servers::READ).await {
                     Ok(server) => found.push(server),

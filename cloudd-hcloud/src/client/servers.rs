@@ -21,12 +21,13 @@ pub(super) fn list(filter: &ServerFilter) -> Request {
 impl Client {
     /// Creates a server at most once.
     ///
-    /// `idempotency_label` is a label of the request that only the caller's servers have. If the response
-    /// is lost, or the name is taken, the server of that name is looked up and adopted if it has the label.
+    /// `idempotency_label` is a label of the request that only the caller's servers have. If the
+    /// response is lost, or the name is taken, the server of that name is looked up and adopted if
+    /// it has the label.
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: a server without the label has the name.
-    /// `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a server without the label has the
+    /// name. `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
     pub(crate) async fn create_server(
         &self,
         body: &CreateServer,
@@ -77,8 +78,8 @@ impl Client {
         self.executor().run(&request, READ).await
     }
 
-    /// Deletes a server unless it does not exist. Its volumes are detached and kept; they can be used when
-    /// the returned action has ended.
+    /// Deletes a server unless it does not exist. Its volumes are detached and kept; they can be
+    /// used when the returned action has ended.
     ///
     /// # Errors
     /// `Protected`, `Busy`.
@@ -97,7 +98,8 @@ impl Client {
         self.executor().run(&request, response::object).await
     }
 
-    /// Switches a server off without shutting down its operating system. The request may be repeated.
+    /// Switches a server off without shutting down its operating system. The request may be
+    /// repeated.
     ///
     /// # Errors
     /// `NotFound`, `Busy`.

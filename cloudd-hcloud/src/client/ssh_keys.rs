@@ -12,8 +12,8 @@ impl Client {
     /// Registers a public key at most once; see [`create_server`](Self::create_server).
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: a key without the label has the name, or the
-    /// key is registered under another name. `OutcomeUnknown`: the lookup failed.
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a key without the label has the
+    /// name, or the key is registered under another name. `OutcomeUnknown`: the lookup failed.
     pub(crate) async fn create_ssh_key(
         &self,
         body: &CreateSshKey,

@@ -12,8 +12,8 @@ impl Client {
     /// Creates a volume at most once; see [`create_server`](Self::create_server).
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: a volume without the label has the name.
-    /// `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a volume without the label has the
+    /// name. `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
     pub(crate) async fn create_volume(
         &self,
         body: &CreateVolume,
@@ -54,8 +54,8 @@ impl Client {
         self.executor().run(&request, response::object).await
     }
 
-    /// Deletes a volume unless it does not exist. It must not be attached; the API documents no error code
-    /// for that.
+    /// Deletes a volume unless it does not exist. It must not be attached; the API documents no
+    /// error code for that.
     pub(crate) async fn delete_volume(&self, id: VolumeId) -> Result<(), Error> {
         let request = Request::delete(format!("/volumes/{id}"), format!("delete volume {id}"));
         gone_is_deleted(self.executor().run(&request, response::deletion).await).map(drop)

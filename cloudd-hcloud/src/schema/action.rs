@@ -14,8 +14,8 @@ pub struct Action {
     pub id: ActionId,
     /// What the action does.
     pub command: Command,
-    /// Whether it runs, succeeded or failed. Only this field decides: running and successful actions
-    /// may carry an `error` too.
+    /// Whether it runs, succeeded or failed. Only this field decides: running and successful
+    /// actions may carry an `error` too.
     pub status: ActionStatus,
     /// Progress in percent, 0 to 100.
     #[serde(default, deserialize_with = "or_default")]

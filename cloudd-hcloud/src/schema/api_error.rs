@@ -67,7 +67,7 @@ pub(crate) struct ErrorObject {
     pub(crate) code: ApiCode,
     #[serde(default, deserialize_with = "super::lenient::or_default")]
     pub(crate) message: String,
-    /// An object, `null`, `{}` or missing, whatever the code.
+    /// An object, `null`, `{}` or missing, for every code.
     #[serde(default)]
     details: Value,
 }

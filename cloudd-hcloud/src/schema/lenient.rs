@@ -12,8 +12,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Reads a value of another shape as `None`. For fields that only inform, such as prices and times: a
-/// change of their format must not make the whole object unreadable.
+/// Reads a value of another shape as `None`. For fields that only inform, such as prices and times:
+/// a change of their format must not make the whole object unreadable.
 pub(super) fn or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,8 +1,8 @@
 //! The objects and request bodies of the Hetzner Cloud API that this crate uses, as plain data.
 //!
-//! Reading is lenient because the API changes several times a year: only an object's `id`, `name` and
-//! `status` are required, enums keep values that this version does not know, and a field that is
-//! missing or `null` has its default. Checked against the API's description of July 2026 and the
+//! Reading is lenient because the API changes several times a year: only an object's `id`, `name`
+//! and `status` are required, enums keep values that this version does not know, and a field that
+//! is missing or `null` has its default. Checked against the API's description of July 2026 and the
 //! changes published up to October 2026.
 
 mod action;

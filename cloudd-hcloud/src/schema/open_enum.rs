@@ -1,7 +1,7 @@
 //! Enums that keep values that this version does not know.
 
-/// Declares an enum of the values known to this version, with a catch-all variant: a value that the API
-/// adds later still parses, and is sent back unchanged.
+/// Declares an enum of the values known to this version, with a catch-all variant: a value that the
+/// API adds later still parses, and is sent back unchanged.
 macro_rules! open_enum {
     (
         $(#[$meta:meta])*

@@ -87,8 +87,8 @@ impl PublicNet {
         self.ipv4.as_ref().map(|ipv4| ipv4.ip)
     }
 
-    /// The IPv6 address that cloud-init configures in the guest: the first one of the server's network,
-    /// `…::1`. `None` if the server was created without IPv6.
+    /// The IPv6 address that cloud-init configures in the guest: the first one of the server's
+    /// network, `…::1`. `None` if the server was created without IPv6.
     #[must_use]
     pub fn ipv6(&self) -> Option<Ipv6Addr> {
         let prefix = self.ipv6.as_ref()?.ip.split('/').next()?;

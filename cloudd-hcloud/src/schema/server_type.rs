@@ -23,8 +23,8 @@ pub(crate) struct ServerType {
     /// The price in each location.
     #[serde(default, deserialize_with = "or_default")]
     prices: Vec<LocationPrice>,
-    /// The locations that have the type. These entries supersede the deprecated fields `deprecated` and
-    /// `deprecation` of the object, which are not read.
+    /// The locations that have the type. These entries supersede the deprecated fields `deprecated`
+    /// and `deprecation` of the object, which are not read.
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) locations: Vec<TypeLocation>,
 }
@@ -54,8 +54,8 @@ pub(crate) struct TypeLocation {
     /// Set when Hetzner has announced to withdraw the type from this location.
     #[serde(default, deserialize_with = "or_default")]
     deprecation: Option<Deprecation>,
-    /// `false` while the type is sold out. A missing field counts as `true`, since the create request
-    /// reports the truth.
+    /// `false` while the type is sold out. A missing field counts as `true`, since the create
+    /// request reports the truth.
     #[serde(default = "yes")]
     available: bool,
 }

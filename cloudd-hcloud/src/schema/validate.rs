@@ -1,5 +1,5 @@
-//! The API's rules for server names, labels and user data, which come from the caller. They are checked
-//! before a request is sent, so that invalid input is reported before anything is created.
+//! The API's rules for server names, labels and user data, which come from the caller. They are
+//! checked before a request is sent, so that invalid input is reported before anything is created.
 
 use crate::Error;
 
@@ -68,8 +68,8 @@ pub(crate) fn check_label_value(key: &str, value: &str) -> Result<(), Error> {
     ))
 }
 
-/// Whether a text has 1 to `most` ASCII letters, digits, `-`, `_` and `.`, with a letter or digit at both
-/// ends.
+/// Whether a text has 1 to `most` ASCII letters, digits, `-`, `_` and `.`, with a letter or digit
+/// at both ends.
 fn is_plain(text: &str, most: usize) -> bool {
     let bytes = text.as_bytes();
     let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);

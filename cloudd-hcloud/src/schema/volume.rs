@@ -23,8 +23,8 @@ pub(crate) struct Volume {
     pub(crate) labels: Labels,
 }
 
-/// The body of `POST /volumes`. The volume has no file system, as the install container writes the whole
-/// disk.
+/// The body of `POST /volumes`. The volume has no file system, as the install container writes the
+/// whole disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CreateVolume {
     /// The name, unique in the project.

@@ -94,7 +94,7 @@ async fn a_lost_request_is_sent_again_after_a_lookup() {
 async fn a_name_that_is_taken_after_a_lost_response_is_the_callers() {
     let fake = Fake::script([
         (CREATE, Reply::NoResponse),
-        // The request was still on its way.
+        // The first request arrives after the lookup.
         (LOOK_UP, nothing("servers")),
         (CREATE, Reply::error(409, "uniqueness_error")),
         (LOOK_UP, found("own")),
@@ -248,7 +248,7 @@ async fn a_lock_after_a_lost_response_leads_to_a_lookup() {
         look_up(),
         look_up(),
         look_up(),
-        // Waiting for the lock and sending it again would make a second snapshot.
+        // Waiting for the lock and sending the request again would make a second snapshot.
         (SNAPSHOT, Reply::error(423, "locked")),
         (LOOK_UP_IMAGE, images(&[11])),
         (IMAGE_ACTIONS, nothing("actions")),

@@ -1,4 +1,4 @@
-//! Failures of HTTP.
+//! Failures that occur only over HTTP.
 
 use cloudd_core::provider::ErrorKind;
 use serde_json::json;

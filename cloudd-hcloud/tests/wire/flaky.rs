@@ -1,4 +1,4 @@
-//! Connections that break.
+//! Connections that are closed by the server.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use super::support::{client, example, label, labels, record_logs};
 use crate::schema::{CreateServer, ImageId, ServerId};
 
-/// What happens to a connection.
+/// What the server does with a connection.
 #[derive(Clone)]
 pub(super) enum Fate {
-    /// Closed before a byte is read.
+    /// Closes it before reading the request.
     Unread,
-    /// Closed when the request has been read: with it, its effect.
+    /// Closes it after reading the request, which may have taken effect.
     Unanswered,
-    /// Closed in the middle of the answer.
+    /// Closes it in the middle of the response.
     HalfAnswered,
     Answered(u16, Value),
 }
 
-/// A server that meets one fate after the other, each on a connection of its own.
+/// A server that treats one connection after the other as given.
 pub(super) struct Flaky {
     pub(super) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -40,7 +40,7 @@ impl Flaky {
                 let Ok((stream, _)) = listener.accept() else {
                     return;
                 };
-                // A client that has gone is the client's matter.
+                // An error means that the client has closed the connection.
                 let _broken = meet(&fate, stream, &noted);
             }
         });
@@ -74,7 +74,7 @@ fn meet(fate: &Fate, mut stream: TcpStream, noted: &Mutex<Vec<String>>) -> std::
     }
 }
 
-/// Head and body, so that nothing unread makes the close a reset.
+/// Reads head and body: closing a connection with unread data would reset it.
 fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
     loop {

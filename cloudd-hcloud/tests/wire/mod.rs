@@ -1,4 +1,5 @@
-//! Tests of the client over HTTP, against a server that replies as told and records the requests.
+//! Tests of the client over HTTP, against a server that gives scripted responses and records the
+//! requests.
 //!
 //! They are compiled into the crate's unit tests, since most of the client is not public.
 

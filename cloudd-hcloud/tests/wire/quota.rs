@@ -30,7 +30,7 @@ async fn what_is_left_can_be_read() {
 async fn a_429_costs_seconds() {
     let refused = with_quota(error(429, "rate_limit_exceeded"), "0");
     let api = Api::answering([refused, with_quota(answer(200, &example("server")), "3")]).await;
-    // Ten times as fast as the real one.
+    // The pauses are ten times shorter than those for the public API.
     let client = Client::builder(Token::new(TOKEN).unwrap())
         .endpoint(api.endpoint())
         .clock_speed(10.0)

@@ -10,7 +10,7 @@ use crate::schema::{
     ImageId, ImageStatus, ImageType, Labels, Selector, ServerId, ServerStatus, SshKeyId, VolumeId,
 };
 
-/// Checks that a call makes exactly one request, and takes the answer.
+/// Checks that a call sends exactly this request, and returns its result.
 async fn sends<T, F>(
     answer: ResponseTemplate,
     line: &str,

@@ -1,5 +1,5 @@
-//! Token, user data, passwords and private keys show up nowhere: on every path, in every text, at
-//! every log level.
+//! Token, user data, passwords and private keys are in no error, log line or debug output, whatever
+//! the result of a request is.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn body() -> CreateServer {
         .user_data(USER_DATA)
 }
 
-/// Everything that a caller could print of a result.
+/// All texts that a caller can print of a result.
 fn texts(client: &Client, result: &Result<CreateOutcome<Server>, Error>) -> String {
     let mut texts = format!("{client:?} {:?} {result:?}", body());
     if let Err(error) = result {
@@ -47,19 +47,19 @@ fn texts(client: &Client, result: &Result<CreateOutcome<Server>, Error>) -> Stri
 fn assert_clean(what: &str, text: &str) {
     for secret in SECRETS {
         assert!(!text.contains(secret), "a secret in {what}");
-        // Nor a piece of it.
+        // A part of a secret counts too.
         assert!(!text.contains(&secret[..secret.len().min(14)]), "a piece of a secret in {what}");
     }
 }
 
-/// A server with a password in its answer, as without SSH keys.
+/// The response to a create request without SSH keys, which contains a password.
 fn created() -> Value {
     let mut created = example("server-create");
     created["root_password"] = json!(PASSWORD);
     created
 }
 
-/// An error that quotes all of the request that it answers.
+/// An error response that quotes the whole request.
 fn quoting(status: u16, code: &str) -> ResponseTemplate {
     refusing(status, code, &format!("got Authorization: Bearer {TOKEN} and {USER_DATA}"))
 }
@@ -94,7 +94,7 @@ async fn no_path_shows_a_secret() {
         ("a gateway", vec![html, nothing(), answer(201, &created()), nothing()]),
         ("too late", vec![late, nothing(), answer(201, &created()), nothing()]),
         (
-            "a server error, and nobody knows",
+            "a server error and a failed lookup",
             vec![quoting(500, "server_error"), refusing(401, "unauthorized", TOKEN)],
         ),
     ];
@@ -142,7 +142,7 @@ async fn refused_input_shows_no_secret() {
     assert!(api.lines().is_empty());
 }
 
-/// The logs of all tests of this binary, of all crates in it.
+/// Checks the logs of all crates in all tests of this binary.
 fn logs_are_clean() {
     let logs = logs();
     for source in ["cloudd_hcloud", "hyper_util", "reqwest", "TRACE"] {

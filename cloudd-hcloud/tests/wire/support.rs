@@ -1,4 +1,4 @@
-//! A server that replies as told and records the requests.
+//! A server that gives scripted responses and records the requests.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -12,8 +12,8 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use crate::schema::{Label, Labels};
 use crate::{Client, Token};
 
-/// A token as the console makes them. Not one of the words of a test message, so that it can be
-/// searched for.
+/// A token of the usual form. It contains no word of a test message, so that a search for it is
+/// reliable.
 pub(super) const TOKEN: &str = "Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4ab";
 
 /// One of the API's examples.
@@ -35,7 +35,7 @@ pub(super) fn client(endpoint: &str) -> Client {
     client_with(endpoint, Duration::from_secs(10))
 }
 
-/// The same, whose requests may not take longer than that.
+/// The same with this request timeout.
 pub(super) fn client_with(endpoint: &str, request_timeout: Duration) -> Client {
     Client::builder(Token::new(TOKEN).unwrap())
         .endpoint(endpoint)
@@ -45,7 +45,8 @@ pub(super) fn client_with(endpoint: &str, request_timeout: Duration) -> Client {
         .unwrap()
 }
 
-/// How long a request may take where one is to take too long, and how long that one takes.
+/// The request timeout of tests with a late response, and the time after which that response
+/// arrives.
 pub(super) const IMPATIENT: Duration = Duration::from_millis(1000);
 pub(super) const LATE: Duration = Duration::from_millis(2500);
 
@@ -57,7 +58,7 @@ pub(super) fn labels() -> Labels {
     Labels::from([("cloudd/build".to_owned(), "7f3a".to_owned())])
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
     /// `METHOD path?query`, encoded as sent.
@@ -71,7 +72,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// Gives one answer after the other, and 599 when there are none left.
+    /// A server that gives one response after the other, and then always 599.
     pub(super) async fn answering(answers: impl IntoIterator<Item = ResponseTemplate>) -> Self {
         record_logs();
         let server = MockServer::start().await;
@@ -103,7 +104,7 @@ impl Api {
     }
 }
 
-/// Checks what holds for every request, and notes the rest.
+/// Checks the headers that every request has, and returns the rest of it.
 fn see(request: &Request) -> Seen {
     let header =
         |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -125,7 +126,7 @@ fn see(request: &Request) -> Seen {
 
 static LOGS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Records every log line of every crate at every level.
+/// Records the log lines of all crates at all levels.
 pub(super) fn record_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! Waiting, over the wire.
+//! Waiting over HTTP.
 
 use std::time::Duration;
 
