@@ -287,7 +287,10 @@ async fn drive<P: BatchPoll>(shared: Arc<Shared<P>>) {
             }
         };
         tokio::select! {
-            Some(_) = requests.join_next() => {}
+            Some(ended) = requests.join_next() => if ended.is_err() {
+                // The task panicked: its keys are polled again after they are subscribed again.
+                return;
+            },
             () = sleep_until(wake_up.unwrap_or_else(Instant::now)), if wake_up.is_some() => {}
             () = shared.subscribed.notified() => {}
         }
