@@ -22,7 +22,8 @@ use crate::schema::ApiCode;
 /// The maximum number of attempts of the failures that are retried with backoff.
 const MAX_ATTEMPTS: usize = 6;
 
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30), 2.0, 0.25);
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(750), Duration::from_secs(30), 2.0, 1.0 / 3.0);
 
 /// The pauses while the resource is locked by another action.
 const LOCKED: Backoff = steady(Duration::from_secs(2));
@@ -234,8 +235,8 @@ mod tests {
     fn transient_failures_are_tried_six_times_with_growing_pauses() {
         let pauses = pauses("502");
         assert_eq!(pauses.len(), 5);
-        for (pause, mean) in pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0]) {
-            assert!((0.75 * mean..=1.25 * mean).contains(pause), "{pauses:?}");
+        for (pause, longest) in pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0]) {
+            assert!((0.49 * longest..=1.01 * longest).contains(pause), "{pauses:?}");
         }
     }
 
@@ -258,6 +259,6 @@ mod tests {
             assert!(matches!(decide("423 locked"), RetryDecision::RetryAfter(_)));
         }
         let RetryDecision::RetryAfter(pause) = decide("502") else { panic!() };
-        assert!(pause <= Duration::from_millis(1250), "the first pause: {pause:?}");
+        assert!(pause <= Duration::from_millis(1010), "the first pause: {pause:?}");
     }
 }

@@ -28,8 +28,8 @@ async fn the_error_of_a_read_contains_the_number_of_attempts() {
     let error = fake.client().server(ServerId(7)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connection, 6));
     assert_eq!(error.to_string(), "read server 7: there was no response (6 attempts)");
-    // 31 s of pauses, which vary by a quarter.
-    assert!((23..=40).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+    // 31 s of pauses, which are shortened at random by up to a half.
+    assert!((15..=32).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
