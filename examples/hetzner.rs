@@ -1,7 +1,6 @@
 use std::error::Error;
 use std::time::Duration;
 
-use cloudd_hcloud::client::Tuning;
 use cloudd_hcloud::{Hcloud, HcloudBuilder};
 
 /// Hetzner Cloud, with the token of `HCLOUD_TOKEN`.
@@ -27,6 +26,6 @@ pub fn builder() -> Result<HcloudBuilder, Box<dyn Error>> {
     let speed = number.ok_or_else(|| format!("HCLOUD_SIM_SPEED is {speed:?}, not a number"))?;
     Ok(builder
         .without_ssh()
-        .tuning(Tuning::default().faster(speed))
+        .clock_speed(speed)
         .expected_run_time(Duration::from_secs(120).div_f64(speed)))
 }

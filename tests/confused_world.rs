@@ -11,14 +11,16 @@ use cloudd_core::provider::{
 };
 use cloudd_core::sweep::Sweep;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{ActionWait, Token, Tuning, VolumeFilter};
+use cloudd_hcloud::client::Token;
+use cloudd_tests::console::Console;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+use reqwest::Method;
 use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-type Built = Result<Image, BuildError>;
+type Built = Result<BuiltImage, BuildError>;
 
 fn slow() -> Memory {
     Memory::new().pace(SECOND).image_time(SECOND * 10)
@@ -36,7 +38,7 @@ fn one(memory: &Memory, kind: ResourceKind) -> Option<ResourceId> {
 /// Everything there is, without the image of the build and without what its error tells is left.
 fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
     let told = match built {
-        Ok(image) => vec![ResourceId::Image(image.id.clone())],
+        Ok(built) => vec![ResourceId::Image(built.image.id.clone())],
         Err(error) => error.remaining().to_vec(),
     };
     let mut left = memory.resources();
@@ -78,7 +80,7 @@ async fn died(
     after: Duration,
     act: impl AsyncFnOnce(&Memory),
 ) -> Built {
-    timeout(after, builder.build(memory)).await.ok();
+    killed_after(after, builder, memory).await;
     act(memory).await;
     timeout(SECOND * 24 * 3600, builder.build(memory)).await.expect("it ends within a day")
 }
@@ -244,10 +246,10 @@ async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
             let other = builder.build(memory).await.unwrap();
             assert_eq!(memory.vms_ever_created(), 1);
             assert_eq!(memory.images_ever_made(), 1);
-            assert_eq!(other.status, ImageStatus::Available);
+            assert_eq!(other.image.status, ImageStatus::Available);
         };
         let image = disturbed(&memory, &builder, SECOND * 5, elsewhere).await.unwrap();
-        assert_eq!(memory.resources(), [ResourceId::Image(image.id)], "{skew}");
+        assert_eq!(memory.resources(), [ResourceId::Image(image.image.id)], "{skew}");
     }
 }
 
@@ -258,7 +260,7 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     let hcloud = || {
         Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .expected_run_time(SECOND * 120 / 100)
             .ssh_port(1)
             .build()
@@ -277,15 +279,21 @@ async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_t
     };
     there.await;
     build.kill().await;
-    let console = hcloud();
-    let console = console.client();
-    let volume = console.volumes(&VolumeFilter::new()).await.unwrap().remove(0).id;
-    let detaching = console.detach_volume(volume).await.unwrap();
-    console.wait(ActionWait::new(detaching, SECOND * 60)).await.unwrap();
+    let console = Console::new(&sim);
+    let volume = console.ids("/volumes").await[0];
+    let path = format!("/volumes/{volume}/actions/detach");
+    console.send(Method::POST, &path, None).await;
+    let is_detached = || async {
+        let body = console.send(Method::GET, &format!("/volumes/{volume}"), None).await;
+        body["volume"]["server"].is_null()
+    };
+    while !is_detached().await {
+        sleep(SECOND / 100).await;
+    }
 
     let error = builder.build(&hcloud()).await.unwrap_err();
-    assert!(error.to_string().contains("somebody has detached or replaced it"), "{error}");
+    assert!(error.to_string().contains("was detached or replaced"), "{error}");
     assert_eq!(sim.inventory(), Inventory::default(), "{error}");
     let image = builder.build(&hcloud()).await.unwrap();
-    assert_eq!(sim.inventory().images[0].id.to_string(), image.id.as_str());
+    assert_eq!(sim.inventory().images[0].id.to_string(), image.image.id.as_str());
 }

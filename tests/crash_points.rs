@@ -94,7 +94,7 @@ async fn killed_at(call: u64, when: &str, check_port: Option<u16>) -> Option<Sho
     assert_eq!(third.image(), second.image(), "{point}");
     assert!(third.told("reused"), "{point}: {:?}", third.events);
     assert_eq!(self::writes(&place.sim), writes, "{point}: the third run wrote");
-    Some(Shown { adopted: second.told("adopted"), servers: place.sim.servers_ever_created() })
+    Some(Shown { adopted: second.told("resumed"), servers: place.sim.servers_ever_created() })
 }
 
 fn writes(sim: &HcloudSim) -> u64 {

@@ -1,14 +1,17 @@
 //! Builds on Hetzner Cloud, through real HTTP against the simulated one.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use cloudd_core::build::{BuildError, BuildErrorKind, ImageBuilder};
 use cloudd_core::provider::{
-    Architecture, BuildRequirements, ErrorKind, Image, ImageId, ImageStatus, Provider, Size, keys,
+    Architecture, BuildId, BuildRequirements, BuilderSpec, BuilderVm, Error, ErrorKind, Image,
+    ImageId, ImageStatus, Labels, LeaseSpec, Provider, Report, Reporter, Size, UserDataTemplate,
+    keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
-use cloudd_hcloud::client::{Token, Tuning};
-use cloudd_hcloud::schema::ServerStatus;
+use cloudd_hcloud::client::{DeleteProtection, Token};
+use cloudd_hcloud::schema::{ServerId, ServerStatus};
 use cloudd_hcloud::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
@@ -16,7 +19,7 @@ use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSi
 fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
     Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
         .endpoint(sim.endpoint())
-        .tuning(Tuning::default().faster(speed))
+        .clock_speed(speed)
         .expected_run_time(Duration::from_secs(120).div_f64(speed))
         // These guests have no sshd, and the machine that runs the tests may have one on port 22.
         .ssh_port(1)
@@ -44,16 +47,27 @@ async fn build(hcloud: &Hcloud) -> Result<Image, BuildError> {
 
 async fn build_named(hcloud: &Hcloud, name: &str) -> Result<Image, BuildError> {
     let context = Context::plausible();
-    ImageBuilder::new(name, context.container()).label("team", "infra").build(hcloud).await
+    let builder = ImageBuilder::new(name, context.container()).label("team", "infra");
+    builder.build(hcloud).await.map(|built| built.image)
 }
 
 #[tokio::test]
 async fn hetzner_keeps_the_contract() {
     let sim = HcloudSim::start(100.0);
     let hcloud = provider(&sim, 100.0).build().unwrap();
-    let fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::StaysOn);
+    let client = hcloud.client().clone();
+    let fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::StaysOn)
+        .power_off(move |vm| {
+            let client = client.clone();
+            Box::pin(async move {
+                let server = ServerId(vm.as_str().parse().unwrap());
+                let action = client.power_off(server).await?;
+                client.wait([action], Duration::from_secs(60)).await?;
+                Ok(())
+            })
+        });
     let ran = run_all(&hcloud, &fixture).await;
-    assert_eq!(ran.len(), 17, "{ran:?}");
+    assert_eq!(ran.len(), 18, "{ran:?}");
     assert_eq!(sim.inventory(), Inventory::default());
 }
 
@@ -115,9 +129,9 @@ async fn a_server_that_ends_by_itself_at_once_was_started() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_the_build_goes_elsewhere() {
+async fn a_build_falls_back_to_a_location_with_capacity() {
     let sim = HcloudSim::start(200.0);
-    // No volume to be had in sin, no server of this type in ash.
+    // sin has no capacity for volumes, ash none for servers of this type.
     let hcloud = provider(&sim, 200.0)
         .server_type("cpx21")
         .location("sin")
@@ -146,6 +160,106 @@ fn sim_server_actions(sim: &HcloudSim) -> u64 {
     sim.stats().requests_to("POST /servers/")
 }
 
+/// What `create_builder` is called with for one build.
+async fn builder_spec(hcloud: &Hcloud, build: &BuildId) -> BuilderSpec {
+    let name = format!("cloudd-{build}");
+    let labels = Labels::from_iter([(keys::BUILD, build.as_str()), (keys::HOLDER, "holder")]);
+    let requirements = BuildRequirements::new(Architecture::X86_64, Size::gib(10));
+    let resolved = hcloud.resolve(&requirements).await.unwrap();
+    let user_data = UserDataTemplate::fixed("#cloud-config\n{}\n");
+    let lease = hcloud.create_lease(&LeaseSpec::new(&name, labels.clone())).await.unwrap();
+    let mut spec = BuilderSpec::new(name, labels, requirements, resolved, user_data);
+    spec.lease = Some(lease);
+    spec
+}
+
+/// Creates the builder of a build, and returns what was reported meanwhile.
+async fn create_builder(
+    hcloud: &Hcloud,
+    build: &BuildId,
+) -> (Result<BuilderVm, Error>, Vec<Report>) {
+    let spec = builder_spec(hcloud, build).await;
+    let (sender, reports) = mpsc::channel();
+    let reporter = Reporter::new(move |report| {
+        let _closed = sender.send(report);
+    });
+    let builder = hcloud.create_builder(&spec, &reporter).await;
+    drop(reporter);
+    let no_progress = |report: &Report| !matches!(report, Report::Percent { .. });
+    (builder, reports.iter().filter(no_progress).collect())
+}
+
+#[tokio::test]
+async fn a_fallback_deletes_the_volume_and_is_reported() {
+    let sim = HcloudSim::start(200.0);
+    let hcloud =
+        provider(&sim, 200.0).server_type("cpx21").location("sin").location("ash").location("hil");
+    let (builder, reports) = create_builder(&hcloud.build().unwrap(), &BuildId::random()).await;
+    let BuilderVm { vm, volume, .. } = builder.unwrap();
+    let [note, first, fallback, deleted, second, server] = &reports[..] else {
+        panic!("{reports:?}");
+    };
+    let is_note = |report: &Report, expected: &str| matches!(report, Report::Note(text) if text.contains(expected));
+    assert!(is_note(note, "volume in sin: no_space_left_in_location"), "{reports:?}");
+    let Report::Created(abandoned) = first else { panic!("{reports:?}") };
+    assert!(is_note(fallback, "cpx21 in ash: placement_error"), "{reports:?}");
+    assert_eq!(*deleted, Report::Deleted(abandoned.clone()));
+    assert_eq!(*second, Report::Created(volume.id.clone().into()));
+    assert_eq!(*server, Report::Created(vm.id.into()));
+    let inventory = sim.inventory();
+    assert_eq!(inventory.volumes.len(), 1);
+    assert_eq!(inventory.volumes[0].id.to_string(), volume.id.as_str());
+}
+
+#[tokio::test]
+async fn another_process_resumes_a_builder_at_the_location_of_its_volume() {
+    let sim = HcloudSim::start(200.0);
+    let build = BuildId::random();
+    let first = provider(&sim, 200.0).location("nbg1").build().unwrap();
+    let (builder, _) = create_builder(&first, &build).await;
+    let BuilderVm { vm, volume, .. } = builder.unwrap();
+
+    let second = provider(&sim, 200.0).location("fsn1").location("nbg1").build().unwrap();
+    let (adopted, reports) = create_builder(&second, &build).await;
+    let adopted = adopted.unwrap();
+    assert_eq!((&adopted.vm.id, &adopted.volume.id), (&vm.id, &volume.id));
+    assert_eq!(adopted.vm.started, Some(false));
+    assert_eq!(reports.len(), 2, "{reports:?}");
+
+    second.delete(&vm.id.clone().into()).await.unwrap();
+    let third = provider(&sim, 200.0).location("fsn1").location("nbg1").build().unwrap();
+    let (builder, _) = create_builder(&third, &build).await;
+    let builder = builder.unwrap();
+    assert_eq!(builder.volume.id, volume.id);
+    assert_ne!(builder.vm.id, vm.id);
+    let server = ServerId(builder.vm.id.as_str().parse().unwrap());
+    let server = third.client().server(server).await.unwrap();
+    assert_eq!(server.location.unwrap().name, "nbg1");
+    let inventory = sim.inventory();
+    assert_eq!((inventory.servers.len(), inventory.volumes.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_protected_image_is_not_deleted() {
+    let sim = HcloudSim::start(200.0);
+    let hcloud = provider(&sim, 200.0).build().unwrap();
+    let image = build(&hcloud).await.unwrap();
+    assert!(!image.protected);
+    let protect = async |protection| {
+        let id = cloudd_hcloud::schema::ImageId(image.id.as_str().parse().unwrap());
+        let action = hcloud.client().protect_image(id, protection).await.unwrap();
+        hcloud.client().wait([action], Duration::from_secs(60)).await.unwrap();
+    };
+    protect(DeleteProtection::On).await;
+    assert!(hcloud.image(&image.id).await.unwrap().unwrap().protected);
+    let error = hcloud.delete(&image.id.clone().into()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protected, "{error}");
+    only(&sim, &image.id);
+    protect(DeleteProtection::Off).await;
+    hcloud.delete(&image.id.clone().into()).await.unwrap();
+    assert_eq!(sim.inventory(), Inventory::default());
+}
+
 #[tokio::test]
 async fn bad_input_is_named_before_anything_is_created() {
     let sim = HcloudSim::start(100.0);
@@ -161,9 +275,9 @@ async fn bad_input_is_named_before_anything_is_created() {
     let input = ErrorKind::InvalidInput;
     let snapshot = BaseImage::Label { key: "a".to_owned(), value: "b".to_owned() };
     let cases = [
-        (p().server_type("cx99"), &x86, input, "no server type \"cx99\", but"),
+        (p().server_type("cx99"), &x86, input, "no server type \"cx99\"; available"),
         (p().server_type("cax11"), &x86, input, "cax11 is not for x86_64"),
-        (p().location("mars1"), &x86, input, "no location \"mars1\", but fsn1"),
+        (p().location("mars1"), &x86, input, "no location \"mars1\"; available: fsn1"),
         (p().server_type("cx13"), &wide, input, "cx13 has a disk of"),
         (p(), &large, input, "no server type for x86_64"),
         (p().memory(Size::gib(900)), &x86, input, "no server type for x86_64"),
@@ -175,28 +289,30 @@ async fn bad_input_is_named_before_anything_is_created() {
         (stranger, &x86, ErrorKind::Unauthorized, "HCLOUD_TOKEN"),
     ];
     for (builder, requirements, kind, expected) in cases {
-        let error = builder.build().unwrap().check(requirements).await.unwrap_err();
+        let error = builder.build().unwrap().resolve(requirements).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
-    assert_eq!(Token::new("two words").unwrap_err().kind(), cloudd_hcloud::ErrorKind::Config);
+    assert_eq!(Token::new("two words").unwrap_err().kind(), input);
     let endless = p().endpoint("nowhere").build().unwrap_err();
     assert_eq!(endless.kind(), ErrorKind::InvalidInput);
     assert_eq!(sim.stats().requests_to("POST"), 0);
 }
 
 #[tokio::test]
-async fn what_is_offered_is_the_newest_fedora_on_the_cheapest_type() {
+async fn a_build_resolves_to_the_newest_fedora_on_the_cheapest_type() {
     let sim = HcloudSim::start(100.0);
     let hcloud = provider(&sim, 100.0).build().unwrap();
-    let offer = |architecture| {
+    let resolve = |architecture| {
         let hcloud = hcloud.clone();
-        async move { hcloud.check(&BuildRequirements::new(architecture, Size::gib(10))).await.unwrap() }
+        async move {
+            hcloud.resolve(&BuildRequirements::new(architecture, Size::gib(10))).await.unwrap()
+        }
     };
-    let x86 = offer(Architecture::X86_64).await;
-    assert_eq!(x86.base, "330120054 fedora-43");
+    let x86 = resolve(Architecture::X86_64).await;
+    assert_eq!(x86.base_image, "330120054 fedora-43");
     assert_eq!(x86.root_size, Size::bytes(40_000_000_000));
-    assert_eq!(offer(Architecture::Aarch64).await.base, "330120055 fedora-43");
+    assert_eq!(resolve(Architecture::Aarch64).await.base_image, "330120055 fedora-43");
 }
 
 #[tokio::test]
@@ -205,7 +321,7 @@ async fn a_token_that_may_only_read_ends_at_the_first_write() {
     let sim = HcloudSim::builder().speed(100.0).read_only_token(&read_only).start().unwrap();
     let hcloud = Hcloud::builder(Token::new(&read_only).unwrap())
         .endpoint(sim.endpoint())
-        .tuning(Tuning::default().faster(100.0))
+        .clock_speed(100.0)
         .build()
         .unwrap();
     let error = build(&hcloud).await.unwrap_err();
@@ -236,11 +352,11 @@ async fn survives(spec: String) -> (u64, bool) {
         .faults(Faults::parse(&spec).unwrap())
         .start()
         .unwrap();
-    let mut tuning = Tuning::default().faster(speed);
+    let mut builder = provider(&sim, speed);
     if is_late {
-        tuning.request_timeout = Duration::from_millis(600);
+        builder = builder.request_timeout(Duration::from_millis(600));
     }
-    let hcloud = provider(&sim, speed).tuning(tuning).build().unwrap();
+    let hcloud = builder.build().unwrap();
     let result = build(&hcloud).await;
     let requests = sim.stats().requests;
     match &result {

@@ -11,7 +11,7 @@ use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ErrorKind, ResourceId, ResourceKind, keys};
 use cloudd_core::sweep::Sweep;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::client::Token;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Held, Inventory};
 use cloudd_tests::killed::killed_after;
@@ -35,7 +35,7 @@ impl Project {
     fn hcloud(&self) -> Hcloud {
         Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(self.sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .ssh_port(1)
             .build()
             .unwrap()

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{SshKeyFilter, Token, Tuning};
+use cloudd_tests::console::Console;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{Contents, Durations, HcloudSim, Inventory};
 use cloudd_tests::process::{Ended, Process, command};
+use reqwest::Method;
 use serde_json::Value;
 
 const SPEED: f64 = 20.0;
@@ -74,7 +74,7 @@ async fn stopped_at(point: Point, soon: bool) {
     first.signal("STOP");
     let mut second = place.start();
     let second = if soon {
-        second.until(|it| it["event"] == "adopted" || it["event"] == "reused").await;
+        second.until(|it| it["event"] == "resumed" || it["event"] == "reused").await;
         first.signal("CONT");
         second.end().await
     } else {
@@ -105,13 +105,9 @@ async fn a_process_that_was_stopped_for_longer_than_its_lease_returns_the_image_
 async fn robbed_at(point: Point, another: bool) {
     let place = Place::new();
     let first = place.started_up_to(point).await;
-    let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
-        .endpoint(place.sim.endpoint())
-        .tuning(Tuning::default().faster(SPEED))
-        .build()
-        .unwrap();
-    for key in hcloud.client().ssh_keys(&SshKeyFilter::new()).await.unwrap() {
-        hcloud.client().delete_ssh_key(key.id).await.unwrap();
+    let console = Console::new(&place.sim);
+    for key in console.ids("/ssh_keys").await {
+        console.send(Method::DELETE, &format!("/ssh_keys/{key}"), None).await;
     }
     if another {
         let second = place.start();

@@ -1,20 +1,19 @@
-//! What can go wrong, in one public type.
-
-mod for_core;
+//! The error of the API client.
 
 use std::fmt;
 use std::sync::Arc;
 
+use cloudd_core::provider::{self, ErrorKind};
+
 use crate::schema::{ApiCode, FieldError};
 
-/// Why something at Hetzner did not work.
+/// A failed request to the Hetzner Cloud API.
 ///
-/// Holds what a report to Hetzner or to cloudd needs, and never the token, user data, a password or
-/// a private key: texts of the API are searched for them before they get in here.
+/// Displays as `OPERATION: MESSAGE (DETAILS)`; the cause is in `source()` and not repeated. It
+/// contains neither the token nor user data, passwords or private keys: they are removed from the
+/// texts of the API.
 #[derive(Debug, Clone)]
-pub struct Error {
-    inner: Box<Inner>,
-}
+pub struct Error(Box<Inner>);
 
 #[derive(Debug, Clone)]
 struct Inner {
@@ -26,89 +25,7 @@ struct Inner {
     fields: Vec<FieldError>,
     correlation_id: Option<String>,
     attempts: u32,
-    source: Option<Source>,
-}
-
-type Source = Arc<dyn std::error::Error + Send + Sync>;
-
-/// What kind of failure an [`Error`] is; what to do about it follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// Token or endpoint are missing or malformed. Nothing was sent.
-    Config,
-    /// The API does not know the token.
-    Unauthorized,
-    /// The token may not do this: most often a read-only token.
-    Forbidden,
-    /// There is no such resource.
-    NotFound,
-    /// The request is against the rules; [`Error::fields`] names the fields.
-    InvalidInput,
-    /// A name or fingerprint is taken, and not by the caller.
-    AlreadyExists,
-    /// Another action works on the resource, for longer than the policy waits.
-    Locked,
-    /// The resource is protected from deletion.
-    Protected,
-    /// The resource changed meanwhile, again and again.
-    Conflict,
-    /// A limit of the account or project is reached; [`Error::fields`] names it.
-    LimitReached,
-    /// Sold out here and now: another location or server type may do.
-    NoCapacity,
-    /// The API is being maintained.
-    Maintenance,
-    /// The API removed the feature.
-    Removed,
-    /// The quota stayed used up for longer than the policy waits.
-    RateLimited,
-    /// The API failed.
-    Server,
-    /// The API was not reached.
-    Connection,
-    /// A change was sent and no answer came: it may have happened or not. Only what may not be sent
-    /// twice ends like this.
-    AnswerLost,
-    /// The API answered something that is none of its answers.
-    Protocol,
-    /// An action ended in failure.
-    ActionFailed,
-    /// The API does not know an action any more.
-    ActionMissing,
-    /// A server that was waited for is gone.
-    Vanished,
-    /// The deadline passed.
-    Deadline,
-    /// The resource's state does not allow it, or the code is not known here.
-    Refused,
-}
-
-impl ErrorKind {
-    fn of_code(code: &ApiCode) -> Self {
-        match code {
-            ApiCode::Unauthorized => Self::Unauthorized,
-            ApiCode::TokenReadonly | ApiCode::Forbidden => Self::Forbidden,
-            ApiCode::Maintenance => Self::Maintenance,
-            ApiCode::ResourceLimitExceeded | ApiCode::LimitExceededError => Self::LimitReached,
-            ApiCode::NotFound => Self::NotFound,
-            ApiCode::UniquenessError => Self::AlreadyExists,
-            ApiCode::Conflict => Self::Conflict,
-            ApiCode::DeprecatedApiEndpoint => Self::Removed,
-            ApiCode::ResourceUnavailable
-            | ApiCode::PlacementError
-            | ApiCode::NoSpaceLeftInLocation => Self::NoCapacity,
-            ApiCode::InvalidInput | ApiCode::JsonError => Self::InvalidInput,
-            ApiCode::Locked => Self::Locked,
-            ApiCode::Protected => Self::Protected,
-            ApiCode::RateLimitExceeded => Self::RateLimited,
-            ApiCode::ServerError
-            | ApiCode::BadGateway
-            | ApiCode::Unavailable
-            | ApiCode::Timeout => Self::Server,
-            _ => Self::Refused,
-        }
-    }
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -117,76 +34,67 @@ impl Error {
         operation: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
-        Self {
-            inner: Box::new(Inner {
-                kind,
-                operation: operation.into(),
-                message: message.into(),
-                code: None,
-                status: None,
-                fields: Vec::new(),
-                correlation_id: None,
-                attempts: 0,
-                source: None,
-            }),
-        }
+        Self(Box::new(Inner {
+            kind,
+            operation: operation.into(),
+            message: message.into(),
+            code: None,
+            status: None,
+            fields: Vec::new(),
+            correlation_id: None,
+            attempts: 0,
+            source: None,
+        }))
     }
 
-    /// Bad input, found before anything was sent.
-    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+    /// Invalid input, found before anything is sent.
+    pub(crate) fn invalid_field(field: &str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, "check input", "invalid input")
             .with_fields(vec![FieldError::new(field, message)])
     }
 
-    /// An error answer of the API.
+    /// An error response of the API.
     pub(crate) fn from_code(
         operation: &str,
         code: ApiCode,
         status: u16,
         message: impl Into<String>,
     ) -> Self {
-        let mut error = Self::new(ErrorKind::of_code(&code), operation, message);
-        error.inner.code = Some(code);
-        error.with_status(status)
+        Self::new(kind_of(&code), operation, message).with_code(code).with_status(status)
     }
 
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
-        self.inner.kind = kind;
+        self.0.kind = kind;
         self
     }
 
     pub(crate) fn with_operation(mut self, operation: impl Into<String>) -> Self {
-        self.inner.operation = operation.into();
-        self
-    }
-
-    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.inner.message = message.into();
+        self.0.operation = operation.into();
         self
     }
 
     pub(crate) fn with_code(mut self, code: ApiCode) -> Self {
-        self.inner.code = Some(code);
+        self.0.code = Some(code);
         self
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
-        self.inner.status = Some(status);
+        self.0.status = Some(status);
         self
     }
 
     pub(crate) fn with_fields(mut self, fields: Vec<FieldError>) -> Self {
-        self.inner.fields = fields;
+        self.0.fields = fields;
         self
     }
 
     pub(crate) fn with_correlation_id(mut self, id: Option<String>) -> Self {
-        self.inner.correlation_id = id;
+        self.0.correlation_id = id;
         self
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
-        self.inner.attempts = attempts;
+        self.0.attempts = attempts;
         self
     }
 
@@ -194,117 +102,175 @@ impl Error {
         mut self,
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
-        self.inner.source = Some(Arc::new(source));
+        self.0.source = Some(Arc::new(source));
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind of the failure, which a program branches on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.inner.kind
+        self.0.kind
     }
 
-    /// What was being done, such as `create server cloudd-7f3a`.
+    /// The failed operation, such as `create server cloudd-7f3a`.
     #[must_use]
     pub fn operation(&self) -> &str {
-        &self.inner.operation
+        &self.0.operation
     }
 
-    /// What the API or this crate says about it.
+    /// The explanation of the API or of this crate.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.inner.message
+        &self.0.message
     }
 
-    /// The API's code, if it answered with an error.
+    /// The error code of the API, such as `resource_limit_exceeded`, if the API responded.
     #[must_use]
     pub fn code(&self) -> Option<&ApiCode> {
-        self.inner.code.as_ref()
+        self.0.code.as_ref()
     }
 
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        self.inner.status
+        self.0.status
     }
 
-    /// The fields that are invalid or taken, or the limits that are reached.
+    /// The invalid fields of the request, or the limits that are reached.
     #[must_use]
     pub fn fields(&self) -> &[FieldError] {
-        &self.inner.fields
+        &self.0.fields
     }
 
-    /// What Hetzner's support finds the request by.
+    /// The id of the failed request, which Hetzner's support asks for.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
-        self.inner.correlation_id.as_deref()
+        self.0.correlation_id.as_deref()
     }
 
-    /// How often the request was sent; 0 if nothing was.
+    /// The number of times the request was sent; 0 if nothing was sent.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.inner.attempts
+        self.0.attempts
     }
 
-    /// Whether the same may work later, unchanged. The client has already tried for as long as its
-    /// policy says.
+    /// Whether the same request may succeed later without any change. The client has already
+    /// retried it.
     #[must_use]
     pub fn is_transient(&self) -> bool {
+        // For a read, an unreadable response (`OutcomeUnknown`) had no effect.
+        self.0.kind.is_transient()
+            || self.0.kind == ErrorKind::OutcomeUnknown
+            || matches!(self.0.code, Some(ApiCode::Maintenance | ApiCode::ServerError))
+    }
+
+    /// Whether the location has no capacity for the server type or volume; another one may have.
+    pub(crate) fn is_out_of_capacity(&self) -> bool {
         matches!(
-            self.inner.kind,
-            ErrorKind::Locked
-                | ErrorKind::Conflict
-                | ErrorKind::Maintenance
-                | ErrorKind::RateLimited
-                | ErrorKind::Server
-                | ErrorKind::Connection
-                | ErrorKind::Protocol
+            self.0.code,
+            Some(
+                ApiCode::ResourceUnavailable
+                    | ApiCode::PlacementError
+                    | ApiCode::NoSpaceLeftInLocation
+            )
         )
+    }
+
+    /// Whether an action of the API failed, as opposed to a request.
+    pub(crate) fn is_failed_action(&self) -> bool {
+        self.0.kind == ErrorKind::Failed && self.0.status.is_none()
+    }
+
+    /// What a person can do about it.
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self.0.code.as_ref()? {
+            ApiCode::Unauthorized => "check HCLOUD_TOKEN",
+            ApiCode::TokenReadonly | ApiCode::Forbidden => {
+                "the token must belong to the project and allow writing"
+            }
+            ApiCode::Protected => "remove the deletion protection",
+            ApiCode::ResourceLimitExceeded | ApiCode::LimitExceededError => {
+                "delete something or ask Hetzner for a higher limit"
+            }
+            ApiCode::Maintenance => "try again in some minutes",
+            ApiCode::DeprecatedApiEndpoint => "update cloudd-hcloud",
+            _ if self.is_out_of_capacity() => "try another location or server type",
+            _ => return None,
+        })
+    }
+
+    /// The message with fields, code and status.
+    fn explanation(&self, more: impl IntoIterator<Item = String>) -> String {
+        let inner = &self.0;
+        let mut details: Vec<_> = inner
+            .fields
+            .iter()
+            .map(|field| match field.messages.as_slice() {
+                [] => field.name.clone(),
+                messages => format!("{}: {}", field.name, messages.join(", ")),
+            })
+            .collect();
+        details.extend(inner.code.as_ref().map(ToString::to_string));
+        details.extend(inner.status.map(|status| format!("HTTP {status}")));
+        details.extend(more);
+        match details.as_slice() {
+            [] => inner.message.clone(),
+            details => format!("{} ({})", inner.message, details.join("; ")),
+        }
+    }
+}
+
+fn kind_of(code: &ApiCode) -> ErrorKind {
+    match code {
+        ApiCode::Unauthorized | ApiCode::TokenReadonly | ApiCode::Forbidden => {
+            ErrorKind::Unauthorized
+        }
+        ApiCode::ResourceLimitExceeded | ApiCode::LimitExceededError => ErrorKind::QuotaExceeded,
+        ApiCode::NotFound => ErrorKind::NotFound,
+        ApiCode::UniquenessError => ErrorKind::AlreadyExists,
+        ApiCode::Conflict | ApiCode::Locked => ErrorKind::Busy,
+        ApiCode::DeprecatedApiEndpoint => ErrorKind::Unsupported,
+        ApiCode::ResourceUnavailable
+        | ApiCode::PlacementError
+        | ApiCode::NoSpaceLeftInLocation
+        | ApiCode::Maintenance => ErrorKind::Unavailable,
+        ApiCode::InvalidInput | ApiCode::JsonError => ErrorKind::InvalidInput,
+        ApiCode::Protected => ErrorKind::Protected,
+        ApiCode::RateLimitExceeded => ErrorKind::RateLimited,
+        ApiCode::BadGateway | ApiCode::Unavailable | ApiCode::Timeout => ErrorKind::Connection,
+        _ => ErrorKind::Failed,
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut notes = self.notes();
-        notes.extend(self.correlation_id().map(|id| format!("correlation id {id}")));
-        if self.inner.attempts > 1 {
-            notes.push(format!("{} attempts", self.inner.attempts));
-        }
-        write!(f, "{}: {}", self.inner.operation, with_notes(&self.inner.message, &notes))
-    }
-}
-
-impl Error {
-    /// Message, fields, code and status.
-    fn explanation(&self) -> String {
-        with_notes(&self.inner.message, &self.notes())
-    }
-
-    fn notes(&self) -> Vec<String> {
-        let inner = &self.inner;
-        let mut notes = Vec::new();
-        for field in &inner.fields {
-            notes.push(match field.messages.as_slice() {
-                [] => field.name.clone(),
-                messages => format!("{}: {}", field.name, messages.join(", ")),
-            });
-        }
-        notes.extend(inner.code.as_ref().map(ToString::to_string));
-        notes.extend(inner.status.map(|status| format!("HTTP {status}")));
-        notes
-    }
-}
-
-fn with_notes(message: &str, notes: &[String]) -> String {
-    match notes {
-        [] => message.to_owned(),
-        notes => format!("{message} ({})", notes.join("; ")),
+        let id = self.correlation_id().map(|id| format!("correlation id {id}"));
+        let attempts = (self.0.attempts > 1).then(|| format!("{} attempts", self.0.attempts));
+        write!(f, "{}: {}", self.0.operation, self.explanation(id.into_iter().chain(attempts)))
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.inner.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<Error> for provider::Error {
+    fn from(error: Error) -> Self {
+        let mut converted = Self::new(error.kind(), error.operation())
+            .with_message(error.explanation([]))
+            .with_attempts(error.attempts().max(1));
+        if let Some(id) = error.correlation_id() {
+            converted = converted.with_correlation_id(id);
+        }
+        if let Some(hint) = error.hint() {
+            converted = converted.with_hint(hint);
+        }
+        match error.0.source {
+            Some(source) => converted.with_source(source),
+            None => converted,
+        }
     }
 }
 
@@ -313,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_what_failed_why_and_where_to_ask() {
+    fn the_text_contains_operation_message_fields_code_and_correlation_id() {
         let error = Error::from_code(
             "create volume v",
             ApiCode::InvalidInput,
@@ -332,16 +298,40 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_error_has_no_brackets() {
-        let error = Error::new(ErrorKind::Config, "read HCLOUD_TOKEN", "not set");
+    fn an_error_without_details_has_no_brackets() {
+        let error = Error::new(ErrorKind::InvalidInput, "read HCLOUD_TOKEN", "not set");
         assert_eq!(error.to_string(), "read HCLOUD_TOKEN: not set");
     }
 
     #[test]
-    fn the_source_is_not_repeated_in_the_text() {
+    fn the_source_is_kept_and_not_repeated_in_the_text() {
         let error = Error::new(ErrorKind::Connection, "list servers", "the API was not reached")
             .with_source(std::io::Error::other("cable cut"));
         assert!(!error.to_string().contains("cable"), "{error}");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "cable cut");
+        let converted = provider::Error::from(error);
+        assert_eq!(std::error::Error::source(&converted).unwrap().to_string(), "cable cut");
+    }
+
+    #[test]
+    fn the_provider_error_contains_the_details_and_a_hint() {
+        let error =
+            Error::from_code("create server s", ApiCode::ResourceUnavailable, 412, "sold out")
+                .with_correlation_id(Some("c0ffee".to_owned()))
+                .with_attempts(2);
+        let converted = provider::Error::from(error);
+        assert_eq!(converted.kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            converted.to_string(),
+            "create server s: sold out (resource_unavailable; HTTP 412) after 2 attempts \
+             (correlation id c0ffee); try another location or server type",
+        );
+    }
+
+    #[test]
+    fn a_failing_gateway_is_a_connection_error_and_a_failing_api_is_not() {
+        let kind = |code| Error::from_code("x", code, 500, "m").kind();
+        assert_eq!(kind(ApiCode::BadGateway), ErrorKind::Connection);
+        assert_eq!(kind(ApiCode::ServerError), ErrorKind::Failed);
     }
 }

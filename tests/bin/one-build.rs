@@ -8,7 +8,7 @@ use clap::Parser;
 use cloudd_core::build::{BootCheck, Deadlines, ImageBuilder, ReadinessProbe};
 use cloudd_core::install::InstallContainer;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::client::Token;
 use cloudd_tests::process::tell;
 
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let hcloud = Hcloud::builder(Token::new(&options.token)?)
         .endpoint(&options.endpoint)
-        .tuning(Tuning::default().faster(options.speed))
+        .clock_speed(options.speed)
         .expected_run_time(Duration::from_secs(120).div_f64(options.speed))
         .ssh_port(options.ssh_port)
         .build()?;

@@ -10,7 +10,7 @@ use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, ImageBuilde
 use cloudd_core::guest::{Step, StepState};
 use cloudd_core::provider::{ErrorKind, Image, PowerState, Provider, ResourceId, Size, VmId};
 use cloudd_core::ssh::SshKeys;
-use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::client::Token;
 use cloudd_hcloud::{Hcloud, HcloudBuilder, ServerSpec};
 use cloudd_tests::boot_sector::boot_sector;
 use cloudd_tests::containers::Context;
@@ -52,7 +52,7 @@ impl Project {
         let sim = HcloudSim::builder().speed(SPEED).guests(guests).start().unwrap();
         let builder = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .ssh_port(ssh_port);
         let hcloud = hcloud(builder).build().unwrap();
         Self { sim, hcloud, files: QemuFiles::new(directory.path()), _directory: directory }

@@ -83,7 +83,7 @@ impl Scene {
         let libvirt = &self.lab.libvirt;
         let id = ImageId::new(next.image());
         let build = killed.build.as_str();
-        let adopted = next.events.iter().find(|event| event["event"] == "adopted");
+        let adopted = next.events.iter().find(|event| event["event"] == "resumed");
         assert_eq!(adopted.expect("it adopts")["build"], build);
         let created = |kind| ids(&next.events, "created", kind);
         assert_eq!((created("volume"), created("image")), (vec![], vec![id.to_string()]));

@@ -9,7 +9,7 @@ use cloudd_core::guest::{FailureReason, Step};
 use cloudd_core::provider::{ErrorKind, Image};
 use cloudd_core::ssh::SshKeys;
 use cloudd_hcloud::Hcloud;
-use cloudd_hcloud::client::{Token, Tuning};
+use cloudd_hcloud::client::Token;
 use cloudd_tests::containers::{Context, noise};
 use cloudd_tests::hcloud_sim::{Contents, HcloudSim, Inventory};
 
@@ -36,7 +36,7 @@ impl Cloud {
         let sim = builder.start().unwrap();
         let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
             .endpoint(sim.endpoint())
-            .tuning(Tuning::default().faster(SPEED))
+            .clock_speed(SPEED)
             .expected_run_time(Duration::from_secs(3))
             .ssh_port(port)
             .build()
@@ -46,10 +46,11 @@ impl Cloud {
 
     async fn build(&self, context: &Context, deadlines: Deadlines) -> Ended {
         let builder = ImageBuilder::new("leap", context.container()).deadlines(deadlines);
-        let (build, mut control) = builder.build_with_control(&self.hcloud);
-        let result = build.await;
+        let mut build = builder.start(Arc::new(self.hcloud.clone()));
+        let mut stream = build.events();
+        let result = build.await.map(|built| built.image);
         let mut events = Vec::new();
-        while let Some(event) = control.events.next().await {
+        while let Some(event) = stream.next().await {
             events.push(event);
         }
         if result.is_err() {
@@ -258,7 +259,7 @@ async fn a_context_without_a_way_in_is_an_error_soon() {
     // Nobody listens there.
     let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
         .endpoint(cloud.sim.endpoint())
-        .tuning(Tuning::default().faster(SPEED))
+        .clock_speed(SPEED)
         .ssh_port(1)
         .build()
         .unwrap();
@@ -268,7 +269,7 @@ async fn a_context_without_a_way_in_is_an_error_soon() {
     deadlines.route = Duration::from_secs(2);
     let begun = Instant::now();
     let error = cloud.build(&context, deadlines).await.result.unwrap_err();
-    let BuildErrorKind::Unreachable { obstacle, .. } = error.kind() else { panic!("{error}") };
-    assert!(obstacle.contains("127.64.0.1:1: Connection refused"), "{obstacle}");
+    let BuildErrorKind::Unreachable { reason, .. } = error.kind() else { panic!("{error}") };
+    assert!(reason.contains("127.64.0.1:1: Connection refused"), "{reason}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }

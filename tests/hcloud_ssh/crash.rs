@@ -83,7 +83,7 @@ async fn killed_at(point: Point) {
     there.await.unwrap();
     first.kill().await;
     let mut second = start();
-    second.until(|event| event["event"] == "adopted").await;
+    second.until(|event| event["event"] == "resumed").await;
     // What was said to the dead one is heard again, while the guest is where it was.
     let last = match point {
         Point::WaitsForItsContext | Point::HasItsContext => None,

@@ -1,12 +1,13 @@
 //! What builds that were killed leave on a simulated Hetzner Cloud.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cloudd_core::provider::keys;
-use cloudd_hcloud::Client;
-use cloudd_hcloud::client::{Token, Tuning};
-use cloudd_hcloud::schema::{CreateVolume, Label, Labels, LocationRef, VolumePlace};
+use reqwest::Method;
+use serde_json::json;
 
+use crate::console::Console;
 use crate::hcloud_sim::HcloudSim;
 
 /// Creates a volume of a build of image `x` that expires in so many seconds, negative ones in the
@@ -25,17 +26,11 @@ pub fn volume(sim: &HcloudSim, name: &str, expires_in: Option<i64>) -> u64 {
             (keys::EXPIRES, now.saturating_add_signed(seconds).to_string()),
         ],
     };
-    let labels: Labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let (key, value) = labels.first_key_value().expect("at least one label");
-    let mine = Label::new(key, value).expect("a label");
-    let place = VolumePlace::Location(LocationRef::name("fsn1"));
-    let wish = CreateVolume::new(name, 10, place).labels(labels.clone());
-    let client = Client::builder(Token::new(HcloudSim::TOKEN).expect("a token"))
-        .endpoint(sim.endpoint())
-        .tuning(Tuning::default().faster(100.0))
-        .build()
-        .expect("a client");
+    let labels: BTreeMap<&str, String> = labels.into_iter().collect();
+    let body = json!({"name": name, "size": 10, "location": "fsn1", "labels": labels});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let made = runtime.expect("a runtime").block_on(client.create_volume(&wish, &mine));
-    made.expect("a volume").resource.id.0
+    let console = Console::new(sim);
+    let created = console.send(Method::POST, "/volumes", Some(&body));
+    let created = runtime.expect("a runtime").block_on(created);
+    created["volume"]["id"].as_u64().expect("an id")
 }

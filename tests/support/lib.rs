@@ -2,6 +2,7 @@
 
 pub mod boot_log;
 pub mod boot_sector;
+pub mod console;
 pub mod containers;
 pub mod hcloud_sim;
 pub mod installer;

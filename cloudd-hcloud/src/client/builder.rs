@@ -1,28 +1,41 @@
 //! Setting up a client.
 
 use std::env;
+use std::time::Duration;
+
+use cloudd_core::provider::ErrorKind;
 
 use super::Client;
-use super::core::Core;
 use super::endpoint::Endpoint;
-use super::retry::Jitter;
+use super::executor::Executor;
+use super::http::Http;
+use super::timing::Timing;
 use super::token::Token;
-use super::transport::Http;
-use super::tuning::Tuning;
-use crate::{Error, ErrorKind};
+use crate::Error;
+
+/// The default of [`ClientBuilder::request_timeout`].
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets up a [`Client`].
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct ClientBuilder {
     token: Token,
     endpoint: Option<String>,
     application: Option<String>,
-    tuning: Tuning,
+    request_timeout: Duration,
+    timing: Timing,
 }
 
 impl ClientBuilder {
     pub(super) fn new(token: Token) -> Self {
-        Self { token, endpoint: None, application: None, tuning: Tuning::default() }
+        Self {
+            token,
+            endpoint: None,
+            application: None,
+            request_timeout: REQUEST_TIMEOUT,
+            timing: Timing::default(),
+        }
     }
 
     pub(crate) fn from_env() -> Result<Self, Error> {
@@ -30,53 +43,59 @@ impl ClientBuilder {
     }
 
     fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        const READ: &str = "read HCLOUD_TOKEN";
         let token = var("HCLOUD_TOKEN").filter(|token| !token.is_empty()).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "read HCLOUD_TOKEN", "the variable is not set or empty")
+            Error::new(ErrorKind::InvalidInput, READ, "the variable is not set or empty")
         })?;
-        let token = Token::new(token).map_err(|error| error.with_operation("read HCLOUD_TOKEN"))?;
-        let mut builder = Self::new(token);
+        let mut builder = Self::new(Token::new(token).map_err(|error| error.with_operation(READ))?);
         builder.endpoint = var("HCLOUD_ENDPOINT").filter(|endpoint| !endpoint.is_empty());
         Ok(builder)
     }
 
-    /// Sets the base URL of the API, version included. Default: `https://api.hetzner.cloud/v1`.
-    #[must_use]
+    /// Sets the base URL of the API, including the version; default `https://api.hetzner.cloud/v1`.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
     }
 
-    /// Names the program that uses this crate to the API, as `name/version`.
-    #[must_use]
+    /// Sets the name of the calling program for the `User-Agent` header, as `name/version`.
     pub fn application(mut self, name: impl Into<String>) -> Self {
         self.application = Some(name.into());
         self
     }
 
-    /// Sets every pause, limit and expectation.
-    #[must_use]
-    pub fn tuning(mut self, tuning: Tuning) -> Self {
-        self.tuning = tuning;
+    /// Sets how long one attempt of a request may take, from connecting to the last byte of the
+    /// response; default 30 seconds.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
         self
     }
 
-    /// Makes the client. Nothing is sent yet.
+    /// Shortens all pauses except the request timeout, for a simulator whose clock runs `speed`
+    /// times faster.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn clock_speed(mut self, speed: f64) -> Self {
+        self.timing = Timing::with_speed(speed);
+        self
+    }
+
+    /// Makes the client. Nothing is sent.
     ///
     /// # Errors
-    /// `Config`: the endpoint is no URL or holds a password, or the name of the program does not
-    /// fit a header.
+    /// `InvalidInput`: the endpoint is not a URL or contains a password, or the application name is
+    /// not a valid header value.
     pub fn build(self) -> Result<Client, Error> {
         let endpoint = Endpoint::parse(self.endpoint.as_deref().unwrap_or(Endpoint::PUBLIC))?;
-        if endpoint.is_in_the_clear() {
-            tracing::warn!(?endpoint, "the token goes over the wire unencrypted");
+        if endpoint.is_unencrypted() {
+            tracing::warn!(?endpoint, "the token is sent without encryption");
         }
         let own = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
         let user_agent = match &self.application {
             Some(application) => format!("{application} {own}"),
             None => own.to_owned(),
         };
-        let http = Http::new(endpoint, &self.token, &user_agent, self.tuning.request_timeout)?;
-        Ok(Client::with(Core::new(http, self.tuning, Jitter::default(), self.token.secret())))
+        let http = Http::new(endpoint, &self.token, &user_agent, self.request_timeout)?;
+        Ok(Client::with(Executor::new(http, self.token, self.timing)))
     }
 }
 
@@ -106,7 +125,7 @@ mod tests {
     fn a_missing_or_malformed_token_is_named() {
         for vars in [&[][..], &[("HCLOUD_TOKEN", "")], &[("HCLOUD_TOKEN", "hunter2\n")]] {
             let error = from(vars).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(error.to_string().contains("HCLOUD_TOKEN"), "{error}");
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
@@ -116,15 +135,15 @@ mod tests {
     fn a_bad_endpoint_is_refused_before_any_request() {
         let error =
             from(&[("HCLOUD_TOKEN", "abc")]).unwrap().endpoint("nowhere").build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 
     #[tokio::test]
-    async fn a_program_name_that_fits_no_header_is_refused() {
+    async fn an_application_name_that_fits_no_header_is_refused() {
         let builder = ClientBuilder::new(Token::new("abc").unwrap());
         assert_eq!(
             builder.clone().application("a\nb").build().unwrap_err().kind(),
-            ErrorKind::Config
+            ErrorKind::InvalidInput
         );
         assert!(builder.application("deploy/1.2").build().is_ok());
     }

@@ -1,32 +1,22 @@
-//! What can be ordered, where, and for how much.
+//! Server types and prices.
 
 use super::Client;
-use super::calls::catalog;
+use super::request::Request;
+use super::response;
 use crate::Error;
-use crate::schema::{Location, Pricing, ServerType};
+use crate::schema::{Pricing, ServerType};
 
 impl Client {
-    /// All server types.
-    ///
-    /// # Errors
-    /// Those of every request.
-    pub async fn server_types(&self) -> Result<Vec<ServerType>, Error> {
-        self.core().all(catalog::server_types).await
+    /// Lists all server types.
+    pub(crate) async fn server_types(&self) -> Result<Vec<ServerType>, Error> {
+        self.executor().list(Request::get("/server_types", "list server types")).await
     }
 
-    /// All locations.
-    ///
-    /// # Errors
-    /// Those of every request.
-    pub async fn locations(&self) -> Result<Vec<Location>, Error> {
-        self.core().all(catalog::locations).await
-    }
-
-    /// All prices, in the project's currency.
+    /// Reads all prices, in the currency of the project.
     ///
     /// # Errors
     /// Those of every request.
     pub async fn pricing(&self) -> Result<Pricing, Error> {
-        self.core().run(&catalog::pricing()).await
+        self.executor().run(&Request::get("/pricing", "read prices"), response::object).await
     }
 }

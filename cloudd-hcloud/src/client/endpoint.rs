@@ -1,11 +1,12 @@
-//! Where the API is.
+//! The base URL of the API.
 
 use std::fmt;
 use std::net::IpAddr;
 
+use cloudd_core::provider::ErrorKind;
 use reqwest::Url;
 
-use crate::{Error, ErrorKind};
+use crate::Error;
 
 /// The base URL of the API, version included.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,13 +16,13 @@ impl Endpoint {
     pub(super) const PUBLIC: &'static str = "https://api.hetzner.cloud/v1";
 
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let error = |flaw: &str| Error::new(ErrorKind::Config, "check endpoint", flaw);
+        let error = |what: &str| Error::new(ErrorKind::InvalidInput, "check endpoint", what);
         let mut url = Url::parse(text)
             .map_err(|source| error("the endpoint is not a URL").with_source(source))?;
         if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
             return Err(error("the endpoint is not an http or https URL with a host"));
         }
-        // A password here would end up in logs of the HTTP library.
+        // The HTTP library would log a password in the URL.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(error("the endpoint holds a user name or password"));
         }
@@ -33,15 +34,15 @@ impl Endpoint {
         Ok(Self(url))
     }
 
-    /// Whether the token travels unencrypted, to another machine.
-    pub(super) fn is_in_the_clear(&self) -> bool {
+    /// Whether requests go to another machine without encryption.
+    pub(super) fn is_unencrypted(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
         let local = address.map_or(host == "localhost", |address| address.is_loopback());
         self.0.scheme() == "http" && !local
     }
 
-    /// The URL of a request. `path` begins with a slash and needs no encoding: it is made of words
+    /// The URL of a request. `path` starts with a slash and needs no encoding: it consists of words
     /// and ids.
     pub(super) fn url(&self, path: &str, query: &[(&'static str, String)]) -> Url {
         let mut url = self.0.clone();
@@ -83,8 +84,8 @@ mod tests {
     }
 
     #[test]
-    fn only_an_unencrypted_way_to_another_machine_is_in_the_clear() {
-        for (text, clear) in [
+    fn only_an_unencrypted_way_to_another_machine_is_unencrypted() {
+        for (text, unencrypted) in [
             ("https://api.example/v1", false),
             ("http://localhost:1/v1", false),
             ("http://127.0.0.1:1/v1", false),
@@ -92,7 +93,7 @@ mod tests {
             ("http://192.0.2.7/v1", true),
             ("http://api.example/v1", true),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap().is_in_the_clear(), clear, "{text}");
+            assert_eq!(Endpoint::parse(text).unwrap().is_unencrypted(), unencrypted, "{text}");
         }
     }
 
@@ -106,7 +107,7 @@ mod tests {
             "https://a/?x=1",
         ] {
             let error = Endpoint::parse(text).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config, "{text}");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
     }

@@ -1,41 +1,41 @@
-//! What a list is narrowed to, by the API.
+//! Filters of lists, which the API evaluates.
 
 use super::request::Request;
 use crate::schema::{Architecture, ImageStatus, ImageType, Selector, ServerStatus};
 
-/// Declares a filter: setters that append a term each, in the order in which they are called.
+/// Declares a filter. Each setter appends a term.
 macro_rules! filter {
     (
         $(#[$meta:meta])*
-        $name:ident {
+        $vis:vis $name:ident {
             $($(#[$doc:meta])* $setter:ident($type:ty) => $key:literal,)*
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $name {
+        $vis struct $name {
             terms: Vec<(&'static str, String)>,
         }
 
         impl $name {
-            /// Everything.
+            /// A filter that selects everything.
             #[must_use]
-            pub fn new() -> Self {
+            $vis fn new() -> Self {
                 Self::default()
             }
 
             $(
                 $(#[$doc])*
                 #[must_use]
-                pub fn $setter(mut self, value: $type) -> Self {
+                $vis fn $setter(mut self, value: $type) -> Self {
                     self.terms.push(($key, value.to_string()));
                     self
                 }
             )*
 
-            /// Only what these labels select.
+            /// Selects by labels.
             #[must_use]
-            pub fn selector(mut self, selector: impl Into<Selector>) -> Self {
+            $vis fn selector(mut self, selector: impl Into<Selector>) -> Self {
                 self.terms.push(("label_selector", selector.into().to_string()));
                 self
             }
@@ -48,52 +48,41 @@ macro_rules! filter {
 }
 
 filter! {
-    /// Which servers to list.
-    ServerFilter {
-        /// Only the one with this name.
+    /// Selects servers.
+    pub ServerFilter {
+        /// Selects by name.
         name(&str) => "name",
-        /// Only those in this state, or another one named too.
+        /// Selects by status; several calls select any of the given ones.
         status(ServerStatus) => "status",
     }
 }
 
 filter! {
-    /// Which volumes to list.
-    VolumeFilter {
-        /// Only the one with this name.
+    /// Selects volumes.
+    pub(crate) VolumeFilter {
+        /// Selects by name.
         name(&str) => "name",
     }
 }
 
 filter! {
-    /// Which SSH keys to list.
-    SshKeyFilter {
-        /// Only the one with this name.
+    /// Selects SSH keys.
+    pub(crate) SshKeyFilter {
+        /// Selects by name.
         name(&str) => "name",
-        /// Only the one with this fingerprint: MD5 in hex with colons.
-        fingerprint(&str) => "fingerprint",
     }
 }
 
 filter! {
-    /// Which images to list. Without a kind, all public images come too.
-    ImageFilter {
-        /// Only of this kind, or another one named too.
+    /// Selects images. Without a kind, all public images are selected too.
+    pub ImageFilter {
+        /// Selects by kind; several calls select any of the given ones.
         kind(ImageType) => "type",
-        /// Only those in this state, or another one named too.
+        /// Selects by status; several calls select any of the given ones.
         status(ImageStatus) => "status",
-        /// Only public ones with this name. Architectures share names.
+        /// Selects public images by name, which architectures share.
         name(&str) => "name",
-        /// Only those that run on it.
+        /// Selects by architecture.
         architecture(Architecture) => "architecture",
-    }
-}
-
-impl ImageFilter {
-    /// Deprecated public images too, which the API hides otherwise.
-    #[must_use]
-    pub fn include_deprecated(mut self) -> Self {
-        self.terms.push(("include_deprecated", "true".to_owned()));
-        self
     }
 }

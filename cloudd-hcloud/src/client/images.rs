@@ -1,54 +1,76 @@
 //! Images.
 
-use super::Client;
-use super::adopt::Made;
-pub use super::calls::images::DeleteProtection;
-use super::calls::{Created, images, servers};
-use super::deletion::Deletion;
+use std::time::Duration;
+
+use cloudd_core::provider::ErrorKind;
+use serde_json::json;
+
+use super::create::CreateOutcome;
 use super::filter::ImageFilter;
-use crate::schema::{Action, CreateImage, Image, ImageId, ImageType, Label, ServerId, UpdateImage};
-use crate::{Error, ErrorKind};
+use super::request::Request;
+use super::response;
+use super::{Client, gone_is_deleted};
+use crate::Error;
+use crate::schema::{
+    Action, CreateImage, Image, ImageId, ImageType, Label, Labels, ServerId, check_labels,
+};
+
+/// The delays before the lookups of a snapshot after a lost response. Snapshots have no unique
+/// name, so that a late request needs time to arrive.
+const SNAPSHOT_LOOK_UP_DELAYS: &[Duration] = &[
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// Whether an image is protected against deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeleteProtection {
+    /// A deletion is rejected.
+    On,
+    /// The image can be deleted.
+    Off,
+}
 
 impl Client {
     /// Takes a snapshot of a server at most once. The server must be off for a consistent disk.
     ///
-    /// `nonce` is a label of the wish that no other snapshot has or will have: images have no
-    /// unique name, and a snapshot whose answer was lost is found by that label only. The image can
-    /// be used when the actions have ended and its status is `available`; one that fails may stay
-    /// behind half made.
+    /// `nonce` is a label of the request that no other snapshot ever has: snapshots have no unique
+    /// name, and one whose response was lost is found only by this label. The image can be used
+    /// when the actions have ended and its status is `available`. A failed one may be left behind
+    /// incomplete.
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent: labels against the rules, or the nonce not among
-    /// them. `Locked`: another action works on the server. `AnswerLost`: it could not be found out
-    /// whether there is a snapshot.
-    pub async fn create_image(
+    /// `InvalidInput` before anything is sent: invalid labels, or the nonce is not among them.
+    /// `Busy`: another action uses the server. `OutcomeUnknown`: the lookup failed.
+    pub(crate) async fn create_image(
         &self,
         server: ServerId,
-        wish: &CreateImage,
+        body: &CreateImage,
         nonce: &Label,
-    ) -> Result<Made<Image>, Error> {
-        wish.check()?;
-        if !nonce.is_in(&wish.labels) {
-            return Err(Error::invalid("labels", format!("the nonce `{nonce}` is not among them")));
+    ) -> Result<CreateOutcome<Image>, Error> {
+        check_labels(&body.labels)?;
+        if !nonce.is_in(&body.labels) {
+            let message = format!("the nonce `{nonce}` is not among the labels");
+            return Err(Error::invalid_field("labels", message));
         }
-        let find = || async {
+        let look_up = || async {
             let filter = ImageFilter::new().kind(ImageType::Snapshot).selector(nonce);
             let mut found = self.images(&filter).await?.into_iter();
-            let Some(image) = found.next() else {
-                return Ok(None);
-            };
-            for twin in found {
-                // A lost request that arrived late, after it was repeated: one snapshot too many,
-                // and billed.
-                tracing::warn!(image = %twin.id, kept = %image.id, "deleting the twin of a snapshot");
-                self.delete_image(twin.id).await?;
+            let Some(image) = found.next() else { return Ok(None) };
+            for duplicate in found {
+                // The lost request arrived after it was repeated; Hetzner bills both snapshots.
+                tracing::warn!(image = %duplicate.id, kept = %image.id, "deleting a duplicate snapshot");
+                self.delete_image(duplicate.id).await?;
             }
-            let actions = self.core().all(|page| images::actions(image.id, page)).await?;
-            Ok(Some(Made::adopted(image, actions)))
+            let actions = self.actions_of("image", image.id).await?;
+            Ok(Some(CreateOutcome::existing(image, actions)))
         };
-        let accept = |created: Created<Image>| Made::created(created.object, created.actions);
-        let create = |repeat| servers::create_image(server, wish, repeat);
-        self.core().once(create, accept, &self.core().tuning.image_looks, find).await
+        let path = format!("/servers/{server}/actions/create_image");
+        let request = Request::create(path, format!("take a snapshot of server {server}"), body);
+        self.executor().create_idempotent(request, SNAPSHOT_LOOK_UP_DELAYS, look_up).await
     }
 
     /// Reads an image.
@@ -56,10 +78,11 @@ impl Client {
     /// # Errors
     /// `NotFound`.
     pub async fn image(&self, id: ImageId) -> Result<Image, Error> {
-        self.core().run(&images::read(id)).await
+        let request = Request::get(format!("/images/{id}"), format!("read image {id}"));
+        self.executor().run(&request, response::object).await
     }
 
-    /// Reads an image, unless there is none.
+    /// Reads an image; `None` if it does not exist.
     ///
     /// # Errors
     /// Those of every request.
@@ -71,32 +94,35 @@ impl Client {
         }
     }
 
-    /// Lists images, oldest id first.
+    /// Lists images, ordered by id.
     ///
     /// # Errors
     /// Those of every request.
     pub async fn images(&self, filter: &ImageFilter) -> Result<Vec<Image>, Error> {
-        self.core().all(|page| images::list(filter, page)).await
+        self.executor().list(filter.apply(Request::get("/images", "list images"))).await
     }
 
-    /// Changes description or labels. Labels are replaced as a whole.
+    /// Replaces all labels of an image.
     ///
     /// # Errors
     /// `InvalidInput` before anything is sent, `NotFound`.
-    pub async fn update_image(&self, id: ImageId, change: &UpdateImage) -> Result<Image, Error> {
-        change.check()?;
-        self.core().run(&images::update(id, change)).await
+    pub async fn set_image_labels(&self, id: ImageId, labels: &Labels) -> Result<Image, Error> {
+        check_labels(labels)?;
+        let operation = format!("update image {id}");
+        let request = Request::set_labels(format!("/images/{id}"), operation, labels);
+        self.executor().run(&request, response::object).await
     }
 
-    /// Deletes a snapshot. Servers made of it stay.
+    /// Deletes a snapshot unless it does not exist. Servers created from it are kept.
     ///
     /// # Errors
     /// `Protected`.
-    pub async fn delete_image(&self, id: ImageId) -> Result<Deletion, Error> {
-        Deletion::of(self.core().run(&images::delete(id)).await)
+    pub async fn delete_image(&self, id: ImageId) -> Result<(), Error> {
+        let request = Request::delete(format!("/images/{id}"), format!("delete image {id}"));
+        gone_is_deleted(self.executor().run(&request, response::deletion).await).map(drop)
     }
 
-    /// Sets or lifts the deletion protection of a snapshot.
+    /// Sets or removes the deletion protection of a snapshot. The request may be repeated.
     ///
     /// # Errors
     /// `NotFound`.
@@ -105,6 +131,9 @@ impl Client {
         id: ImageId,
         protection: DeleteProtection,
     ) -> Result<Action, Error> {
-        self.core().run(&images::protect(id, protection)).await
+        let path = format!("/images/{id}/actions/change_protection");
+        let operation = format!("change the protection of image {id}");
+        let body = json!({"delete": protection == DeleteProtection::On});
+        self.executor().run(&Request::post(path, operation).json(&body), response::object).await
     }
 }

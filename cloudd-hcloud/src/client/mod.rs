@@ -1,68 +1,67 @@
-//! The HTTP client: only what building images and starting servers from them needs.
+//! A client for the part of the Hetzner Cloud API that building images and starting servers needs.
 //!
-//! Reading path: `calls` makes requests, as values; `core` carries one out, through its handlers in
-//! order; `retry` and `quota` are what two of these handlers decide by; `adopt` creates at most once;
-//! `poll` asks for all builds at once what `actions` and `watch` wait for; `shared` reads for all
-//! builds at once the lists that each of them wants.
+//! Layers, from the bottom: `http` sends a `request` once and `response` reads the result;
+//! `executor` adds the rate limit (`rate_limit`) and retries (`retry`); `create` makes creates
+//! idempotent; `poll` batches the requests of `actions` and `server_wait`; `cached_list` shares
+//! lists between builds. The methods of [`Client`] are in the modules of the resources.
 
 mod actions;
-mod adopt;
 mod builder;
-#[cfg(test)]
-mod builds_tests;
-mod calls;
+mod cached_list;
 mod catalog;
-mod core;
-mod deletion;
+mod create;
 mod endpoint;
-mod failure;
+mod executor;
 mod filter;
+mod http;
 mod images;
-mod pages;
 mod poll;
-mod quota;
+mod rate_limit;
 mod redact;
 mod request;
+mod response;
 mod retry;
+mod schedule;
+mod server_wait;
 mod servers;
-mod shared;
 mod ssh_keys;
 #[cfg(test)]
-mod testing;
+#[path = "../../tests/client/mod.rs"]
+mod tests;
+mod timing;
 mod token;
-mod transport;
-mod tuning;
 mod volumes;
-mod watch;
+#[cfg(test)]
+#[path = "../../tests/wire/mod.rs"]
+mod wire;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::actions::ActionWait;
-pub use self::adopt::{Made, Origin};
+use cloudd_core::provider::ErrorKind;
+
 pub use self::builder::ClientBuilder;
-pub use self::deletion::Deletion;
-pub use self::filter::{ImageFilter, ServerFilter, SshKeyFilter, VolumeFilter};
+pub use self::filter::{ImageFilter, ServerFilter};
 pub use self::images::DeleteProtection;
-pub use self::quota::Quota;
-pub use self::retry::RetryPolicy;
+pub use self::rate_limit::RateLimit;
 pub use self::token::Token;
-pub use self::tuning::{Pace, Tuning};
-pub use self::watch::{Hurry, ServerWatch};
 
-use self::actions::Actions;
-use self::core::Core;
+pub(crate) use self::create::CreateOutcome;
+pub(crate) use self::filter::{SshKeyFilter, VolumeFilter};
+pub(crate) use self::schedule::PollSchedule;
+
+use self::actions::ActionPoll;
+use self::cached_list::CachedList;
+use self::executor::Executor;
 use self::poll::Poller;
-use self::shared::Lists;
-use self::watch::Servers;
+use self::request::Request;
+use self::server_wait::ServerPoll;
 use crate::Error;
+use crate::schema::{Action, Image, Pricing, ServerType, SshKey};
 
-/// Where a name is unique, one look after a lost answer will do: should the request still be on its
-/// way, the repeated one finds the name taken, and looks again.
-const LOOK_AT_ONCE: &[Duration] = &[Duration::ZERO];
-
-/// A client of one project. Clones share the connection, the quota and the questions asked: use one
-/// for all builds.
+/// A client of one project. Clones share connections, rate limit, polls and cached lists; use one
+/// client for all builds.
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -70,54 +69,125 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
-    core: Arc<Core>,
-    actions: Poller<Actions>,
-    servers: Poller<Servers>,
-    lists: Lists,
+    executor: Arc<Executor>,
+    actions: Poller<ActionPoll>,
+    servers: Poller<ServerPoll>,
+    images: CachedList<ImageFilter, Vec<Image>>,
+    ssh_keys: CachedList<SshKeyFilter, Vec<SshKey>>,
+    server_types: CachedList<(), Vec<ServerType>>,
+    pricing: CachedList<(), Pricing>,
 }
 
 impl Client {
     /// Sets up a client with this token.
-    #[must_use]
     pub fn builder(token: Token) -> ClientBuilder {
         ClientBuilder::new(token)
     }
 
-    /// Sets up a client with the token of `HCLOUD_TOKEN` and, if it is set, the endpoint of
+    /// Sets up a client with the token from `HCLOUD_TOKEN` and, if it is set, the endpoint from
     /// `HCLOUD_ENDPOINT`.
     ///
     /// # Errors
-    /// `Config`: the token is missing or malformed, or the endpoint is.
+    /// `InvalidInput`: the token is missing or invalid, or the endpoint is invalid.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
 
-    fn with(core: Core) -> Self {
-        let core = Arc::new(core);
-        let actions = Poller::new(Actions::new(Arc::clone(&core)), Arc::clone(&core));
-        let servers = Poller::new(Servers::new(Arc::clone(&core)), Arc::clone(&core));
-        let lists = Lists::new(&core);
-        Self { shared: Arc::new(Shared { core, actions, servers, lists }) }
+    fn with(executor: Executor) -> Self {
+        let executor = Arc::new(executor);
+        let timing = executor.timing;
+        Self {
+            shared: Arc::new(Shared {
+                actions: Poller::new(ActionPoll(Arc::clone(&executor)), Arc::clone(&executor)),
+                servers: Poller::new(ServerPoll(Arc::clone(&executor)), Arc::clone(&executor)),
+                images: CachedList::new(timing),
+                ssh_keys: CachedList::new(timing),
+                server_types: CachedList::new(timing),
+                pricing: CachedList::new(timing),
+                executor,
+            }),
+        }
     }
 
-    /// What is left of the project's quota. `None` before the first answer, or if the API names no
-    /// limit.
+    /// The rate limit of the project and what is left of it. `None` before the first response, or
+    /// if the API reports no limit.
     #[must_use]
-    pub fn quota(&self) -> Option<Quota> {
-        self.core().gate.quota()
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.executor().rate_limiter.rate_limit()
     }
 
-    /// How long things take, typically.
-    pub(crate) fn expected(&self) -> &Pace {
-        &self.core().tuning.pace
+    /// Images that were listed at most `max_age` ago; concurrent callers share the request.
+    pub(crate) async fn cached_images(
+        &self,
+        filter: &ImageFilter,
+        max_age: Duration,
+    ) -> Result<Arc<Vec<Image>>, Error> {
+        let fetch = || {
+            let (client, filter) = (self.clone(), filter.clone());
+            async move { client.images(&filter).await }
+        };
+        self.shared.images.read(filter, max_age, fetch).await
     }
 
-    /// 32 bytes that only who has the token can compute, others for every text.
+    /// SSH keys that were listed at most `max_age` ago; concurrent callers share the request.
+    pub(crate) async fn cached_ssh_keys(
+        &self,
+        filter: &SshKeyFilter,
+        max_age: Duration,
+    ) -> Result<Arc<Vec<SshKey>>, Error> {
+        let fetch = || {
+            let (client, filter) = (self.clone(), filter.clone());
+            async move { client.ssh_keys(&filter).await }
+        };
+        self.shared.ssh_keys.read(filter, max_age, fetch).await
+    }
+
+    /// Server types that were listed at most `max_age` ago; concurrent callers share the request.
+    pub(crate) async fn cached_server_types(
+        &self,
+        max_age: Duration,
+    ) -> Result<Arc<Vec<ServerType>>, Error> {
+        let fetch = || {
+            let client = self.clone();
+            async move { client.server_types().await }
+        };
+        self.shared.server_types.read(&(), max_age, fetch).await
+    }
+
+    /// Prices that were read at most `max_age` ago; concurrent callers share the request.
+    pub(crate) async fn cached_pricing(&self, max_age: Duration) -> Result<Arc<Pricing>, Error> {
+        let fetch = || {
+            let client = self.clone();
+            async move { client.pricing().await }
+        };
+        self.shared.pricing.read(&(), max_age, fetch).await
+    }
+
+    /// When actions are polled, and their typical durations.
+    pub(crate) fn schedule(&self) -> PollSchedule {
+        PollSchedule::new(self.executor().timing)
+    }
+
+    /// A hash of a text that only the holder of the token can compute.
     pub(crate) fn keyed_hash(&self, text: &str) -> [u8; 32] {
-        self.core().keyed_hash(text)
+        self.executor().keyed_hash(text)
     }
 
-    fn core(&self) -> &Core {
-        &self.shared.core
+    /// Lists all actions of a resource, including ended ones, oldest first.
+    async fn actions_of(&self, kind: &str, id: impl Display) -> Result<Vec<Action>, Error> {
+        let operation = format!("list the actions of {kind} {id}");
+        self.executor().list(Request::get(format!("/{kind}s/{id}/actions"), operation)).await
+    }
+
+    fn executor(&self) -> &Executor {
+        &self.shared.executor
+    }
+}
+
+/// Treats the deletion of a resource that does not exist as a success.
+fn gone_is_deleted(result: Result<Option<Action>, Error>) -> Result<Option<Action>, Error> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => result,
     }
 }

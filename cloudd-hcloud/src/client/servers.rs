@@ -1,57 +1,57 @@
 //! Servers.
 
-use super::adopt::Made;
-use super::calls::servers::{self, Power};
-use super::deletion::Deletion;
+use super::create::{CreateOutcome, LOOK_UP_AT_ONCE};
 use super::filter::ServerFilter;
-use super::{Client, LOOK_AT_ONCE};
+use super::request::Request;
+use super::response::{self, Read};
+use super::{Client, gone_is_deleted};
 use crate::Error;
-use crate::schema::{Action, CreateServer, Label, Server, ServerId, UpdateServer};
+use crate::schema::{Action, CreateServer, Label, Labels, Server, ServerId, check_labels};
+
+pub(super) const READ: Read<Server> = response::object;
+
+pub(super) fn read(id: ServerId) -> Request {
+    Request::get(format!("/servers/{id}"), format!("read server {id}"))
+}
+
+pub(super) fn list(filter: &ServerFilter) -> Request {
+    filter.apply(Request::get("/servers", "list servers"))
+}
 
 impl Client {
     /// Creates a server at most once.
     ///
-    /// `mine` is a label of the wish that tells the caller's servers from all others. If the answer
-    /// is lost, or the name is taken, the server of that name is looked up, and adopted when it has
-    /// that label. After an adoption the actions are those that the server has had so far.
+    /// `idempotency_label` is a label of the request that only the caller's servers have. If the
+    /// response is lost, or the name is taken, the server of that name is looked up and adopted if
+    /// it has the label.
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: the name is taken by a server
-    /// without the label. `NoCapacity`: another location or type may do. `AnswerLost`: it could not
-    /// be found out whether the server exists.
-    pub async fn create_server(
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a server without the label has the
+    /// name. `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
+    pub(crate) async fn create_server(
         &self,
-        wish: &CreateServer,
-        mine: &Label,
-    ) -> Result<Made<Server>, Error> {
-        wish.check()?;
-        let find = || async {
-            let named = self.servers(&ServerFilter::new().name(&wish.name)).await?;
-            let Some(server) = named.into_iter().find(|server| mine.is_in(&server.labels)) else {
-                return Ok(None);
-            };
+        body: &CreateServer,
+        idempotency_label: &Label,
+    ) -> Result<CreateOutcome<Server>, Error> {
+        body.check()?;
+        let look_up = || async {
+            let named = self.servers(&ServerFilter::new().name(&body.name)).await?;
+            let own = named.into_iter().find(|server| idempotency_label.is_in(&server.labels));
+            let Some(server) = own else { return Ok(None) };
             let actions = self.server_actions(server.id).await?;
-            Ok(Some(Made::adopted(server, actions)))
+            Ok(Some(CreateOutcome::existing(server, actions)))
         };
-        let accept =
-            |created: super::calls::Created<Server>| Made::created(created.object, created.actions);
-        self.core().once(|repeat| servers::create(wish, repeat), accept, LOOK_AT_ONCE, find).await
+        let request = Request::create("/servers", format!("create server {}", body.name), body)
+            .secret(body.user_data.as_deref());
+        self.executor().create_idempotent(request, LOOK_UP_AT_ONCE, look_up).await
     }
 
     /// Reads a server.
     ///
     /// # Errors
-    /// `NotFound`: it is gone, perhaps with its delete action still running.
+    /// `NotFound`: the server was deleted. Its delete action may still run.
     pub async fn server(&self, id: ServerId) -> Result<Server, Error> {
-        self.core().run(&servers::read(id)).await
-    }
-
-    /// Lists the actions that a server has had, oldest first.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn server_actions(&self, id: ServerId) -> Result<Vec<Action>, Error> {
-        self.core().all(|page| servers::actions(id, page)).await
+        self.executor().run(&read(id), READ).await
     }
 
     /// Lists servers, oldest first.
@@ -59,52 +59,53 @@ impl Client {
     /// # Errors
     /// Those of every request.
     pub async fn servers(&self, filter: &ServerFilter) -> Result<Vec<Server>, Error> {
-        self.core().all(|page| servers::list(filter, page)).await
+        self.executor().list(list(filter)).await
     }
 
-    /// Changes name or labels. Labels are replaced as a whole.
+    /// Lists all actions of a server, oldest first.
+    pub(crate) async fn server_actions(&self, id: ServerId) -> Result<Vec<Action>, Error> {
+        self.actions_of("server", id).await
+    }
+
+    /// Replaces all labels of a server.
     ///
     /// # Errors
     /// `InvalidInput` before anything is sent, `NotFound`.
-    pub async fn update_server(
-        &self,
-        id: ServerId,
-        change: &UpdateServer,
-    ) -> Result<Server, Error> {
-        change.check()?;
-        self.core().run(&servers::update(id, change)).await
+    pub async fn set_server_labels(&self, id: ServerId, labels: &Labels) -> Result<Server, Error> {
+        check_labels(labels)?;
+        let operation = format!("update server {id}");
+        let request = Request::set_labels(format!("/servers/{id}"), operation, labels);
+        self.executor().run(&request, READ).await
     }
 
-    /// Deletes a server. Its volumes are detached and stay; they are free when the action has
-    /// ended.
+    /// Deletes a server unless it does not exist. Its volumes are detached and kept; they can be
+    /// used when the returned action has ended.
     ///
     /// # Errors
-    /// `Protected`, `Locked`.
-    pub async fn delete_server(&self, id: ServerId) -> Result<Deletion, Error> {
-        Deletion::of(self.core().run(&servers::delete(id)).await)
+    /// `Protected`, `Busy`.
+    pub async fn delete_server(&self, id: ServerId) -> Result<Option<Action>, Error> {
+        let request = Request::delete(format!("/servers/{id}"), format!("delete server {id}"));
+        gone_is_deleted(self.executor().run(&request, response::deletion).await)
     }
 
-    /// Starts a server.
+    /// Starts a server. The request may be repeated: a running server keeps running.
     ///
     /// # Errors
-    /// `NotFound`, `Locked`.
+    /// `NotFound`, `Busy`.
     pub async fn power_on(&self, id: ServerId) -> Result<Action, Error> {
-        self.core().run(&servers::power(id, Power::On)).await
+        let path = format!("/servers/{id}/actions/poweron");
+        let request = Request::post(path, format!("start server {id}"));
+        self.executor().run(&request, response::object).await
     }
 
-    /// Cuts the power.
+    /// Switches a server off without shutting down its operating system. The request may be
+    /// repeated.
     ///
     /// # Errors
-    /// `NotFound`, `Locked`.
+    /// `NotFound`, `Busy`.
     pub async fn power_off(&self, id: ServerId) -> Result<Action, Error> {
-        self.core().run(&servers::power(id, Power::Off)).await
-    }
-
-    /// Asks the guest to shut down. The action ends when it has been asked, not when it is off.
-    ///
-    /// # Errors
-    /// `NotFound`, `Locked`.
-    pub async fn shut_down(&self, id: ServerId) -> Result<Action, Error> {
-        self.core().run(&servers::power(id, Power::Shutdown)).await
+        let path = format!("/servers/{id}/actions/poweroff");
+        let request = Request::post(path, format!("power off server {id}"));
+        self.executor().run(&request, response::object).await
     }
 }

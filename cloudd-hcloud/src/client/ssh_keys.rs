@@ -1,71 +1,62 @@
 //! SSH keys.
 
-use super::adopt::Made;
-use super::calls::ssh_keys;
-use super::deletion::Deletion;
+use super::create::{CreateOutcome, LOOK_UP_AT_ONCE};
 use super::filter::SshKeyFilter;
-use super::{Client, LOOK_AT_ONCE};
+use super::request::Request;
+use super::response;
+use super::{Client, gone_is_deleted};
 use crate::Error;
-use crate::schema::{CreateSshKey, Label, SshKey, SshKeyId, UpdateSshKey};
+use crate::schema::{CreateSshKey, Label, Labels, SshKey, SshKeyId, check_labels};
 
 impl Client {
-    /// Registers a public key at most once; see [`create_server`](Self::create_server) for `mine`.
+    /// Registers a public key at most once; see [`create_server`](Self::create_server).
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: name or key are taken by one
-    /// without the label; the API keeps a key under one name only. `AnswerLost`: it could not be
-    /// found out whether the key is registered.
-    pub async fn create_ssh_key(
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a key without the label has the
+    /// name, or the key is registered under another name. `OutcomeUnknown`: the lookup failed.
+    pub(crate) async fn create_ssh_key(
         &self,
-        wish: &CreateSshKey,
-        mine: &Label,
-    ) -> Result<Made<SshKey>, Error> {
-        wish.check()?;
-        let find = || async {
-            let named = self.ssh_keys(&SshKeyFilter::new().name(&wish.name)).await?;
-            let key = named
-                .into_iter()
-                .find(|key| mine.is_in(&key.labels) && key.is_same_key(&wish.public_key));
-            Ok(key.map(|key| Made::adopted(key, Vec::new())))
+        body: &CreateSshKey,
+        idempotency_label: &Label,
+    ) -> Result<CreateOutcome<SshKey>, Error> {
+        check_labels(&body.labels)?;
+        let look_up = || async {
+            let named = self.ssh_keys(&SshKeyFilter::new().name(&body.name)).await?;
+            let own = named.into_iter().find(|key| {
+                idempotency_label.is_in(&key.labels) && key.is_same_key(&body.public_key)
+            });
+            Ok(own.map(|key| CreateOutcome::existing(key, Vec::new())))
         };
-        let accept = |key| Made::created(key, Vec::new());
-        self.core().once(|repeat| ssh_keys::create(wish, repeat), accept, LOOK_AT_ONCE, find).await
+        let request = Request::create("/ssh_keys", format!("create SSH key {}", body.name), body);
+        self.executor().create_idempotent(request, LOOK_UP_AT_ONCE, look_up).await
     }
 
     /// Lists SSH keys, oldest first.
-    ///
-    /// # Errors
-    /// Those of every request.
-    pub async fn ssh_keys(&self, filter: &SshKeyFilter) -> Result<Vec<SshKey>, Error> {
-        self.core().all(|page| ssh_keys::list(filter, page)).await
+    pub(crate) async fn ssh_keys(&self, filter: &SshKeyFilter) -> Result<Vec<SshKey>, Error> {
+        self.executor().list(filter.apply(Request::get("/ssh_keys", "list SSH keys"))).await
     }
 
     /// Reads an SSH key.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn ssh_key(&self, id: SshKeyId) -> Result<SshKey, Error> {
-        self.core().run(&ssh_keys::read(id)).await
+    pub(crate) async fn ssh_key(&self, id: SshKeyId) -> Result<SshKey, Error> {
+        let request = Request::get(format!("/ssh_keys/{id}"), format!("read SSH key {id}"));
+        self.executor().run(&request, response::object).await
     }
 
-    /// Changes the labels, which are replaced as a whole.
-    ///
-    /// # Errors
-    /// `InvalidInput` before anything is sent, `NotFound`.
-    pub async fn update_ssh_key(
+    /// Replaces all labels of an SSH key.
+    pub(crate) async fn set_ssh_key_labels(
         &self,
         id: SshKeyId,
-        change: &UpdateSshKey,
+        labels: &Labels,
     ) -> Result<SshKey, Error> {
-        change.check()?;
-        self.core().run(&ssh_keys::update(id, change)).await
+        check_labels(labels)?;
+        let operation = format!("update SSH key {id}");
+        let request = Request::set_labels(format!("/ssh_keys/{id}"), operation, labels);
+        self.executor().run(&request, response::object).await
     }
 
-    /// Removes an SSH key from the project. Servers that have it keep it.
-    ///
-    /// # Errors
-    /// Those of every request.
-    pub async fn delete_ssh_key(&self, id: SshKeyId) -> Result<Deletion, Error> {
-        Deletion::of(self.core().run(&ssh_keys::delete(id)).await)
+    /// Deletes an SSH key unless it does not exist. Servers that have it keep it.
+    pub(crate) async fn delete_ssh_key(&self, id: SshKeyId) -> Result<(), Error> {
+        let request = Request::delete(format!("/ssh_keys/{id}"), format!("delete SSH key {id}"));
+        gone_is_deleted(self.executor().run(&request, response::deletion).await).map(drop)
     }
 }

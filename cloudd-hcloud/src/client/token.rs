@@ -3,43 +3,38 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind};
+use cloudd_core::provider::ErrorKind;
 
-/// An API token: one project, to read and write. Never shown.
+use crate::Error;
+
+/// An API token, which gives access to one project. Its debug output does not contain it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<str>);
 
 impl Token {
-    /// Takes a token as the console shows it: 64 letters and digits today, and whatever fits a
-    /// header tomorrow.
+    /// Checks a token: today 64 letters and digits, but every text that fits a header is accepted.
     ///
     /// # Errors
-    /// `Config`: empty, or with whitespace or characters outside ASCII, as a badly copied token
-    /// has.
+    /// `InvalidInput`: the token is empty, or contains whitespace or characters outside ASCII.
     pub fn new(token: impl AsRef<str>) -> Result<Self, Error> {
         let token = token.as_ref();
-        let flaw = if token.is_empty() {
+        let problem = if token.is_empty() {
             Some("the token is empty")
         } else if token.contains(char::is_whitespace) {
-            Some("the token contains whitespace: was a line break copied with it?")
+            Some("the token contains whitespace, perhaps a line break")
         } else if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Some("the token contains characters that no token has")
+            Some("the token contains characters outside printable ASCII")
         } else {
             None
         };
-        match flaw {
-            Some(flaw) => Err(Error::new(ErrorKind::Config, "check token", flaw)),
+        match problem {
+            Some(problem) => Err(Error::new(ErrorKind::InvalidInput, "check token", problem)),
             None => Ok(Self(token.into())),
         }
     }
 
-    /// The value of the `Authorization` header.
-    pub(super) fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-
-    pub(super) fn secret(&self) -> Arc<str> {
-        Arc::clone(&self.0)
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -54,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_of_another_length_is_taken() {
+    fn a_token_of_another_length_is_accepted() {
         assert!(Token::new("a".repeat(64)).is_ok());
         assert!(Token::new("short-token_1").is_ok());
     }
@@ -63,7 +58,7 @@ mod tests {
     fn a_malformed_token_is_refused_without_being_repeated() {
         for token in ["", " ", "secret\n", "sec ret", "sécret", "secret\u{7f}", "\u{feff}secret"] {
             let error = Token::new(token).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(!format!("{error} {error:?}").contains("cret"), "{error:?}");
         }
     }

@@ -1,132 +1,63 @@
 //! Volumes.
 
-use super::adopt::Made;
-use super::calls::{Created, volumes};
-use super::deletion::Deletion;
+use super::create::{CreateOutcome, LOOK_UP_AT_ONCE};
 use super::filter::VolumeFilter;
-use super::{Client, LOOK_AT_ONCE};
+use super::request::Request;
+use super::response;
+use super::{Client, gone_is_deleted};
 use crate::Error;
-use crate::schema::{
-    Action, Command, CreateVolume, Label, ServerId, UpdateVolume, Volume, VolumeId,
-};
+use crate::schema::{CreateVolume, Label, Labels, Volume, VolumeId, check_labels};
 
 impl Client {
-    /// Creates a volume at most once; see [`create_server`](Self::create_server) for `mine`.
+    /// Creates a volume at most once; see [`create_server`](Self::create_server).
     ///
     /// # Errors
-    /// `InvalidInput` before anything is sent. `AlreadyExists`: the name is taken by a volume
-    /// without the label. `NoCapacity`: another location may do. `AnswerLost`: it could not be
-    /// found out whether the volume exists.
-    pub async fn create_volume(
+    /// `InvalidInput` before anything is sent. `AlreadyExists`: a volume without the label has the
+    /// name. `Unavailable`, see [`Error::is_out_of_capacity`]. `OutcomeUnknown`: the lookup failed.
+    pub(crate) async fn create_volume(
         &self,
-        wish: &CreateVolume,
-        mine: &Label,
-    ) -> Result<Made<Volume>, Error> {
-        wish.check()?;
-        let find = || async {
-            let named = self.volumes(&VolumeFilter::new().name(&wish.name)).await?;
-            let Some(volume) = named.into_iter().find(|volume| mine.is_in(&volume.labels)) else {
-                return Ok(None);
-            };
-            let actions = self.volume_actions(volume.id).await?;
-            Ok(Some(Made::adopted(volume, actions)))
+        body: &CreateVolume,
+        idempotency_label: &Label,
+    ) -> Result<CreateOutcome<Volume>, Error> {
+        check_labels(&body.labels)?;
+        let look_up = || async {
+            let named = self.volumes(&VolumeFilter::new().name(&body.name)).await?;
+            let own = named.into_iter().find(|volume| idempotency_label.is_in(&volume.labels));
+            let Some(volume) = own else { return Ok(None) };
+            let actions = self.actions_of("volume", volume.id).await?;
+            Ok(Some(CreateOutcome::existing(volume, actions)))
         };
-        let accept = |created: Created<Volume>| Made::created(created.object, created.actions);
-        self.core().once(|repeat| volumes::create(wish, repeat), accept, LOOK_AT_ONCE, find).await
+        let request = Request::create("/volumes", format!("create volume {}", body.name), body);
+        self.executor().create_idempotent(request, LOOK_UP_AT_ONCE, look_up).await
     }
 
     /// Reads a volume.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn volume(&self, id: VolumeId) -> Result<Volume, Error> {
-        self.core().run(&volumes::read(id)).await
+    pub(crate) async fn volume(&self, id: VolumeId) -> Result<Volume, Error> {
+        let request = Request::get(format!("/volumes/{id}"), format!("read volume {id}"));
+        self.executor().run(&request, response::object).await
     }
 
     /// Lists volumes, oldest first.
-    ///
-    /// # Errors
-    /// Those of every request.
-    pub async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<Volume>, Error> {
-        self.core().all(|page| volumes::list(filter, page)).await
+    pub(crate) async fn volumes(&self, filter: &VolumeFilter) -> Result<Vec<Volume>, Error> {
+        self.executor().list(filter.apply(Request::get("/volumes", "list volumes"))).await
     }
 
-    /// Changes the labels, as a whole.
-    ///
-    /// # Errors
-    /// `InvalidInput` before anything is sent, `NotFound`.
-    pub async fn update_volume(
+    /// Replaces all labels of a volume.
+    pub(crate) async fn set_volume_labels(
         &self,
         id: VolumeId,
-        change: &UpdateVolume,
+        labels: &Labels,
     ) -> Result<Volume, Error> {
-        change.check()?;
-        self.core().run(&volumes::update(id, change)).await
+        check_labels(labels)?;
+        let operation = format!("update volume {id}");
+        let request = Request::set_labels(format!("/volumes/{id}"), operation, labels);
+        self.executor().run(&request, response::object).await
     }
 
-    /// Deletes a volume, which must not be attached.
-    ///
-    /// # Errors
-    /// `Protected`, `Locked`, or whatever the API says of an attached volume.
-    pub async fn delete_volume(&self, id: VolumeId) -> Result<Deletion, Error> {
-        Deletion::of(self.core().run(&volumes::delete(id)).await)
-    }
-
-    /// Attaches a volume to a server, at most once. What remains to be waited for is empty when it
-    /// already is attached.
-    ///
-    /// # Errors
-    /// `Refused` with `volume_already_attached`: to another server. `Locked`: attach several
-    /// volumes one after the other. `AnswerLost`: it could not be found out whether it is attached.
-    pub async fn attach_volume(
-        &self,
-        id: VolumeId,
-        server: ServerId,
-    ) -> Result<Vec<Action>, Error> {
-        let find = || async {
-            let under_way = self.running_action(id, &Command::AttachVolume).await?;
-            let to_this_server = |action: &Action| {
-                action.resources.iter().any(|it| it.kind == "server" && it.id == server.0)
-            };
-            if let Some(action) = under_way.filter(to_this_server) {
-                return Ok(Some(vec![action]));
-            }
-            let attached = self.volume(id).await?.server == Some(server);
-            Ok(attached.then(Vec::new))
-        };
-        let accept = |action| vec![action];
-        self.core()
-            .once(|repeat| volumes::attach(id, server, repeat), accept, LOOK_AT_ONCE, find)
-            .await
-    }
-
-    /// Detaches a volume, at most once. What remains to be waited for is empty when it is not
-    /// attached.
-    ///
-    /// # Errors
-    /// `NotFound`, `Locked`. `AnswerLost`: it could not be found out whether it is detached.
-    pub async fn detach_volume(&self, id: VolumeId) -> Result<Vec<Action>, Error> {
-        let find = || async {
-            if let Some(action) = self.running_action(id, &Command::DetachVolume).await? {
-                return Ok(Some(vec![action]));
-            }
-            let detached = self.volume(id).await?.server.is_none();
-            Ok(detached.then(Vec::new))
-        };
-        let accept = |action| vec![action];
-        self.core().once(|repeat| volumes::detach(id, repeat), accept, LOOK_AT_ONCE, find).await
-    }
-
-    async fn running_action(
-        &self,
-        id: VolumeId,
-        command: &Command,
-    ) -> Result<Option<Action>, Error> {
-        let actions = self.volume_actions(id).await?;
-        Ok(actions.into_iter().rfind(|action| action.command == *command && !action.is_ended()))
-    }
-
-    async fn volume_actions(&self, id: VolumeId) -> Result<Vec<Action>, Error> {
-        self.core().all(|page| volumes::actions(id, page)).await
+    /// Deletes a volume unless it does not exist. It must not be attached; the API documents no
+    /// error code for that.
+    pub(crate) async fn delete_volume(&self, id: VolumeId) -> Result<(), Error> {
+        let request = Request::delete(format!("/volumes/{id}"), format!("delete volume {id}"));
+        gone_is_deleted(self.executor().run(&request, response::deletion).await).map(drop)
     }
 }

@@ -1,16 +1,16 @@
-//! Guides: coming from the Terraform modules, and what a build costs.
+//! Guides: the cost of a build, and migrating from the Terraform modules.
 //!
-//! Their text is in files beside this one, for those who read the repository. How to write an
-//! install container or a provider, and what a build trusts: [`cloudd_core::guide`].
+//! The text is in Markdown files next to this one, for readers of the repository. Guides to install
+//! containers, providers and security are in [`cloudd_core::guide`].
 
-// Where a file names a link that is defined here too, the first definition counts: here the item,
-// and the source file for those who read the file itself.
+// A Markdown file and this module both define some links; the first definition counts. Here a link
+// leads to the item, in the file to its source file.
 
-/// What a build costs on Hetzner Cloud, and what makes it cost less.
+/// What a build costs on Hetzner Cloud, and how to reduce it.
 #[doc = include_str!("cost.md")]
 pub mod cost {}
 
-/// Coming from the Terraform modules: every variable, and what became of it.
+/// Migrating from the Terraform modules: every variable and its replacement.
 ///
 /// [`Hcloud::from_env`]: crate::Hcloud::from_env
 /// [`Hcloud::builder`]: crate::Hcloud::builder
@@ -18,11 +18,11 @@ pub mod cost {}
 /// [`HcloudBuilder::server_type`]: crate::HcloudBuilder::server_type
 /// [`HcloudBuilder::location`]: crate::HcloudBuilder::location
 /// [`Token`]: crate::Token
-/// [`ImageBuilder::new`]: cloudd_core::build::ImageBuilder::new
-/// [`ImageBuilder::debug_user`]: cloudd_core::build::ImageBuilder::debug_user
-/// [`ReusePolicy::SameName`]: cloudd_core::build::ReusePolicy::SameName
-/// [`ImageBuilder::volume_size`]: cloudd_core::build::ImageBuilder::volume_size
-/// [`ImageBuilder::root_size`]: cloudd_core::build::ImageBuilder::root_size
+/// [`ImageBuilder::new`]: cloudd_core::ImageBuilder::new
+/// [`ImageBuilder::debug_user`]: cloudd_core::ImageBuilder::debug_user
+/// [`ReusePolicy::SameName`]: cloudd_core::ReusePolicy::SameName
+/// [`ImageBuilder::volume_size`]: cloudd_core::ImageBuilder::volume_size
+/// [`ImageBuilder::root_size`]: cloudd_core::ImageBuilder::root_size
 /// [`InstallContainer::directory`]: cloudd_core::install::InstallContainer::directory
 /// [`FedoraCoreos`]: cloudd_core::install::containers::FedoraCoreos
 /// [`K3os`]: cloudd_core::install::containers::K3os

@@ -1,10 +1,10 @@
-//! Actions: what the API does in the background.
+//! Actions: changes that the API carries out in the background.
 
 use serde::Deserialize;
 
+use super::ActionId;
 use super::lenient::{or_default, or_none};
 use super::open_enum::open_enum;
-use super::{ActionId, Timestamp};
 
 /// A change that the API carries out in the background.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -12,24 +12,15 @@ use super::{ActionId, Timestamp};
 pub struct Action {
     /// The id.
     pub id: ActionId,
-    /// What is done.
+    /// What the action does.
     pub command: Command,
-    /// How far it is. The only field that decides: running and successful actions may carry an
-    /// `error` too.
+    /// Whether it runs, succeeded or failed. Only this field decides: running and successful
+    /// actions may carry an `error` too.
     pub status: ActionStatus,
-    /// Percent done, 0 to 100.
+    /// Progress in percent, 0 to 100.
     #[serde(default, deserialize_with = "or_default")]
     pub progress: u8,
-    /// When it began.
-    #[serde(default, deserialize_with = "or_none")]
-    pub started: Option<Timestamp>,
-    /// When it ended.
-    #[serde(default, deserialize_with = "or_none")]
-    pub finished: Option<Timestamp>,
-    /// What it works on.
-    #[serde(default, deserialize_with = "or_default")]
-    pub resources: Vec<Resource>,
-    /// Why it failed; to be read only when the status is [`ActionStatus::Error`].
+    /// Why it failed. Meaningful only when the status is [`ActionStatus::Error`].
     #[serde(default, deserialize_with = "or_none")]
     pub error: Option<ActionError>,
 }
@@ -43,7 +34,7 @@ impl Action {
 }
 
 open_enum! {
-    /// How far an action is.
+    /// The status of an action.
     pub enum ActionStatus {
         Running = "running",
         Success = "success",
@@ -57,37 +48,22 @@ open_enum! {
         CreateServer = "create_server",
         StartServer = "start_server",
         StopServer = "stop_server",
-        ShutdownServer = "shutdown_server",
-        RebootServer = "reboot_server",
-        ResetServer = "reset_server",
         DeleteServer = "delete_server",
         CreateImage = "create_image",
         CreateVolume = "create_volume",
         AttachVolume = "attach_volume",
-        DetachVolume = "detach_volume",
         ChangeProtection = "change_protection",
     }
-}
-
-/// What an action works on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct Resource {
-    /// The id, within its type.
-    pub id: u64,
-    /// `server`, `image`, `volume` and others.
-    #[serde(rename = "type", default)]
-    pub kind: String,
 }
 
 /// Why an action failed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct ActionError {
-    /// Free text such as `action_failed`; new ones appear without notice.
+    /// A code such as `action_failed`. The API adds codes without notice.
     #[serde(default, deserialize_with = "or_default")]
     pub code: String,
-    /// For people.
+    /// The explanation.
     #[serde(default, deserialize_with = "or_default")]
     pub message: String,
 }
@@ -97,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_status_is_not_an_end() {
+    fn an_unknown_status_is_not_final() {
         let text = r#"{"id":1,"command":"create_moon","status":"paused"}"#;
         let action: Action = serde_json::from_str(text).unwrap();
         assert_eq!(action.command.as_str(), "create_moon");

@@ -2,74 +2,75 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::label::check_labels;
 use super::lenient::{or_default, or_none};
 use super::open_enum::open_enum;
-use super::{Architecture, Deprecation, ImageId, Labels, Protection, ServerId, Timestamp};
-use crate::Error;
+use super::{Architecture, Deprecation, ImageId, Labels, Timestamp};
 
-/// An image: what a server's root disk starts from.
+/// An image: the initial contents of a server's root disk.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Image {
     /// The id.
     pub id: ImageId,
-    /// Public, or a snapshot of the project.
+    /// A public image, or a snapshot of the project.
     #[serde(rename = "type")]
     pub kind: ImageType,
-    /// Whether servers can be made of it.
+    /// Whether servers can be created from it.
     pub status: ImageStatus,
-    /// The name of a public image, not unique: architectures share it. Snapshots have none.
+    /// The name of a public image. Not unique, as architectures share names. Snapshots have none.
     #[serde(default)]
     pub name: Option<String>,
-    /// For people.
+    /// The description.
     #[serde(default, deserialize_with = "or_default")]
     pub description: String,
-    /// What is billed, in GB: the compressed image. Absent while it is created.
+    /// The billed size of the compressed image, in GB. Absent while the image is created.
     #[serde(default)]
     pub image_size: Option<f64>,
-    /// The disk that it needs at least, in GB.
+    /// The smallest disk it fits on, in GB.
     #[serde(default, deserialize_with = "or_default")]
     pub disk_size: f64,
     /// When it was created.
     #[serde(default, deserialize_with = "or_none")]
     pub created: Option<Timestamp>,
-    /// The server it was taken of.
-    #[serde(default, deserialize_with = "or_none")]
-    pub created_from: Option<CreatedFrom>,
     /// The operating system's family, such as `fedora`.
     #[serde(default, deserialize_with = "or_default")]
     pub os_flavor: String,
     /// The operating system's version, such as `42`.
     #[serde(default)]
     pub os_version: Option<String>,
-    /// Deletion protection.
+    /// The deletion protection.
     #[serde(default, deserialize_with = "or_default")]
     pub protection: Protection,
-    /// Set when the image is about to be withdrawn.
+    /// Set when Hetzner has announced to withdraw the image.
     #[serde(default, deserialize_with = "or_none")]
     pub deprecation: Option<Deprecation>,
-    /// When it was deprecated, in answers of before September 2026.
-    #[serde(default, deserialize_with = "or_none")]
-    pub deprecated: Option<Timestamp>,
     /// The labels.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Labels,
-    /// What it runs on.
+    /// The CPU architecture it runs on.
     #[serde(default)]
     pub architecture: Option<Architecture>,
 }
 
 impl Image {
-    /// Whether the image is about to be withdrawn.
+    /// Whether Hetzner has announced to withdraw the image.
     #[must_use]
     pub fn is_deprecated(&self) -> bool {
-        self.deprecation.is_some() || self.deprecated.is_some()
+        self.deprecation.is_some()
     }
 }
 
+/// The deletion protection of a resource.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Protection {
+    /// A deletion is rejected with the code `protected` while this is set.
+    #[serde(default)]
+    pub delete: bool,
+}
+
 open_enum! {
-    /// Where an image comes from.
+    /// The origin of an image.
     pub enum ImageType {
         System = "system",
         App = "app",
@@ -79,7 +80,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// The state of an image.
+    /// The status of an image.
     pub enum ImageStatus {
         Available = "available",
         Creating = "creating",
@@ -87,84 +88,27 @@ open_enum! {
     }
 }
 
-/// The server that an image was taken of. It may be gone.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct CreatedFrom {
-    /// The server's id.
-    pub id: ServerId,
-    /// The server's name.
-    #[serde(default, deserialize_with = "or_default")]
-    pub name: String,
-}
-
-/// `POST /servers/{id}/actions/create_image`: a snapshot.
+/// The body of `POST /servers/{id}/actions/create_image`, which creates a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct CreateImage {
-    /// `snapshot`; a backup would die with its server.
+pub(crate) struct CreateImage {
+    /// Always `snapshot`: a backup is deleted with its server.
     #[serde(rename = "type")]
     kind: ImageType,
-    /// For people.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub description: String,
-    /// The labels.
+    description: String,
     #[serde(skip_serializing_if = "Labels::is_empty")]
-    pub labels: Labels,
+    pub(crate) labels: Labels,
 }
 
 impl CreateImage {
     /// A snapshot with this description.
-    pub fn new(description: impl Into<String>) -> Self {
+    pub(crate) fn new(description: impl Into<String>) -> Self {
         Self { kind: ImageType::Snapshot, description: description.into(), labels: Labels::new() }
     }
 
     /// Sets the labels.
-    #[must_use]
-    pub fn labels(mut self, labels: Labels) -> Self {
+    pub(crate) fn labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        check_labels(&self.labels)
-    }
-}
-
-/// `PUT /images/{id}`: what is not set stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct UpdateImage {
-    /// For people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Replaces the whole set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub labels: Option<Labels>,
-}
-
-impl UpdateImage {
-    /// Changes nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the description.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// Replaces all labels.
-    #[must_use]
-    pub fn labels(mut self, labels: Labels) -> Self {
-        self.labels = Some(labels);
-        self
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        self.labels.as_ref().map_or(Ok(()), check_labels)
     }
 }

@@ -1,17 +1,17 @@
-//! Labels, and selectors over them.
+//! Labels and label selectors.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::rules;
+use super::validate::{check_label_key, check_label_value};
 use crate::Error;
 
 /// The labels of a resource.
 pub type Labels = BTreeMap<String, String>;
 
-/// One label, checked: what tells a build's resources from all others.
+/// One valid label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     key: String,
     value: String,
 }
@@ -21,29 +21,24 @@ impl Label {
     ///
     /// # Errors
     /// `InvalidInput`: the key is not `[prefix/]name`, or the value has more than 63 characters or
-    /// others than letters, digits, `-`, `_` and `.`.
-    pub fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, Error> {
+    /// characters other than letters, digits, `-`, `_` and `.`.
+    pub(crate) fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, Error> {
         let (key, value) = (key.into(), value.into());
-        rules::check_label_key(&key)?;
-        rules::check_label_value(&key, &value)?;
+        check_label_key(&key)?;
+        check_label_value(&key, &value)?;
         Ok(Self { key, value })
     }
 
-    /// The key.
-    #[must_use]
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// The value.
-    #[must_use]
-    pub fn value(&self) -> &str {
+    pub(crate) fn value(&self) -> &str {
         &self.value
     }
 
-    /// Whether `labels` hold this label.
-    #[must_use]
-    pub fn is_in(&self, labels: &Labels) -> bool {
+    /// Whether `labels` contain this label.
+    pub(crate) fn is_in(&self, labels: &Labels) -> bool {
         labels.get(&self.key).is_some_and(|value| *value == self.value)
     }
 }
@@ -54,9 +49,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// A label selector: all of its terms must hold.
-///
-/// The server evaluates it, and has no OR across keys.
+/// A label selector: selects the resources for which all of its terms hold. The API evaluates it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Selector {
     terms: Vec<String>,
@@ -69,32 +62,17 @@ impl Selector {
         Self::default()
     }
 
-    /// The key has this value.
+    /// Adds a term: the label has this value.
     #[must_use]
-    pub fn equals(self, key: &str, value: &str) -> Self {
-        self.term(format!("{key}={value}"))
+    pub fn equals(mut self, key: &str, value: &str) -> Self {
+        self.terms.push(format!("{key}={value}"));
+        self
     }
 
-    /// The key is there, with whatever value.
+    /// Adds a term: the label is set, with any value.
     #[must_use]
-    pub fn exists(self, key: &str) -> Self {
-        self.term(key.to_owned())
-    }
-
-    /// The key is not there.
-    #[must_use]
-    pub fn lacks(self, key: &str) -> Self {
-        self.term(format!("!{key}"))
-    }
-
-    /// The key has one of these values.
-    #[must_use]
-    pub fn one_of(self, key: &str, values: &[&str]) -> Self {
-        self.term(format!("{key} in ({})", values.join(",")))
-    }
-
-    fn term(mut self, term: String) -> Self {
-        self.terms.push(term);
+    pub fn exists(mut self, key: &str) -> Self {
+        self.terms.push(key.to_owned());
         self
     }
 }
@@ -111,11 +89,11 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Checks a whole set of labels.
-pub(super) fn check_labels(labels: &Labels) -> Result<(), Error> {
+/// Checks all keys and values of a set of labels.
+pub(crate) fn check_labels(labels: &Labels) -> Result<(), Error> {
     for (key, value) in labels {
-        rules::check_label_key(key)?;
-        rules::check_label_value(key, value)?;
+        check_label_key(key)?;
+        check_label_value(key, value)?;
     }
     Ok(())
 }
@@ -126,15 +104,8 @@ mod tests {
 
     #[test]
     fn a_selector_joins_its_terms() {
-        let selector = Selector::new()
-            .exists("cloudd/build")
-            .equals("cloudd/name", "leap")
-            .lacks("cloudd/keep")
-            .one_of("cloudd/phase", &["stage1", "stage2"]);
-        assert_eq!(
-            selector.to_string(),
-            "cloudd/build,cloudd/name=leap,!cloudd/keep,cloudd/phase in (stage1,stage2)",
-        );
+        let selector = Selector::new().exists("cloudd/build").equals("cloudd/name", "leap");
+        assert_eq!(selector.to_string(), "cloudd/build,cloudd/name=leap");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Reading fields that are optional in practice, whatever the description says.
+//! Deserializers for fields that may be missing, `null` or of another shape in practice.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-/// `null` is the default value. With `#[serde(default)]`, so is a missing field.
+/// Reads `null` as the default value. With `#[serde(default)]`, a missing field has it too.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -12,8 +12,8 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A value of another shape than expected is `None`: for fields that only inform, such as prices
-/// and times, where a change of format must not make a server unreadable.
+/// Reads a value of another shape as `None`. For fields that only inform, such as prices and times:
+/// a change of their format must not make the whole object unreadable.
 pub(super) fn or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,7 +1,7 @@
-//! Enums that keep what they do not know.
+//! Enums that keep values that this version does not know.
 
-/// Declares an enum of known texts with a catch-all: a value that the API adds tomorrow parses
-/// today, and is sent back as it came.
+/// Declares an enum of the values known to this version, with a catch-all variant: a value that the
+/// API adds later still parses, and is sent back unchanged.
 macro_rules! open_enum {
     (
         $(#[$meta:meta])*
@@ -16,12 +16,12 @@ macro_rules! open_enum {
                 $(#[$doc])*
                 $variant,
             )+
-            /// A value that this version does not know, as the API sent it.
+            /// A value that this version does not know, as received.
             Other(String),
         }
 
         impl $name {
-            /// The text of the API.
+            /// The value as it is in the API.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

@@ -1,4 +1,4 @@
-//! Prices, as decimals: the API sends strings with more digits than a float keeps.
+//! Prices. They are decimals: the API sends strings with more digits than a float keeps.
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -12,16 +12,16 @@ pub struct Pricing {
     /// The currency, such as `EUR`.
     #[serde(default, deserialize_with = "or_default")]
     pub currency: String,
-    /// Snapshots, per GB of the compressed image and month. The same everywhere.
+    /// The price of snapshots, per GB of the compressed image; the same in all locations.
     #[serde(default, deserialize_with = "or_none")]
     pub image: Option<FlatPrice>,
-    /// Volumes, per GB and month. The same everywhere.
+    /// The price of volumes; the same in all locations.
     #[serde(default, deserialize_with = "or_none")]
     pub volume: Option<FlatPrice>,
-    /// Server types, per location.
+    /// The prices of server types.
     #[serde(default, deserialize_with = "or_default")]
     pub server_types: Vec<NamedPrices>,
-    /// Primary addresses, per type (`ipv4`, `ipv6`) and location.
+    /// The prices of primary IP addresses by type (`ipv4`, `ipv6`).
     #[serde(default, deserialize_with = "or_default")]
     pub primary_ips: Vec<NamedPrices>,
 }
@@ -34,14 +34,14 @@ pub struct FlatPrice {
     pub price_per_gb_month: Price,
 }
 
-/// The prices of something that has a name or a type.
+/// The prices of a server type or of a type of address.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct NamedPrices {
     /// The name, such as `cx23` or `ipv4`.
     #[serde(alias = "type", default)]
     pub name: String,
-    /// Prices, per location.
+    /// The price in each location.
     #[serde(default, deserialize_with = "or_default")]
     pub prices: Vec<LocationPrice>,
 }
@@ -53,10 +53,10 @@ pub struct LocationPrice {
     /// The location's name.
     #[serde(default, deserialize_with = "or_default")]
     pub location: String,
-    /// Per hour.
+    /// The price of an hour.
     #[serde(default, deserialize_with = "or_none")]
     pub price_hourly: Option<Price>,
-    /// The most that a month costs.
+    /// The maximum price of a month.
     #[serde(default, deserialize_with = "or_none")]
     pub price_monthly: Option<Price>,
 }

@@ -1,103 +1,76 @@
-//! Server types: what can be ordered, where, and for how much.
+//! Server types: what can be ordered in which location and at what price.
 
 use serde::Deserialize;
 
 use super::lenient::{or_default, or_none};
 use super::open_enum::open_enum;
-use super::{LocationId, LocationPrice, ServerTypeId, Timestamp};
+use super::{LocationPrice, Timestamp};
 
-/// A kind of server.
+/// A server type.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[non_exhaustive]
-pub struct ServerType {
-    /// The id.
-    pub id: ServerTypeId,
+pub(crate) struct ServerType {
+    pub(crate) id: u64,
     /// The name, such as `cx23`.
-    pub name: String,
-    /// For people.
+    pub(crate) name: String,
+    /// The memory in GB.
     #[serde(default, deserialize_with = "or_default")]
-    pub description: String,
-    /// Virtual CPUs.
+    pub(crate) memory: f64,
+    /// The root disk in GB. A snapshot needs a disk at least as large as the one it was taken of.
     #[serde(default, deserialize_with = "or_default")]
-    pub cores: f64,
-    /// Memory, in GB.
-    #[serde(default, deserialize_with = "or_default")]
-    pub memory: f64,
-    /// Root disk, in GB. A snapshot needs a disk at least as large as the one it was taken of.
-    #[serde(default, deserialize_with = "or_default")]
-    pub disk: f64,
-    /// What the CPU is.
+    pub(crate) disk: f64,
     #[serde(default)]
-    pub architecture: Option<Architecture>,
-    /// Whether the CPU is shared with others.
-    #[serde(default)]
-    pub cpu_type: Option<CpuType>,
-    /// Prices, per location.
+    pub(crate) architecture: Option<Architecture>,
+    /// The price in each location.
     #[serde(default, deserialize_with = "or_default")]
-    pub prices: Vec<LocationPrice>,
-    /// Where it can be had. Says more than the deprecated fields at the top of the object, which
-    /// are not read.
+    prices: Vec<LocationPrice>,
+    /// The locations that have the type. These entries supersede the deprecated fields `deprecated`
+    /// and `deprecation` of the object, which are not read.
     #[serde(default, deserialize_with = "or_default")]
-    pub locations: Vec<TypeLocation>,
+    pub(crate) locations: Vec<TypeLocation>,
 }
 
 impl ServerType {
     /// Whether the type can be ordered in a location at that time.
     ///
-    /// Advice only: a create can still be refused with `resource_unavailable` or `placement_error`.
-    #[must_use]
-    pub fn is_orderable(&self, location: &str, now: Timestamp) -> bool {
-        self.locations.iter().any(|entry| entry.name == location && entry.is_orderable(now))
+    /// This is advisory: a create can still fail with `resource_unavailable` or `placement_error`.
+    pub(crate) fn is_orderable(&self, location: &str, now: Timestamp) -> bool {
+        self.locations.iter().any(|entry| {
+            let gone = entry.deprecation.is_some_and(|deprecation| deprecation.is_over(now));
+            entry.name == location && entry.available && !gone
+        })
     }
 
     /// The price in a location.
-    #[must_use]
-    pub fn price(&self, location: &str) -> Option<&LocationPrice> {
+    pub(crate) fn price(&self, location: &str) -> Option<&LocationPrice> {
         self.prices.iter().find(|price| price.location == location)
     }
 }
 
-/// A server type in a location.
+/// A server type in one location.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[non_exhaustive]
-pub struct TypeLocation {
-    /// The location's id.
-    pub id: LocationId,
+pub(crate) struct TypeLocation {
     /// The location's name.
-    pub name: String,
-    /// Set when the type is about to leave this location.
+    pub(crate) name: String,
+    /// Set when Hetzner has announced to withdraw the type from this location.
     #[serde(default, deserialize_with = "or_default")]
-    pub deprecation: Option<Deprecation>,
-    /// Recommended here.
-    #[serde(default, deserialize_with = "or_default")]
-    pub recommended: bool,
-    /// `false` when sold out for now. Taken as there when the API does not say: it is advice, and a
-    /// create tells.
+    deprecation: Option<Deprecation>,
+    /// `false` while the type is sold out. A missing field counts as `true`, since the create
+    /// request reports the truth.
     #[serde(default = "yes")]
-    pub available: bool,
+    available: bool,
 }
 
-impl TypeLocation {
-    fn is_orderable(&self, now: Timestamp) -> bool {
-        let gone = self.deprecation.is_some_and(|deprecation| deprecation.is_over(now));
-        self.available && !gone
-    }
-}
-
-/// When something ends.
+/// The announced end of an image or of a server type in a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Deprecation {
-    /// When that was announced.
-    #[serde(default, deserialize_with = "or_none")]
-    pub announced: Option<Timestamp>,
-    /// From when on it cannot be ordered.
+    /// The time from which it can no longer be ordered.
     #[serde(default, deserialize_with = "or_none")]
     pub unavailable_after: Option<Timestamp>,
 }
 
 impl Deprecation {
-    /// Whether the end has come. An end without a time has come.
+    /// Whether the end is reached at that time. An end without a time counts as reached.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.unavailable_after.is_none_or(|end| end <= now)
@@ -105,18 +78,10 @@ impl Deprecation {
 }
 
 open_enum! {
-    /// What the CPU of a server type is, and what an image runs on.
+    /// The CPU architecture of a server type or an image.
     pub enum Architecture {
         X86 = "x86",
         Arm = "arm",
-    }
-}
-
-open_enum! {
-    /// Whether the CPU is shared with others.
-    pub enum CpuType {
-        Shared = "shared",
-        Dedicated = "dedicated",
     }
 }
 
@@ -135,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_type_is_orderable_where_it_is_listed_available_and_not_over() {
-        let now = Timestamp::parse("2026-11-20T09:00:00Z").unwrap();
+        let now = "2026-11-20T09:00:00Z".parse().unwrap();
         for (location, orderable) in [
             (r#"{"id":1,"name":"fsn1","deprecation":null,"available":true}"#, true),
             (r#"{"id":1,"name":"fsn1"}"#, true),

@@ -1,16 +1,15 @@
-//! Every example of the API is read, and says what it says.
+//! The API's examples are read correctly.
 
-use cloudd_hcloud::ErrorKind;
-use cloudd_hcloud::client::{ActionWait, ServerFilter};
-use cloudd_hcloud::schema::{
-    Action, ActionStatus, Architecture, Command, CreateImage, Image, ImageId, ImageStatus,
-    ImageType, Label, Location, Server, ServerId, ServerStatus, ServerType, SshKey, Volume,
-    VolumeStatus,
-};
+use cloudd_core::provider::ErrorKind;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::support::{Api, answer, example, labels};
+use crate::client::ServerFilter;
+use crate::schema::{
+    Action, ActionStatus, Architecture, Command, CreateImage, Image, ImageStatus, ImageType, Label,
+    Server, ServerId, ServerStatus, ServerType, SshKey, Volume,
+};
 
 fn object<T: DeserializeOwned>(name: &str, key: &str) -> T {
     serde_json::from_value(example(name)[key].clone()).unwrap()
@@ -26,24 +25,19 @@ fn a_server() {
             (server.id, server.name.as_str(), server.status),
             (ServerId(90017), "worker-a1", status)
         );
-        assert_eq!(server.public_net.ipv4.unwrap().ip.to_string(), "192.0.2.17");
-        assert_eq!(server.public_net.ipv6.unwrap().host().unwrap().to_string(), "2001:db8:17::1");
-        assert_eq!(server.server_type.unwrap().name, "cx23");
+        assert_eq!(server.public_net.ipv4().unwrap().to_string(), "192.0.2.17");
+        assert_eq!(server.public_net.ipv6().unwrap().to_string(), "2001:db8:17::1");
         assert_eq!(server.location.unwrap().name, "fsn1");
-        assert_eq!(server.image.unwrap().id, ImageId(512_345_678));
         assert_eq!(server.labels["cloudd.example/pool"], "ci");
-        assert!(!server.locked && !server.protection.delete);
     }
 }
 
 #[test]
 fn a_volume() {
     let volume: Volume = object("volume", "volume");
-    assert_eq!(volume.server, Some(ServerId(90017)));
-    assert_eq!(volume.linux_device, "/dev/disk/by-id/scsi-0HC_Volume_80005");
-    assert_eq!(volume.status, VolumeStatus::Available);
+    assert_eq!((volume.id.0, volume.server), (80005, Some(ServerId(90017))));
     let created: Volume = object("volume-create", "volume");
-    assert_eq!((created.server, created.status), (None, VolumeStatus::Creating));
+    assert_eq!(created.server, None);
 }
 
 #[test]
@@ -55,7 +49,7 @@ fn an_image() {
     );
     assert_eq!((image.name.as_deref(), image.image_size), (None, Some(1.84)));
     assert_eq!(image.architecture, Some(Architecture::X86));
-    assert_eq!(image.created_from.as_ref().unwrap().name, "builder-1");
+    assert!(image.created.is_some());
     assert!(!image.is_deprecated());
     let creating: Image = object("image-create", "image");
     assert_eq!((creating.status, creating.image_size), (ImageStatus::Creating, None));
@@ -74,24 +68,20 @@ fn actions() {
     ] {
         let action: Action = object(name, "action");
         assert_eq!((action.command, action.status), (command, status), "{name}");
-        assert!(action.started.is_some(), "{name}");
     }
     let list: Vec<Action> = object("action-list", "actions");
-    assert_eq!(list[0].finished.unwrap().since(list[0].started.unwrap()).as_secs(), 21);
-    assert_eq!(list[1].finished, None);
+    assert!(list[0].is_ended() && !list[1].is_ended());
 }
 
 #[test]
-fn a_key_a_type_and_a_location() {
+fn a_key_and_a_server_type() {
     let key: SshKey = object("ssh_key", "ssh_key");
-    assert_eq!(key.name, "cloudd-build-7f3a");
+    assert!(key.is_same_key(example("ssh_key")["ssh_key"]["public_key"].as_str().unwrap()));
     let server_type: ServerType = object("server_type", "server_type");
     let price = server_type.price("fsn1").unwrap().price_hourly.unwrap();
     assert_eq!(price.net.to_string(), "0.0056000000");
-    let now = cloudd_hcloud::schema::Timestamp::parse("2026-11-20T09:00:00Z").unwrap();
+    let now = "2026-11-20T09:00:00Z".parse().unwrap();
     assert!(server_type.is_orderable("fsn1", now) && !server_type.is_orderable("nbg1", now));
-    let location: Location = object("location", "location");
-    assert_eq!((location.country.as_str(), location.network_zone.as_str()), ("DE", "eu-central"));
 }
 
 #[tokio::test]
@@ -109,9 +99,9 @@ async fn a_list_that_goes_on_is_followed() {
 #[tokio::test]
 async fn the_error_examples() {
     for (name, status, kind, field) in [
-        ("error-deprecated-endpoint", 410, ErrorKind::Removed, None),
+        ("error-deprecated-endpoint", 410, ErrorKind::Unsupported, None),
         ("error-invalid-input", 422, ErrorKind::InvalidInput, Some("size")),
-        ("error-limit", 403, ErrorKind::LimitReached, Some("server_limit")),
+        ("error-limit", 403, ErrorKind::QuotaExceeded, Some("server_limit")),
         ("error-not-found", 404, ErrorKind::NotFound, None),
         ("error-uniqueness", 409, ErrorKind::AlreadyExists, None),
     ] {
@@ -134,10 +124,10 @@ async fn a_snapshot_and_its_action() {
     done["id"] = json!(60007);
     let api = Api::answering([created, answer(200, &json!({"actions": [done]}))]).await;
     let client = api.client();
-    let (wish, nonce) =
+    let (body, nonce) =
         (CreateImage::new("x").labels(labels()), Label::new("cloudd/build", "7f3a").unwrap());
-    let made = client.create_image(ServerId(90017), &wish, &nonce).await.unwrap();
+    let made = client.create_image(ServerId(90017), &body, &nonce).await.unwrap();
     assert_eq!(made.resource.status, ImageStatus::Creating);
-    client.wait(ActionWait::new(made.actions, std::time::Duration::from_secs(5))).await.unwrap();
+    client.wait(made.actions, std::time::Duration::from_secs(5)).await.unwrap();
     assert_eq!(api.lines()[1], "GET /v1/actions?id=60007");
 }

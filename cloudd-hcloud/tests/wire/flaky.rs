@@ -1,36 +1,35 @@
-//! Connections that break.
+//! Connections that are closed by the server.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use cloudd_hcloud::ErrorKind;
-use cloudd_hcloud::client::Origin;
-use cloudd_hcloud::schema::{CreateServer, IdOrName, ImageId, ServerId};
+use cloudd_core::provider::ErrorKind;
 use serde_json::{Value, json};
 
-use super::support::{client, example, labels, mine, record_logs};
+use super::support::{client, example, label, labels, record_logs};
+use crate::schema::{CreateServer, ImageId, ServerId};
 
-/// What happens to a connection.
+/// What the server does with a connection.
 #[derive(Clone)]
-pub(crate) enum Fate {
-    /// Closed before a byte is read.
+pub(super) enum Fate {
+    /// Closes it before reading the request.
     Unread,
-    /// Closed when the request has been read: with it, its effect.
+    /// Closes it after reading the request, which may have taken effect.
     Unanswered,
-    /// Closed in the middle of the answer.
+    /// Closes it in the middle of the response.
     HalfAnswered,
     Answered(u16, Value),
 }
 
-/// A server that meets one fate after the other, each on a connection of its own.
-pub(crate) struct Flaky {
-    pub(crate) endpoint: String,
+/// A server that treats one connection after the other as given.
+pub(super) struct Flaky {
+    pub(super) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Flaky {
-    pub(crate) fn start(fates: Vec<Fate>) -> Self {
+    pub(super) fn start(fates: Vec<Fate>) -> Self {
         record_logs();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -41,7 +40,7 @@ impl Flaky {
                 let Ok((stream, _)) = listener.accept() else {
                     return;
                 };
-                // A client that has gone is the client's matter.
+                // An error means that the client has closed the connection.
                 let _broken = meet(&fate, stream, &noted);
             }
         });
@@ -49,7 +48,7 @@ impl Flaky {
     }
 
     /// The first lines of the requests that were read.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
@@ -75,7 +74,7 @@ fn meet(fate: &Fate, mut stream: TcpStream, noted: &Mutex<Vec<String>>) -> std::
     }
 }
 
-/// Head and body, so that nothing unread makes the close a reset.
+/// Reads head and body: closing a connection with unread data would reset it.
 fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -93,8 +92,8 @@ fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
     }
 }
 
-fn wish() -> CreateServer {
-    CreateServer::new("worker-a1", IdOrName::name("cx23"), ImageId(1)).labels(labels())
+fn body() -> CreateServer {
+    CreateServer::new("worker-a1", ImageId(1)).placement("cx23", "fsn1").labels(labels())
 }
 
 fn found() -> Fate {
@@ -124,29 +123,29 @@ async fn a_read_survives_every_kind_of_break() {
 async fn a_create_whose_connection_broke_after_the_effect_is_adopted() {
     for fate in [Fate::Unanswered, Fate::HalfAnswered] {
         let flaky = Flaky::start(vec![fate, found(), Fate::Answered(200, json!({"actions": []}))]);
-        let made = client(&flaky.endpoint).create_server(&wish(), &mine()).await.unwrap();
-        assert_eq!((made.origin, made.resource.id), (Origin::Adopted, ServerId(90017)));
+        let made = client(&flaky.endpoint).create_server(&body(), &label()).await.unwrap();
+        assert_eq!((made.was_existing, made.resource.id), (true, ServerId(90017)));
         let posts = flaky.requests().iter().filter(|line| line.starts_with("POST")).count();
         assert_eq!(posts, 1, "never sent blindly a second time");
     }
 }
 
 #[tokio::test]
-async fn a_create_whose_connection_broke_before_the_effect_is_sent_again_after_a_look() {
+async fn a_create_whose_connection_broke_before_the_effect_is_sent_again_after_a_lookup() {
     let created = Fate::Answered(201, example("server-create"));
     let flaky = Flaky::start(vec![Fate::Unread, no_servers(), created, no_servers()]);
-    let made = client(&flaky.endpoint).create_server(&wish(), &mine()).await.unwrap();
-    assert_eq!(made.origin, Origin::Created);
+    let made = client(&flaky.endpoint).create_server(&body(), &label()).await.unwrap();
+    assert!(!made.was_existing);
     let lines = flaky.requests();
     assert!(lines[0].starts_with("GET /v1/servers?name=worker-a1"), "{lines:?}");
     assert!(lines[1].starts_with("POST /v1/servers"), "{lines:?}");
 }
 
 #[tokio::test]
-async fn a_create_that_stays_in_the_dark_says_so() {
+async fn a_create_without_any_response_has_an_unknown_outcome() {
     let flaky = Flaky::start(vec![Fate::Unanswered; 20]);
-    let error = client(&flaky.endpoint).create_server(&wish(), &mine()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AnswerLost);
+    let error = client(&flaky.endpoint).create_server(&body(), &label()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     let posts = flaky.requests().iter().filter(|line| line.starts_with("POST")).count();
     assert_eq!(posts, 1);
 }

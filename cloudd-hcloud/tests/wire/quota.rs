@@ -1,13 +1,12 @@
-//! The quota, over the wire.
+//! The rate limit over HTTP.
 
 use std::time::{Duration, Instant};
 
-use cloudd_hcloud::client::Tuning;
-use cloudd_hcloud::schema::ServerId;
-use cloudd_hcloud::{Client, Token};
 use wiremock::ResponseTemplate;
 
 use super::support::{Api, TOKEN, answer, error, example};
+use crate::schema::ServerId;
+use crate::{Client, Token};
 
 fn with_quota(answer: ResponseTemplate, remaining: &str) -> ResponseTemplate {
     answer
@@ -20,9 +19,9 @@ fn with_quota(answer: ResponseTemplate, remaining: &str) -> ResponseTemplate {
 async fn what_is_left_can_be_read() {
     let api = Api::answering([with_quota(answer(200, &example("server")), "2345")]).await;
     let client = api.client();
-    assert_eq!(client.quota(), None);
+    assert_eq!(client.rate_limit(), None);
     client.server(ServerId(90017)).await.unwrap();
-    let quota = client.quota().unwrap();
+    let quota = client.rate_limit().unwrap();
     assert_eq!(quota.limit, 3600);
     assert!((2345..2400).contains(&quota.remaining), "refilled a hundred times as fast: {quota:?}");
 }
@@ -31,10 +30,10 @@ async fn what_is_left_can_be_read() {
 async fn a_429_costs_seconds() {
     let refused = with_quota(error(429, "rate_limit_exceeded"), "0");
     let api = Api::answering([refused, with_quota(answer(200, &example("server")), "3")]).await;
-    // Ten times as fast as the real one.
+    // The pauses are ten times shorter than those for the public API.
     let client = Client::builder(Token::new(TOKEN).unwrap())
         .endpoint(api.endpoint())
-        .tuning(Tuning::default().faster(10.0))
+        .clock_speed(10.0)
         .build()
         .unwrap();
     let begin = Instant::now();

@@ -1,75 +1,79 @@
-//! A Hetzner that answers what it is told to, and notes what it was asked.
+//! A server that gives scripted responses and records the requests.
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use cloudd_hcloud::client::Tuning;
-use cloudd_hcloud::schema::{Label, Labels};
-use cloudd_hcloud::{Client, Token};
 use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// A token as the console makes them. Not one of the words of a test message, so that it can be
-/// searched for.
-pub(crate) const TOKEN: &str = "Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4ab";
+use crate::schema::{Label, Labels};
+use crate::{Client, Token};
+
+/// A token of the usual form. It contains no word of a test message, so that a search for it is
+/// reliable.
+pub(super) const TOKEN: &str = "Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4Zq3vT8mKx1Rb6Wn0Yc5Jd9Hs2Lf7Gp4ab";
 
 /// One of the API's examples.
-pub(crate) fn example(name: &str) -> Value {
+pub(super) fn example(name: &str) -> Value {
     let path = format!("{}/tests/wire/examples/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-pub(crate) fn answer(status: u16, body: &Value) -> ResponseTemplate {
+pub(super) fn answer(status: u16, body: &Value) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(body).insert_header("X-Correlation-Id", "c0ffee")
 }
 
-pub(crate) fn error(status: u16, code: &str) -> ResponseTemplate {
+pub(super) fn error(status: u16, code: &str) -> ResponseTemplate {
     answer(status, &json!({"error": {"code": code, "message": "for the test", "details": null}}))
 }
 
 /// A client whose pauses are a hundred times shorter.
-pub(crate) fn client(endpoint: &str) -> Client {
+pub(super) fn client(endpoint: &str) -> Client {
     client_with(endpoint, Duration::from_secs(10))
 }
 
-/// The same, whose requests may not take longer than that.
-pub(crate) fn client_with(endpoint: &str, request_timeout: Duration) -> Client {
-    let mut tuning = Tuning::default().faster(100.0);
-    tuning.request_timeout = request_timeout;
-    Client::builder(Token::new(TOKEN).unwrap()).endpoint(endpoint).tuning(tuning).build().unwrap()
+/// The same with this request timeout.
+pub(super) fn client_with(endpoint: &str, request_timeout: Duration) -> Client {
+    Client::builder(Token::new(TOKEN).unwrap())
+        .endpoint(endpoint)
+        .request_timeout(request_timeout)
+        .clock_speed(100.0)
+        .build()
+        .unwrap()
 }
 
-/// How long a request may take where one is to take too long, and how long that one takes.
-pub(crate) const IMPATIENT: Duration = Duration::from_millis(1000);
-pub(crate) const LATE: Duration = Duration::from_millis(2500);
+/// The request timeout of tests with a late response, and the time after which that response
+/// arrives.
+pub(super) const IMPATIENT: Duration = Duration::from_millis(1000);
+pub(super) const LATE: Duration = Duration::from_millis(2500);
 
-pub(crate) fn mine() -> Label {
+pub(super) fn label() -> Label {
     Label::new("cloudd/build", "7f3a").unwrap()
 }
 
-pub(crate) fn labels() -> Labels {
+pub(super) fn labels() -> Labels {
     Labels::from([("cloudd/build".to_owned(), "7f3a".to_owned())])
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Seen {
+pub(super) struct Seen {
     /// `METHOD path?query`, encoded as sent.
-    pub(crate) line: String,
-    pub(crate) body: Option<Value>,
+    pub(super) line: String,
+    pub(super) body: Option<Value>,
 }
 
-pub(crate) struct Api {
+pub(super) struct Api {
     server: MockServer,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Api {
-    /// Gives one answer after the other, and 599 when there are none left.
-    pub(crate) async fn answering(answers: impl IntoIterator<Item = ResponseTemplate>) -> Self {
+    /// A server that gives one response after the other, and then always 599.
+    pub(super) async fn answering(answers: impl IntoIterator<Item = ResponseTemplate>) -> Self {
         record_logs();
         let server = MockServer::start().await;
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -83,24 +87,24 @@ impl Api {
         Self { server, seen }
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         client(&self.endpoint())
     }
 
-    pub(crate) fn endpoint(&self) -> String {
+    pub(super) fn endpoint(&self) -> String {
         format!("{}/v1", self.server.uri())
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.line).collect()
     }
 }
 
-/// Checks what holds for every request, and notes the rest.
+/// Checks the headers that every request has, and returns the rest of it.
 fn see(request: &Request) -> Seen {
     let header =
         |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -122,8 +126,8 @@ fn see(request: &Request) -> Seen {
 
 static LOGS: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Records every log line of every crate at every level.
-pub(crate) fn record_logs() {
+/// Records the log lines of all crates at all levels.
+pub(super) fn record_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         tracing_subscriber::fmt()
@@ -134,7 +138,7 @@ pub(crate) fn record_logs() {
     });
 }
 
-pub(crate) fn logs() -> String {
+pub(super) fn logs() -> String {
     String::from_utf8_lossy(&LOGS.lock().unwrap()).into_owned()
 }
 

@@ -1,0 +1,10 @@
+//! Tests of the client in virtual time, against an API that is a function.
+//!
+//! They are compiled into the crate's unit tests, since most of the client is not public.
+
+mod actions;
+mod cached_list;
+mod create;
+mod executor;
+mod fake;
+mod server_wait;
