@@ -99,7 +99,7 @@ async fn killed_at(point: Point) {
     let image = second.image().to_owned();
     let lines: Vec<_> = second.events.iter().filter_map(|event| event["line"].as_str()).collect();
     assert_eq!(lines, ["one", "two"], "{point:?}");
-    assert!(second.told("armed"), "{point:?}: {:?}", second.events);
+    assert!(second.told("entering_stage2"), "{point:?}: {:?}", second.events);
     let Inventory { servers, volumes, images, ssh_keys } = sim.inventory();
     assert_eq!((servers, volumes, ssh_keys), (vec![], vec![], vec![]), "{point:?}");
     assert_eq!(images.len(), 1, "{point:?}");
