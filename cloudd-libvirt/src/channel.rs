@@ -14,8 +14,8 @@ use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{ErrorKind, PowerState, Result, Size};
 use cloudd_core::retry::Backoff;
 
-use crate::host::Host;
-use crate::session::Session;
+use crate::connection::Host;
+use crate::connection::Session;
 use crate::vm::{ROTATED, VmFiles, rotated};
 
 /// Follows the events of one VM.

@@ -125,7 +125,7 @@ async fn domains_of_others_are_neither_seen_nor_deleted() {
     let foreign = cloudd_core::provider::VmId::new("test");
     assert_eq!(provider.vm(&foreign).await.unwrap(), None);
     let error = provider.delete(&foreign.into()).await.unwrap_err();
-    assert!(error.to_string().contains("not cloudd's"), "{error}");
+    assert!(error.to_string().contains("not created by cloudd"), "{error}");
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn a_qcow2_file_is_a_base_and_one_with_another_under_it_is_not() {
         let other = connect(BaseImage::path(overlay)).await;
         let error = other.resolve(&bench.requirements()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("must stand alone"), "{error}");
+        assert!(error.to_string().contains("must be self-contained"), "{error}");
     })
     .await;
 }
@@ -163,7 +163,7 @@ async fn a_volume_of_the_user_is_a_base_until_somebody_writes_to_it() {
         let spec = bench.spec().await;
         virsh(&["vol-upload", &volume, &file, "--pool", &pool()]);
         let error = bench.provider.create_builder(&spec, &Reporter::silent()).await.unwrap_err();
-        assert!(error.to_string().contains("written to the volume"), "{error}");
+        assert!(error.to_string().contains("was written to"), "{error}");
         boots(&bench).await;
     })
     .await;

@@ -45,7 +45,7 @@ async fn a_volume_that_somebody_attached_by_hand_is_not_deleted() {
         let foreign = bench.provider.delete(&VmId::new(&name).into()).await;
         virsh(&["destroy", &name]);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Busy);
-        assert!(foreign.unwrap_err().to_string().contains("not cloudd's"));
+        assert!(foreign.unwrap_err().to_string().contains("not created by cloudd"));
         bench.provider.delete(&volume.id.into()).await.unwrap();
     })
     .await;

@@ -101,7 +101,7 @@ async fn a_half_made_vm_is_found_finished_and_deleted() {
         let found = bench.provider.find(&Selector::build(&bench.build)).await.unwrap();
         assert!(found.iter().any(|it| it.id == ResourceId::Vm(vm.id.clone())), "{found:?}");
         let started = bench.provider.start_vm(&vm.id, &Reporter::silent()).await;
-        assert!(started.unwrap_err().to_string().contains("half made"));
+        assert!(started.unwrap_err().to_string().contains("incomplete"));
 
         let again = bench.create(&spec).await.vm;
         assert_eq!(again.id, vm.id);
@@ -120,7 +120,7 @@ async fn a_qemu_that_is_killed_is_stuck_and_never_off() {
         assert!(killed.unwrap().success());
         let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Gone);
-        assert!(error.to_string().contains("QEMU itself has ended"), "{error}");
+        assert!(error.to_string().contains("the QEMU process has ended"), "{error}");
         let state = bench.provider.vm(&vm.id).await.unwrap().unwrap().state;
         assert!(matches!(state, PowerState::Error(_)), "{state:?}");
     })
