@@ -68,7 +68,13 @@ impl Provider for Libvirt {
         let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
         let vm = self
             .host
-            .call(move |session| session.create_builder_vm(&config, &spec, &base, &user_data))
+            .call(move |session| {
+                if let Some(existing) = session.find_existing(&spec.name, &spec.labels)? {
+                    return Ok(existing);
+                }
+                let root = session.root_disk(&base, spec.resolved.root_size)?;
+                session.create_builder_vm(&config, &spec, &root, &user_data)
+            })
             .await?;
         reporter.created(vm.id.clone());
         Ok(BuilderVm::new(vm, volume))

@@ -9,6 +9,28 @@ use cloudd_core::provider::{Architecture, Error, Result, Size};
 
 use crate::error::invalid;
 
+/// Implements `Display` and `FromStr` for an enum of keywords.
+macro_rules! keywords {
+    ($name:ident, $what:literal, $($variant:ident = $keyword:literal),+) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $keyword),+ })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                match text {
+                    $($keyword => Ok(Self::$variant),)+
+                    _ => Err(unknown($what, text, &[$($keyword),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+
 /// The network of VMs. Parses from and displays as `user`, `default`, `network=NAME` or
 /// `bridge=NAME`.
 ///
@@ -69,28 +91,7 @@ pub enum Accel {
     Tcg,
 }
 
-impl fmt::Display for Accel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        })
-    }
-}
-
-impl FromStr for Accel {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "kvm" => Ok(Self::Kvm),
-            "tcg" => Ok(Self::Tcg),
-            _ => Err(unknown("accelerator", text, "auto, kvm or tcg")),
-        }
-    }
-}
+keywords!(Accel, "accelerator", Auto = "auto", Kvm = "kvm", Tcg = "tcg");
 
 /// The processor that the guest sees. Parses from and displays as `host-passthrough`, `maximum` or
 /// the name of a model.
@@ -145,28 +146,7 @@ pub enum DiskCache {
     Unsafe,
 }
 
-impl fmt::Display for DiskCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Writeback => "writeback",
-            Self::None => "none",
-            Self::Unsafe => "unsafe",
-        })
-    }
-}
-
-impl FromStr for DiskCache {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "writeback" => Ok(Self::Writeback),
-            "none" => Ok(Self::None),
-            "unsafe" => Ok(Self::Unsafe),
-            _ => Err(unknown("disk cache", text, "writeback, none or unsafe")),
-        }
-    }
-}
+keywords!(DiskCache, "disk cache", Writeback = "writeback", None = "none", Unsafe = "unsafe");
 
 fn unknown(what: &str, text: &str, expected: &str) -> Error {
     invalid("parse setting", format_args!("{text:?} is not a valid {what}: expected {expected}"))

@@ -1,4 +1,4 @@
-//! Against libvirt's own test driver, which keeps books and runs nothing: no daemon, no root.
+//! Tests with libvirt's test driver, which runs no guests and needs no daemon and no root.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 

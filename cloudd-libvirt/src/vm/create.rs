@@ -10,7 +10,6 @@ use cloudd_core::provider::{
 use virt::domain::Domain as LibvirtDomain;
 
 use super::files::{ROTATED, RootDisk, VmFiles, existing, rotated};
-use crate::base_image::Identity;
 use crate::connection::{Driver, Session};
 use crate::error::{ResultExt, failed, invalid};
 use crate::labels::{DomainMetadata, DomainState, MetadataKind, same_build, volume_file};
@@ -36,25 +35,21 @@ pub(crate) struct NewVm<'a> {
 }
 
 impl Session {
-    /// Creates the builder VM, or adopts the one of the same name and build.
+    /// Creates the builder VM, off.
     pub(crate) fn create_builder_vm(
         &self,
         config: &Config,
         spec: &BuilderSpec,
-        base: &Identity,
+        root: &RootDisk,
         user_data: &[u8],
     ) -> Result<Vm> {
-        if let Some(existing) = self.find_existing(&spec.name, &spec.labels)? {
-            return Ok(existing);
-        }
-        let root = self.root_disk(base, spec.resolved.root_size)?;
         self.create_vm(
             config,
             NewVm {
                 name: &spec.name,
                 labels: &spec.labels,
                 architecture: spec.requirements.architecture,
-                root: &root,
+                root,
                 memory: config.memory,
                 volume: Some(&spec.name),
                 user_data: Some(user_data),

@@ -50,7 +50,7 @@ fn xml(kind: MachineKind) -> String {
     .xml()
 }
 
-/// Compares with a file under `src/xml/golden`; `CLOUDD_BLESS=1` writes it anew.
+/// Compares with a file under `src/xml/golden`; `CLOUDD_BLESS=1` overwrites it.
 fn assert_golden(name: &str, xml: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/xml/golden").join(name);
     if std::env::var_os("CLOUDD_BLESS").is_some() {

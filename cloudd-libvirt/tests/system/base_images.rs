@@ -69,11 +69,11 @@ async fn a_download_is_cached_by_its_content_and_boots() {
     let server = Server::start(disk).await;
     let provider = connect(BaseImage::url(server.url(), sum.to_uppercase())).await;
     with_provider(dir, provider, |bench| async move {
-        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let reporter = Reporter::new(move |report| heard.lock().unwrap().push(report));
+        let reports = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&reports);
+        let reporter = Reporter::new(move |report| recorded.lock().unwrap().push(report));
         prepare(&bench, &reporter).await.unwrap();
-        let last = told.lock().unwrap().pop();
+        let last = reports.lock().unwrap().pop();
         assert!(
             matches!(last, Some(Report::Progress { done, total: Some(total), .. }) if done == total),
             "{last:?}"

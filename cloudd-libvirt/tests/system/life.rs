@@ -1,4 +1,4 @@
-//! A VM from its volumes to an image, and a VM from that image.
+//! The life cycle of a VM: creation, image, and a VM from that image.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -85,7 +85,7 @@ async fn deleting_leaves_nothing_not_even_logs() {
 #[tokio::test]
 async fn a_half_made_vm_is_found_finished_and_deleted() {
     with_guest(POWERS_OFF, |bench| async move {
-        // What a process leaves that dies right after the domain was defined: nothing but it.
+        // The state after a process died right after it had defined the domain.
         let spec = bench.spec().await;
         let vm = bench.create(&spec).await.vm;
         let name = vm.id.as_str();
@@ -140,7 +140,7 @@ async fn whether_a_vm_ever_ran_is_known_when_it_is_off() {
         assert_eq!(started(&bench, &vm.id).await, Some(true));
         soon(provider.wait_vm_off(&vm.id)).await.unwrap();
         assert_eq!(started(&bench, &vm.id).await, Some(true));
-        // Now only what the guest has said can tell.
+        // From here on only the logs of the guest show that it ran.
         forget_why_off(&bench, vm.id.as_str());
         assert_eq!(started(&bench, &vm.id).await, Some(true));
 
@@ -155,7 +155,7 @@ async fn started(bench: &Bench, vm: &VmId) -> Option<bool> {
     bench.provider.vm(vm).await.unwrap().and_then(|vm| vm.started)
 }
 
-/// What a new start of the daemon does, without disturbing other tests.
+/// Has the effect of a restart of the daemon without disturbing other tests.
 fn forget_why_off(bench: &Bench, vm: &str) {
     let file = bench.dir.path().join("forgotten.xml");
     std::fs::write(&file, virsh(&["dumpxml", vm])).unwrap();
