@@ -5,12 +5,11 @@ use cloudd_core::provider::{
     Architecture, Capabilities, ContextDelivery, Result, Size, UserDataLimits,
 };
 
-use crate::base::{BaseImage, FileHashes};
+use crate::base_image::FileHashes;
+use crate::connection::{Driver, Host, Session};
 use crate::error::invalid;
-use crate::host::Host;
-use crate::provider::Libvirt;
-use crate::session::{Driver, Session};
-use crate::settings::{Accel, Config, Cpu, DiskCache, Network};
+use crate::libvirt::Libvirt;
+use crate::settings::{Accel, BaseImage, Config, Cpu, DiskCache, Network};
 use crate::xml::domain::Serial;
 
 /// Builds a [`Libvirt`].
@@ -19,6 +18,26 @@ use crate::xml::domain::Serial;
 pub struct LibvirtBuilder(Config);
 
 const SET_UP: &str = "set up libvirt provider";
+
+impl Libvirt {
+    /// A provider for the libvirt at a connection URI, such as `qemu:///system` or
+    /// `qemu+ssh://root@host/system?keyfile=/home/me/.ssh/id`.
+    ///
+    /// Over SSH the program `ssh` is run without a terminal: key and host key must be usable without
+    /// a prompt.
+    pub fn builder(uri: impl Into<String>) -> LibvirtBuilder {
+        LibvirtBuilder::new(uri.into())
+    }
+
+    /// Connects with the default settings: the pool `default` and no base image, so that images can
+    /// be found, deleted and started, but not built.
+    ///
+    /// # Errors
+    /// As [`LibvirtBuilder::connect`].
+    pub async fn connect(uri: impl Into<String>) -> Result<Self> {
+        Self::builder(uri).connect().await
+    }
+}
 
 impl LibvirtBuilder {
     pub(crate) fn new(uri: String) -> Self {
@@ -38,34 +57,34 @@ impl LibvirtBuilder {
         })
     }
 
-    /// The storage pool in which everything lies; default `default`. A pool of files (directory,
-    /// file system or NFS); it is started when it is not active.
+    /// The storage pool; default `default`. Its volumes must be files (a directory, a file system or
+    /// NFS). It is started if it is not active.
     pub fn pool(mut self, name: impl Into<String>) -> Self {
         self.0.pool = name.into();
         self
     }
 
-    /// What builder VMs begin with. Without one nothing can be built, though images can be found,
-    /// deleted and started.
+    /// The base image of builder VMs. Without one, images can be found, deleted and started, but not
+    /// built.
     pub fn base_image(mut self, base: BaseImage) -> Self {
         self.0.base = Some(base);
         self
     }
 
-    /// How VMs are connected; default [`Network::User`].
+    /// The network of VMs; default [`Network::User`].
     pub fn network(mut self, network: Network) -> Self {
         self.0.network = network;
         self
     }
 
-    /// A network configuration for cloud-init in builder VMs (version 1 or 2, as YAML or JSON),
-    /// in place of what it chooses by itself.
+    /// The network configuration for cloud-init in builder VMs (version 1 or 2, YAML or JSON);
+    /// default: the choice of cloud-init.
     pub fn network_config(mut self, config: impl Into<String>) -> Self {
         self.0.network_config = Some(config.into());
         self
     }
 
-    /// The architecture of VMs; default the host's. Another one is emulated.
+    /// The architecture of VMs; default: that of the host. Another one is emulated.
     pub fn architecture(mut self, architecture: Architecture) -> Self {
         self.0.architecture = Some(architecture);
         self
@@ -77,19 +96,19 @@ impl LibvirtBuilder {
         self
     }
 
-    /// Which processor guests see; default see [`Cpu`].
+    /// The processor that guests see; for the default see [`Cpu`].
     pub fn cpu(mut self, cpu: Cpu) -> Self {
         self.0.cpu = Some(cpu);
         self
     }
 
-    /// How many processors a VM has; default 2.
+    /// The number of processors of a VM; default 2.
     pub fn cpus(mut self, cpus: u32) -> Self {
         self.0.cpus = cpus;
         self
     }
 
-    /// How much memory a VM has; default 2 GiB.
+    /// The memory of a VM; default 2 GiB.
     pub fn memory(mut self, memory: Size) -> Self {
         self.0.memory = memory;
         self
@@ -101,8 +120,8 @@ impl LibvirtBuilder {
         self
     }
 
-    /// How long another process that brings the same base image into the pool may make no progress
-    /// before it is taken for dead and its work is taken over; default 45 s.
+    /// The time without progress after which the upload of the same base image by another process is
+    /// taken over; default 45 s.
     pub fn upload_patience(mut self, patience: Duration) -> Self {
         self.0.upload_patience = patience;
         self
@@ -111,11 +130,10 @@ impl LibvirtBuilder {
     /// Connects.
     ///
     /// # Errors
-    /// [`InvalidInput`](cloudd_core::provider::ErrorKind::InvalidInput) for a setting that cannot
-    /// be, [`Connection`](cloudd_core::provider::ErrorKind::Connection) and
-    /// [`Unauthorized`](cloudd_core::provider::ErrorKind::Unauthorized) when libvirt cannot be
-    /// reached or used, [`NotFound`](cloudd_core::provider::ErrorKind::NotFound) for a pool that
-    /// does not exist.
+    /// [`InvalidInput`](cloudd_core::provider::ErrorKind::InvalidInput) for an invalid setting, [`Connection`](cloudd_core::provider::ErrorKind::Connection) and
+    /// [`Unauthorized`](cloudd_core::provider::ErrorKind::Unauthorized) if libvirt cannot be
+    /// reached or used, [`NotFound`](cloudd_core::provider::ErrorKind::NotFound) if the pool does not
+    /// exist.
     pub async fn connect(self) -> Result<Libvirt> {
         let config = self.0;
         validate(&config)?;
@@ -133,28 +151,28 @@ impl LibvirtBuilder {
 }
 
 fn validate(config: &Config) -> Result<()> {
-    // A NUL would end the text early, on its way through C.
+    // A NUL would end the C string.
     for (what, value) in [("URI", &config.uri), ("pool name", &config.pool)] {
         if value.is_empty() || value.contains('\0') {
-            return Err(bad(format_args!("{value:?} is not a {what}")));
+            return Err(bad(format_args!("{value:?} is not a valid {what}")));
         }
     }
     if config.cpus == 0 {
-        return Err(bad("a VM with 0 processors"));
+        return Err(bad("a VM cannot have 0 processors"));
     }
     if config.memory < Size::mib(16) {
         return Err(bad(format_args!(
-            "a VM with {} of memory, expected 16 MiB at least",
+            "a VM cannot have {} of memory, expected at least 16 MiB",
             config.memory
         )));
     }
     if let Network::Named(name) | Network::Bridge(name) = &config.network
         && (name.is_empty() || name.contains('\0'))
     {
-        return Err(bad(format_args!("{name:?} is not the name of a network")));
+        return Err(bad(format_args!("{name:?} is not a valid name of a network")));
     }
     if config.accel == Accel::Tcg && config.cpu == Some(Cpu::HostPassthrough) {
-        return Err(bad("an emulated VM with the processor of the host"));
+        return Err(bad("an emulated VM cannot have the processor of the host"));
     }
     config.base.as_ref().map_or(Ok(()), BaseImage::validate)
 }
@@ -163,15 +181,15 @@ fn bad(message: impl fmt::Display) -> cloudd_core::provider::Error {
     invalid(SET_UP, message)
 }
 
-/// The most user data: any size would do, and cloud-init parses larger ones for minutes.
-const USER_DATA: usize = 16 << 20;
+/// The limit of user data. libvirt has none, but cloud-init parses larger ones for minutes.
+const MAX_USER_DATA: usize = 16 << 20;
 
 fn capabilities(driver: Driver, architecture: Architecture, network: &Network) -> Capabilities {
-    let mut capabilities = Capabilities::new(UserDataLimits::new(USER_DATA, false));
+    let mut capabilities = Capabilities::new(UserDataLimits::new(MAX_USER_DATA, false));
     capabilities.min_volume = Size::mib(1);
     capabilities.max_volume = Size::gib(64 << 10);
     if driver == Driver::Test {
-        // No bytes can be written to its volumes, and nothing runs.
+        // Its volumes cannot be written, and its VMs do not run.
         capabilities.runs_guests = false;
         return capabilities;
     }
@@ -179,14 +197,14 @@ fn capabilities(driver: Driver, architecture: Architecture, network: &Network) -
     capabilities.channel = true;
     capabilities.boots_images = true;
     capabilities.console = true;
-    // libvirt tells what its own networks lease. On a bridge somebody else does.
+    // libvirt knows only the leases of its own networks.
     capabilities.addresses = matches!(network, Network::Default | Network::Named(_));
     capabilities.event_port = Some(event_port(architecture).into());
     capabilities
 }
 
-/// The second serial port as the guest's kernel names it. x86 has two of the same kind; on Arm the
-/// first is another kind (`ttyAMA0`), and the PCI card is the first of this one.
+/// The second serial port in the guest. x86 has two ports of the same kind; on Arm the first port is
+/// `ttyAMA0` and the second, a PCI card, is the first of the kind `ttyS`.
 fn event_port(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::Aarch64 => "/dev/ttyS0",
@@ -201,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_cannot_be_are_refused_by_name() {
+    fn invalid_settings_are_refused_by_name() {
         let builder = || Libvirt::builder("qemu:///system");
         let bad = [
             (Libvirt::builder(""), "URI"),

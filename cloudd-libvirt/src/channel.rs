@@ -1,9 +1,8 @@
-//! The channel on which a guest speaks: the file that collects what it writes to its second serial
-//! port, read from where the last reading ended.
+//! The guest channel: the log file of the second serial port, read incrementally.
 //!
-//! The file is a volume of the pool, so it is read through libvirt, from the local machine and
-//! from far away alike, and a lost connection loses nothing. virtlogd rotates it away at 2 MiB:
-//! what was read last tells where in which file the reading goes on.
+//! The file is a volume of the pool, so that it can be read through a local or remote libvirt, and a
+//! lost connection loses no data. virtlogd rotates it at 2 MiB; the last bytes that were read
+//! identify the file and the position at which reading continues.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,34 +13,34 @@ use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{ErrorKind, PowerState, Result, Size};
 use cloudd_core::retry::Backoff;
 
-use crate::host::Host;
-use crate::session::Session;
+use crate::connection::Host;
+use crate::connection::Session;
 use crate::vm::{ROTATED, VmFiles, rotated};
 
-/// Follows the events of one VM.
+/// Reads the event log of one VM.
 pub(crate) struct EventLog {
     host: Arc<Host>,
     vm: String,
     position: Position,
-    /// Whether the guest can have said something.
+    /// Whether the VM has run.
     has_run: bool,
 }
 
-/// Where reading goes on.
+/// The position at which reading continues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Position {
     offset: u64,
-    /// The last bytes before the offset: what must stand there, if the file is still the same.
+    /// The last bytes before the offset. If the file has other bytes there, it was rotated.
     before: Vec<u8>,
 }
 
-/// How much of what was read is looked at again. Events have sequence numbers, so no two lines of
-/// a log are equal.
+/// The number of bytes that are compared. Events have sequence numbers, so no two lines of a log are
+/// equal.
 const OVERLAP: usize = 256;
-/// The most that is read at once.
-const PIECE: Size = Size::mib(1);
-/// How many old files of a log are looked for.
-const LOOKED_FOR: u32 = 9;
+/// The largest read.
+const CHUNK: Size = Size::mib(1);
+/// The largest number of rotated files that are looked up.
+const MAX_ROTATED: u32 = 9;
 
 const POLL: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(1), 1.5, 0.1);
 
@@ -59,7 +58,7 @@ impl EventLog {
 struct Reading {
     bytes: Vec<u8>,
     position: Position,
-    /// Off, running, or gone: before the bytes were read.
+    /// The state before the bytes were read; `None` if the VM does not exist.
     state: Option<PowerState>,
 }
 
@@ -70,8 +69,8 @@ impl GuestChannel for EventLog {
         loop {
             match self.read().await {
                 Ok(reading) => {
-                    // From here to the return nothing is awaited: dropped or not, the position
-                    // and what was given go together.
+                    // There is no await before the return, so that the position advances only
+                    // with the bytes that are returned.
                     if !reading.bytes.is_empty() {
                         self.position = reading.position;
                         self.has_run = true;
@@ -84,9 +83,9 @@ impl GuestChannel for EventLog {
                         Some(_) => self.has_run = true,
                     }
                 }
-                // The caller has the deadline.
+                // Deadlines are the caller's.
                 Err(error) if error.kind().is_transient() => {
-                    tracing::debug!(%error, vm = self.vm, "reading events again");
+                    tracing::debug!(%error, vm = self.vm, "retrying to read events");
                 }
                 Err(error) => return Err(error),
             }
@@ -103,7 +102,7 @@ impl fmt::Debug for EventLog {
 
 impl Session {
     fn read_events(&self, vm: &str, position: &Position) -> Result<Reading> {
-        // Asked first: a guest that is off now has written all that it ever will.
+        // The state is read first: a guest that is off now writes nothing more.
         let state = match self.domain(vm)? {
             Some((domain, _)) => self.power_state(&domain, vm)?,
             None => None,
@@ -113,7 +112,7 @@ impl Session {
         Ok(Reading { bytes, position, state })
     }
 
-    /// Bytes that follow the position, and the position after them. No bytes when there are none
+    /// The bytes that follow the position, and the position after them. No bytes if there are none
     /// yet.
     fn read_on(&self, log: &str, position: &Position) -> Result<(Vec<u8>, Position)> {
         if let Some(bytes) = self.read_after(log, position)?
@@ -122,8 +121,7 @@ impl Session {
             let position = position.after(&bytes);
             return Ok((bytes, position));
         }
-        // Another file stands in the place of the one we know; or these are the first bytes, and
-        // may not be the oldest that there are.
+        // The file was rotated; or this is the first read, and older files may exist.
         let files = self.log_files(log)?;
         let start = Position::default();
         let mut newer = None;
@@ -134,7 +132,7 @@ impl Session {
             match self.read_after(file, position)? {
                 None => {}
                 Some(rest) if rest.is_empty() => {
-                    // The file we know is read to its end: the one after it is next.
+                    // This file was read to its end; continue with the next newer one.
                     let bytes = match newer {
                         Some(newer) => self.read_after(newer, &start)?.unwrap_or_default(),
                         None => Vec::new(),
@@ -146,24 +144,24 @@ impl Session {
             newer = Some(file);
         }
         if *position != start {
-            tracing::warn!(log, "some of what the guest wrote is lost: rotated away too fast");
+            tracing::warn!(log, "part of the guest's output is lost: the log was rotated too fast");
         }
         let oldest = files.last().map_or(log, String::as_str);
         let bytes = self.read_after(oldest, &start)?.unwrap_or_default();
         Ok((bytes.clone(), start.after(&bytes)))
     }
 
-    /// The files of a log, the newest first: the one that is written, and those that were rotated
-    /// away.
+    /// The files of a log, newest first: the current one and the rotated ones.
     pub(crate) fn log_files(&self, log: &str) -> Result<Vec<String>> {
         let mut files = vec![log.to_owned()];
-        for number in 0..LOOKED_FOR {
+        for number in 0..MAX_ROTATED {
             if number == ROTATED {
-                // Where virtlogd keeps more files than we made, libvirt does not know of them yet.
+                // virtlogd is configured to keep more files than were created; libvirt does not list
+                // them without a refresh.
                 self.refresh_pool()?;
             }
             let file = rotated(log, number);
-            // One that is empty was made for later.
+            // An empty file is not yet used.
             if !self.has_bytes(&file)? {
                 break;
             }
@@ -177,26 +175,25 @@ impl Session {
         Ok(!self.download(&volume, file, 0, Size::bytes(1))?.is_empty())
     }
 
-    /// What stands in a file after this position; `None` when the file has something else before
-    /// it than it should.
+    /// The bytes of a file after the position; `None` if the file has other bytes before it.
     fn read_after(&self, file: &str, position: &Position) -> Result<Option<Vec<u8>>> {
         let Some(volume) = self.volume(file)? else {
             return Ok((position.offset == 0).then(Vec::new));
         };
         let from = position.offset - position.before.len() as u64;
-        let bytes = match self.download(&volume, file, from, PIECE) {
+        let bytes = match self.download(&volume, file, from, CHUNK) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
         Ok(bytes.strip_prefix(position.before.as_slice()).map(<[u8]>::to_vec))
     }
 
-    /// Whether there is a byte in a log, or was before it was rotated away.
+    /// Whether anything was written to a log, including rotated files.
     pub(crate) fn was_written(&self, log: &str) -> Result<bool> {
         Ok(self.has_bytes(log)? || self.has_bytes(&rotated(log, 0))?)
     }
 
-    /// All that the guest has printed on its console.
+    /// The console output.
     pub(crate) fn console(&self, vm: &str) -> Result<Vec<u8>> {
         let files = self.log_files(&VmFiles(vm).console_log())?;
         let mut bytes = Vec::new();
@@ -210,7 +207,7 @@ impl Session {
 }
 
 impl Position {
-    /// The position after these further bytes.
+    /// The position after further bytes.
     fn after(&self, bytes: &[u8]) -> Self {
         let mut before = self.before.clone();
         before.extend_from_slice(bytes);
@@ -224,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_remembers_the_end_of_what_was_read() {
+    fn a_position_contains_the_last_bytes() {
         let position = Position::default().after(b"abc").after(b"de");
         assert_eq!(position, Position { offset: 5, before: b"abcde".to_vec() });
         let long = position.after(&[b'x'; 1000]);

@@ -1,29 +1,29 @@
-//! From libvirt's error codes to the kinds that a program branches on.
+//! Conversion of libvirt's errors to [`ErrorKind`]s.
 //!
-//! libvirt has few codes and says most in its messages, so some rows of the table below look at
-//! the text. Every row was seen with libvirt 9.0.
+//! libvirt has few error codes and most information is in its messages, so some rows below match the
+//! text. Every row was observed with libvirt 9.0.
 
 use std::fmt::Display;
 
 use cloudd_core::provider::{Error, ErrorKind, Result};
 use virt::error::{ErrorDomain, ErrorNumber};
 
-/// Says during which operation, on what, a call of libvirt failed.
-pub(crate) trait During<T> {
-    fn during(self, operation: &str, resource: impl Display) -> Result<T>;
+/// Adds the operation and the resource to an error of libvirt.
+pub(crate) trait ResultExt<T> {
+    fn context(self, operation: &str, resource: impl Display) -> Result<T>;
 }
 
-/// What a call of libvirt gives.
-pub(crate) type Answer<T> = std::result::Result<T, virt::error::Error>;
+/// The result of a call of libvirt.
+pub(crate) type LibvirtResult<T> = std::result::Result<T, virt::error::Error>;
 
-impl<T> During<T> for Answer<T> {
-    fn during(self, operation: &str, resource: impl Display) -> Result<T> {
-        self.map_err(|error| failed(operation, resource, error))
+impl<T> ResultExt<T> for LibvirtResult<T> {
+    fn context(self, operation: &str, resource: impl Display) -> Result<T> {
+        self.map_err(|error| failed(operation, resource, &error))
     }
 }
 
-/// What remains of a lookup when "it does not exist" is an answer.
-pub(crate) fn found<T>(result: Answer<T>) -> Answer<Option<T>> {
+/// Converts a lookup that found nothing to `None`.
+pub(crate) fn optional<T>(result: LibvirtResult<T>) -> LibvirtResult<Option<T>> {
     match result {
         Ok(thing) => Ok(Some(thing)),
         Err(error) if is_absent(&error) => Ok(None),
@@ -31,7 +31,7 @@ pub(crate) fn found<T>(result: Answer<T>) -> Answer<Option<T>> {
     }
 }
 
-/// Whether the error says that the thing asked for does not exist.
+/// Whether the error means that the object does not exist.
 pub(crate) fn is_absent(error: &virt::error::Error) -> bool {
     matches!(
         error.code(),
@@ -43,18 +43,15 @@ pub(crate) fn is_absent(error: &virt::error::Error) -> bool {
     )
 }
 
-/// libvirt's error as ours.
-pub(crate) fn failed(operation: &str, resource: impl Display, error: virt::error::Error) -> Error {
+/// Converts an error of libvirt. Its message becomes the message of the result.
+pub(crate) fn failed(operation: &str, resource: impl Display, error: &virt::error::Error) -> Error {
     let kind = kind(error.code(), error.domain(), error.message());
     let message = one_line(error.message());
     let hint = hint(kind, &message);
-    let mine = Error::new(kind, operation)
-        .with_resource(resource)
-        .with_message(message)
-        .with_source(error);
+    let converted = Error::new(kind, operation).with_resource(resource).with_message(message);
     match hint {
-        Some(hint) => mine.with_hint(hint),
-        None => mine,
+        Some(hint) => converted.with_hint(hint),
+        None => converted,
     }
 }
 
@@ -67,7 +64,7 @@ fn kind(code: ErrorNumber, domain: ErrorDomain, message: &str) -> ErrorKind {
         | ErrorNumber::NoNetwork
         | ErrorNumber::NoDomainMetadata => ErrorKind::NotFound,
         ErrorNumber::StorageVolExist | ErrorNumber::DomExist => ErrorKind::AlreadyExists,
-        // A domain defined under a taken name, and the test driver's words for both.
+        // A domain defined under a name that is taken, and the messages of the test driver.
         ErrorNumber::OperationFailed
             if says("already exists with uuid")
                 || says("is already defined with uuid")
@@ -102,13 +99,13 @@ fn kind(code: ErrorNumber, domain: ErrorDomain, message: &str) -> ErrorKind {
         ErrorNumber::SystemError if domain == ErrorDomain::Rpc && says("Permission denied") => {
             ErrorKind::Unauthorized
         }
-        // A socket that is not there, a peer that hung up, a keepalive that was not answered.
+        // A missing socket, a closed connection, an unanswered keepalive message.
         ErrorNumber::SystemError | ErrorNumber::InternalError | ErrorNumber::Rpc
             if domain == ErrorDomain::Rpc =>
         {
             ErrorKind::Connection
         }
-        // Handles of a connection that is gone.
+        // Handles of a lost connection.
         _ if says("client socket is closed")
             || says("End of file while reading data")
             || says("connection closed due to keepalive timeout") =>
@@ -122,29 +119,29 @@ fn kind(code: ErrorNumber, domain: ErrorDomain, message: &str) -> ErrorKind {
 fn hint(kind: ErrorKind, message: &str) -> Option<&'static str> {
     let says = |text: &str| message.contains(text);
     if kind == ErrorKind::Connection && says("Failed to connect socket") {
-        return Some("is libvirtd running there? (systemctl start libvirtd)");
+        return Some("is libvirtd running on that host? (systemctl start libvirtd)");
     }
     if kind == ErrorKind::Unauthorized {
         return Some("may this user use this libvirt? (the group libvirt, or polkit)");
     }
     if says("virtlogd-sock") {
-        return Some("virtlogd does not run beside libvirtd (systemctl start virtlogd)");
+        return Some("virtlogd is not running (systemctl start virtlogd)");
     }
     if says("Permission denied") {
         return Some(
-            "QEMU runs as a user of its own: every folder above the pool must be open to it, and \
-             AppArmor or SELinux must allow the pool's path",
+            "QEMU runs as a separate user: it needs access to every directory above the pool, and \
+             AppArmor or SELinux must allow the path of the pool",
         );
     }
     None
 }
 
-/// libvirt quotes whole outputs of QEMU, with line ends; its own first line comes first.
+/// Replaces line ends: libvirt's messages can contain the output of QEMU.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// An error that libvirt had no part in.
+/// An [`ErrorKind::InvalidInput`] error.
 pub(crate) fn invalid(operation: &str, message: impl Display) -> Error {
     Error::new(ErrorKind::InvalidInput, operation).with_message(message)
 }
@@ -154,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_libvirt_says_is_sorted_by_what_can_be_done_about_it() {
+    fn errors_are_classified() {
         use ErrorDomain as D;
         use ErrorKind as K;
         use ErrorNumber as N;
@@ -191,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_by_itself_is_transient() {
+    fn only_connection_errors_are_transient() {
         assert!(kind(ErrorNumber::SystemError, ErrorDomain::Rpc, "reset").is_transient());
         assert!(!kind(ErrorNumber::SystemError, ErrorDomain::Qemu, "reset").is_transient());
     }

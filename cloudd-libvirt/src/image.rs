@@ -1,153 +1,113 @@
-//! Images: root disks exported as volumes that stand alone.
+//! Images: root disks, exported as self-contained qcow2 volumes.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use cloudd_core::provider::{
-    BuildId, Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, PowerState, Report,
-    Reporter, Result, Size, keys,
+    BuildId, Error, ErrorKind, Image, ImageSpec, PowerState, Report, Reporter, Result, Size, keys,
 };
 use virt::storage_vol::StorageVol;
 
-use crate::error::{During, invalid};
-use crate::from_image::CREATE;
-use crate::record::{Record, RecordKind, RecordState, image_file};
-use crate::session::Session;
-use crate::vm::{RootDisk, VmFiles, same_build};
+use crate::connection::Session;
+use crate::error::{ResultExt, invalid};
+use crate::labels::{Adopted, Metadata, MetadataKind, MetadataState, image_file};
+use crate::pool::{for_minutes, retry_while_busy};
+use crate::vm::VmFiles;
 use crate::xml::volume::{Format, NewVolume};
 
-const MAKE: &str = "make image of VM";
-const TELL: Duration = Duration::from_millis(500);
+const CREATE: &str = "create image of VM";
+/// The interval of progress reports.
+const PROGRESS: Duration = Duration::from_millis(500);
 
 impl Session {
-    /// Copies what is in the root disk's overlay and under it into a volume of its own. Unwritten
-    /// and zeroed parts take no space in it.
+    /// Exports the root disk of a VM that is off, together with its backing file, to a volume of its
+    /// own. Blocks that were never written or are zero take no space in it.
     pub(crate) fn create_image(
         &self,
         vm: &str,
         spec: &ImageSpec,
         reporter: &Reporter,
     ) -> Result<Image> {
-        let (domain, _) = self.existing_domain(MAKE, vm)?;
+        let fail =
+            |kind, message| Err(Error::new(kind, CREATE).with_resource(vm).with_message(message));
+        let (domain, _) = self.existing_domain(CREATE, vm)?;
         match self.power_state(&domain, vm)? {
             Some(PowerState::Off) => {}
-            Some(_) => {
-                return Err(Error::new(ErrorKind::Busy, MAKE)
-                    .with_resource(vm)
-                    .with_message("it is not off"));
-            }
-            None => return Err(Error::new(ErrorKind::NotFound, MAKE).with_resource(vm)),
+            Some(_) => return fail(ErrorKind::Busy, "the VM is not off"),
+            None => return fail(ErrorKind::NotFound, "the VM does not exist"),
         }
-        let files = VmFiles(vm);
-        let (root, description) = self.described_volume(&files.root())?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, MAKE)
-                .with_resource(vm)
-                .with_message("its root disk is gone")
-        })?;
+        let Some((root, description)) = self.described_volume(&VmFiles(vm).root())? else {
+            return fail(ErrorKind::NotFound, "the root disk of the VM does not exist");
+        };
         let name = image_name(spec)?;
-        let mut record =
-            Record::new(RecordKind::Image, &name, image_file(&name), description.capacity);
-        record.labels = spec.labels.clone();
-        record.architecture = Some(spec.architecture);
-        record.description = Some(spec.description.clone());
-        if let Some(done) = self.record_or_adopt_image(&record)? {
-            return Ok(image(&done));
+        let mut wanted =
+            Metadata::new(MetadataKind::Image, &name, image_file(&name), description.capacity);
+        wanted.labels = spec.labels.clone();
+        wanted.architecture = Some(spec.architecture);
+        wanted.description = Some(spec.description.clone());
+        match self.create_or_adopt(&wanted)? {
+            Adopted::New => {}
+            Adopted::Ready(existing) => return Ok(existing.image()),
+            Adopted::Resume(_) => {
+                // An export that a dead process began goes on in the daemon, and the volume is busy
+                // until it ends.
+                retry_while_busy(for_minutes(), || self.delete_volume(&wanted.data))?;
+                self.write_metadata(&wanted)?;
+            }
         }
-        if let Err(error) = self.export(&root, &record, reporter) {
-            // Half an image is of no use to anybody; its record goes last.
-            if let Err(left) = self.delete_recorded(MAKE, RecordKind::Image, &name) {
-                tracing::warn!(%left, image = name, "half an image is left in the pool");
+        if let Err(error) = self.export(&root, &wanted, reporter) {
+            if let Err(left) = self.delete_image(&name) {
+                tracing::warn!(%left, image = name, "incomplete image left in pool");
             }
             return Err(error);
         }
-        // Whoever deleted it meanwhile found it busy, and counts on us.
-        let current = self.record(RecordKind::Image, &name)?.map(|record| record.state);
-        if current != Some(RecordState::Creating) {
-            self.delete_recorded(MAKE, RecordKind::Image, &name)?;
-            return Err(vanished(&name));
+        // A process that wanted to delete the image during the export found it busy; the mark that
+        // it left in the metadata is honoured here.
+        let current = self.metadata(MetadataKind::Image, &name)?.map(|current| current.state);
+        if current != Some(MetadataState::Creating) {
+            self.delete_image(&name)?;
+            return Err(deleted(&name));
         }
-        record.state = RecordState::Ready;
-        self.write_record(&record)?;
-        Ok(image(&record))
+        wanted.state = MetadataState::Ready;
+        self.write_metadata(&wanted)?;
+        Ok(wanted.image())
     }
 
-    /// Writes the record of an image to be. Gives the whole one, if this build has made it before.
-    fn record_or_adopt_image(&self, record: &Record) -> Result<Option<Record>> {
-        match self.create_record(record) {
-            Ok(()) => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let existing = self.record(RecordKind::Image, &record.name)?;
-                match existing.filter(|it| same_build(&it.labels, &record.labels)) {
-                    Some(existing) if existing.is_ready() => return Ok(Some(existing)),
-                    Some(_) => {}
-                    None => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        // Half made by a dead run of this build.
-        self.delete_when_idle(&record.data)?;
-        self.write_record(record)?;
-        Ok(None)
-    }
-
-    /// The copying that a dead process asked for goes on in the daemon, which calls the volume busy
-    /// as long as it does.
-    fn delete_when_idle(&self, name: &str) -> Result<()> {
-        let mut patience = 600;
-        loop {
-            match self.delete_volume(name) {
-                Err(error) if error.kind() == ErrorKind::Busy && patience > 0 => {
-                    patience -= 1;
-                    thread::sleep(Duration::from_secs(1));
-                }
-                result => return result,
-            }
-        }
-    }
-
-    fn export(&self, root: &StorageVol, record: &Record, reporter: &Reporter) -> Result<()> {
-        let xml = NewVolume {
-            name: &record.data,
-            format: Format::Qcow2,
-            capacity: record.size,
-            backing: None,
-        }
-        .xml();
+    fn export(&self, root: &StorageVol, image: &Metadata, reporter: &Reporter) -> Result<()> {
+        let xml = NewVolume::new(&image.data, Format::Qcow2, image.size).xml();
         let copied = thread::scope(|scope| {
             let (end, ended) = mpsc::channel::<()>();
-            scope.spawn(move || self.tell_progress(&record.data, reporter, &ended));
+            scope.spawn(move || self.report_progress(&image.data, reporter, &ended));
             let copied = StorageVol::create_xml_from(&self.pool, &xml, root, 0);
             drop(end);
             copied
         });
-        copied.during(MAKE, &record.name)?;
-        let (_, made) =
-            self.described_volume(&record.data)?.ok_or_else(|| vanished(&record.name))?;
-        if made.backing.is_some() && self.has_data() || made.capacity != record.size {
-            return Err(Error::new(ErrorKind::Failed, MAKE)
-                .with_resource(&record.name)
+        copied.context(CREATE, &image.name)?;
+        let (_, made) = self.described_volume(&image.data)?.ok_or_else(|| deleted(&image.name))?;
+        if made.backing.is_some() && self.has_data() || made.capacity != image.size {
+            return Err(Error::new(ErrorKind::Failed, CREATE)
+                .with_resource(&image.name)
                 .with_message(format_args!(
-                    "libvirt made a volume of {} with {} under it, expected {} and nothing",
+                    "libvirt created a volume of {} with backing file {}, expected {} and none",
                     made.capacity,
-                    made.backing.as_deref().unwrap_or("nothing"),
-                    record.size
+                    made.backing.as_deref().unwrap_or("none"),
+                    image.size
                 )));
         }
         Ok(())
     }
 
-    /// Tells how large the copy is, until the other end hangs up.
-    fn tell_progress(&self, name: &str, reporter: &Reporter, ended: &mpsc::Receiver<()>) {
-        while ended.recv_timeout(TELL) == Err(RecvTimeoutError::Timeout) {
+    /// Reports the size of the copy until the sender is dropped.
+    fn report_progress(&self, name: &str, reporter: &Reporter, ended: &mpsc::Receiver<()>) {
+        while ended.recv_timeout(PROGRESS) == Err(RecvTimeoutError::Timeout) {
             if let Ok(Some(volume)) = self.volume(name)
                 && let Ok(info) = volume.get_info()
             {
                 reporter.report(Report::Progress {
                     what: "export image".to_owned(),
                     done: Size::bytes(info.allocation),
-                    // How much of the disk is zeros shows only when it is read.
+                    // The number of zero blocks is known only when the disk has been read.
                     total: None,
                 });
             }
@@ -155,69 +115,27 @@ impl Session {
     }
 
     pub(crate) fn image(&self, name: &str) -> Result<Option<Image>> {
-        Ok(self.record(RecordKind::Image, name)?.as_ref().map(image))
+        Ok(self.metadata(MetadataKind::Image, name)?.as_ref().map(Metadata::image))
     }
 
     pub(crate) fn delete_image(&self, name: &str) -> Result<()> {
-        self.delete_recorded("delete image", RecordKind::Image, name)
-    }
-
-    /// The disk of a VM that begins with an image.
-    pub(crate) fn root_disk_of_image(&self, name: &str, size: Option<Size>) -> Result<RootDisk> {
-        let record = self.record(RecordKind::Image, name)?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, CREATE)
-                .with_resource(name)
-                .with_message("there is no such image")
-        })?;
-        if !record.is_ready() {
-            return Err(Error::new(ErrorKind::Failed, CREATE)
-                .with_resource(name)
-                .with_message("it is incomplete"));
-        }
-        let size = size.unwrap_or(record.size);
-        if size < record.size {
-            return Err(invalid(
-                CREATE,
-                format_args!("a disk of {size} is too small for an image of {}", record.size),
-            )
-            .with_resource(name));
-        }
-        Ok(RootDisk {
-            under: record.data,
-            format: Format::Qcow2,
-            size,
-            record: Some((RecordKind::Image, record.name)),
-        })
+        self.delete_with_metadata("delete image", MetadataKind::Image, name)
     }
 }
 
-fn vanished(name: &str) -> Error {
-    Error::new(ErrorKind::Gone, MAKE)
+fn deleted(name: &str) -> Error {
+    Error::new(ErrorKind::Gone, CREATE)
         .with_resource(name)
-        .with_message("somebody deleted the image meanwhile")
+        .with_message("another process deleted the image during the export")
 }
 
-/// Unique for each build, the same for each try of one build, and readable.
+/// The image's id: readable, different for each build, the same for each attempt of one build.
 fn image_name(spec: &ImageSpec) -> Result<String> {
     if spec.name.is_empty() || !cloudd_core::provider::validate_value(&spec.name) {
-        return Err(invalid(MAKE, format_args!("{:?} cannot be an image's name", spec.name)));
+        return Err(invalid(CREATE, format_args!("{:?} is not a valid image name", spec.name)));
     }
-    let build = spec.labels.get(keys::BUILD);
-    Ok(match build {
+    Ok(match spec.labels.get(keys::BUILD) {
         Some(build) => format!("{}-{build}", spec.name),
         None => format!("{}-{}", spec.name, BuildId::random()),
     })
-}
-
-/// The image that a record is about. Nothing here protects one.
-pub(crate) fn image(record: &Record) -> Image {
-    let status = match record.state {
-        RecordState::Creating => ImageStatus::Creating,
-        RecordState::Ready => ImageStatus::Available,
-        RecordState::Deleting => ImageStatus::Broken,
-    };
-    let mut image = Image::new(ImageId::new(&record.name), status, record.size);
-    image.created = record.created;
-    image.labels = record.labels.clone();
-    image
 }

@@ -4,25 +4,20 @@
 //! [writing a provider]: cloudd_core::guide::provider
 #![doc = include_str!("../README.md")]
 
-mod base;
+mod base_image;
 mod builder;
 mod channel;
-mod disk;
+mod connection;
 mod error;
-mod event_loop;
-mod from_image;
-mod host;
 mod image;
-mod in_use;
+mod labels;
 mod lease;
+mod libvirt;
+mod pool;
 mod provider;
-mod record;
-mod records;
-mod resources;
 mod seed;
-mod session;
+mod server;
 mod settings;
-mod upload;
 mod vm;
 mod volume;
 mod xml;
@@ -34,8 +29,7 @@ pub use cloudd_core::{
     containers,
 };
 
-pub use base::BaseImage;
 pub use builder::LibvirtBuilder;
-pub use from_image::VmOptions;
-pub use provider::Libvirt;
-pub use settings::{Accel, Cpu, DiskCache, Network};
+pub use libvirt::Libvirt;
+pub use server::VmOptions;
+pub use settings::{Accel, BaseImage, Cpu, DiskCache, Network};

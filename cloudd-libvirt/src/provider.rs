@@ -1,69 +1,20 @@
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use cloudd_core::guest::GuestChannel;
 use cloudd_core::provider::{
-    Architecture, BootSpec, BuildRequirements, BuilderSpec, BuilderVm, Capabilities, Error,
-    ErrorKind, Image, ImageId, ImageSpec, Labels, LeaseId, LeaseSpec, PowerState, Provider,
-    Reporter, ResolvedBuilder, Resource, ResourceId, Result, Selector, Vm, VmId,
+    BootSpec, BuildRequirements, BuilderSpec, BuilderVm, Capabilities, Error, Image, ImageId,
+    ImageSpec, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder,
+    Resource, ResourceId, Result, Selector, Vm, VmId,
 };
 use cloudd_core::retry::{self, Backoff};
 
-use crate::base::{self, FileHashes};
-use crate::builder::LibvirtBuilder;
+use crate::base_image;
 use crate::channel::EventLog;
 use crate::error::invalid;
-use crate::from_image::FromImage;
-use crate::host::Host;
-use crate::settings::Network;
-use crate::vm::NewVm;
-
-const CREATE: &str = "create builder VM";
-
-/// A libvirt with a storage pool, local or remote, as a cloud to build images on.
-///
-/// Everything lies in the pool under names that say what it is: `NAME.volume.qcow2`,
-/// `VM.root.qcow2`, `IMAGE.qcow2`, with the labels in JSON files beside them and, for VMs, in the
-/// `<metadata>` of the domain. What says that somebody makes an image is a domain, too, with nothing
-/// in it, called `cloudd-FINGERPRINT-NUMBER.POOL`.
-#[derive(Debug, Clone)]
-pub struct Libvirt {
-    pub(crate) host: Arc<Host>,
-    pub(crate) hashes: FileHashes,
-    pub(crate) architecture: Architecture,
-    pub(crate) capabilities: Capabilities,
-}
-
-impl Libvirt {
-    /// A libvirt by its connection URI, such as `qemu:///system` or
-    /// `qemu+ssh://root@host/system?keyfile=/home/me/.ssh/id`.
-    ///
-    /// Over ssh the `ssh` program is run, without a terminal: key and host key must need no
-    /// question.
-    pub fn builder(uri: impl Into<String>) -> LibvirtBuilder {
-        LibvirtBuilder::new(uri.into())
-    }
-
-    /// Deletes base images that cloudd brought into the pool longer ago than this and that no disk
-    /// begins with. Gives their names.
-    ///
-    /// A build makes its disk seconds after it has looked for its base image: an age of an hour
-    /// disturbs none.
-    ///
-    /// # Errors
-    /// Those of libvirt.
-    pub async fn prune_base_images(&self, older_than: Duration) -> Result<Vec<String>> {
-        self.host.call(move |session| session.prune_base_images(older_than)).await
-    }
-}
-
-impl fmt::Display for Libvirt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "libvirt {} pool {}", self.host.config.uri, self.host.config.pool)
-    }
-}
+use crate::libvirt::Libvirt;
+use crate::server::FromImage;
+use crate::vm::{check_name, existing};
 
 #[async_trait]
 impl Provider for Libvirt {
@@ -72,57 +23,19 @@ impl Provider for Libvirt {
     }
 
     async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
-        const CHECK: &str = "check libvirt";
-        let config = &self.host.config;
         if requirements.architecture != self.architecture {
-            return Err(invalid(
-                CHECK,
-                format_args!(
-                    "{} was asked for, and this provider is set up for {}",
-                    requirements.architecture, self.architecture
-                ),
-            ));
+            let (wanted, own) = (requirements.architecture, self.architecture);
+            let message = format!("the build requires {wanted}, this provider is set to {own}");
+            return Err(invalid("check libvirt", message));
         }
-        let (accel, network) = (config.accel, config.network.clone());
-        let architecture = self.architecture;
+        let (config, architecture) = (Arc::clone(&self.host.config), self.architecture);
         self.host
             .call(move |session| {
-                session.machine_kind(accel, architecture)?;
-                match &network {
-                    Network::Default => session.check_network("default"),
-                    Network::Named(name) => session.check_network(name),
-                    Network::User | Network::Bridge(_) => Ok(()),
-                }
+                session.machine_kind(config.accel, architecture)?;
+                session.check_network(&config.network)
             })
             .await?;
-        let Some(base) = &config.base else {
-            return Err(invalid(CHECK, "no base image is given")
-                .with_hint("Libvirt::builder(…).base_image(BaseImage::path(…))"));
-        };
-        let resolved = base::resolve(&self.host, &self.hashes, base).await?;
-        let smallest = requirements.volume_size.max(resolved.size);
-        let root = requirements.root_size.unwrap_or(smallest);
-        if root < resolved.size {
-            return Err(invalid(
-                CHECK,
-                format_args!(
-                    "a root disk of {root} is smaller than the base image of {}",
-                    resolved.size
-                ),
-            )
-            .with_resource(base));
-        }
-        if root < requirements.volume_size {
-            return Err(invalid(
-                CHECK,
-                format_args!(
-                    "a root disk of {root} is smaller than the volume of {}",
-                    requirements.volume_size
-                ),
-            ));
-        }
-        let base_image = resolved.identity.to_string();
-        Ok(ResolvedBuilder::new(base_image, root).with_details(resolved.identity))
+        base_image::resolve(&self.host, &self.hashes, requirements).await
     }
 
     async fn ensure_base_image(
@@ -131,12 +44,7 @@ impl Provider for Libvirt {
         resolved: &ResolvedBuilder,
         reporter: &Reporter,
     ) -> Result<()> {
-        match &self.host.config.base {
-            Some(base) => {
-                base::prepare(&self.host, base, base::identity(resolved)?, reporter).await
-            }
-            None => Ok(()),
-        }
+        base_image::ensure(&self.host, resolved, reporter).await
     }
 
     async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
@@ -147,36 +55,25 @@ impl Provider for Libvirt {
     }
 
     async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
-        check_name(CREATE, &spec.name)?;
-        let (disk, size) = (spec.clone(), spec.requirements.volume_size);
+        check_name("create builder VM", &spec.name)?;
+        let base = base_image::identity(&spec.resolved)?.clone();
+        let (name, labels) = (spec.name.clone(), spec.labels.clone());
+        let size = spec.requirements.volume_size;
         let volume = self
             .host
-            .call(move |session| session.create_disk(&disk.name, &disk.labels, size))
+            .call(move |session| session.create_install_volume(&name, &labels, size))
             .await?;
         reporter.created(volume.id.clone());
         let user_data = spec.user_data.render(&volume.device)?;
-        let identity = base::identity(&spec.resolved)?.clone();
         let (spec, config) = (spec.clone(), Arc::clone(&self.host.config));
         let vm = self
             .host
             .call(move |session| {
-                if let Some(made) = session.made_before(&spec.name, &spec.labels)? {
-                    return Ok(made);
+                if let Some(existing) = session.find_existing(&spec.name, &spec.labels)? {
+                    return Ok(existing);
                 }
-                let root = session.root_disk(&identity, spec.resolved.root_size)?;
-                let new = NewVm {
-                    name: &spec.name,
-                    labels: &spec.labels,
-                    architecture: spec.requirements.architecture,
-                    root: &root,
-                    memory: config.memory,
-                    cpus: config.cpus,
-                    volume: Some(&spec.name),
-                    user_data: Some(&user_data),
-                    context: spec.media.as_ref().map(|media| &media.archive),
-                };
-                session.create_vm(&config, new)?;
-                existing(session.vm(&spec.name)?, CREATE, &spec.name)
+                let root = session.root_disk(&base, spec.resolved.root_size)?;
+                session.create_builder_vm(&config, &spec, &root, &user_data)
             })
             .await?;
         reporter.created(vm.id.clone());
@@ -194,7 +91,7 @@ impl Provider for Libvirt {
     }
 
     async fn wait_vm_off(&self, vm: &VmId) -> Result<()> {
-        // Asking libvirt is cheap, and seconds matter at the end of a build.
+        // A poll of libvirt is cheap, and at the end of a build seconds matter.
         retry::poll_until("wait for power-off of", vm, Backoff::QUICK, || async {
             match self.vm(vm).await?.map(|vm| vm.state) {
                 Some(PowerState::Off) => Ok(Some(())),
@@ -240,8 +137,7 @@ impl Provider for Libvirt {
         self.host.call(move |session| session.create_from_image(&config, &new)).await
     }
 
-    /// Of all runs of the VM, as far as virtlogd keeps it: what it printed on `ttyS0`, on Arm
-    /// `ttyAMA0`.
+    /// The output of all runs of the VM on `ttyS0` (on Arm `ttyAMA0`), as far as virtlogd keeps it.
     async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
         let vm = vm.to_string();
         self.host.call(move |session| session.console(&vm)).await
@@ -261,17 +157,4 @@ impl Provider for Libvirt {
         let resource = resource.clone();
         self.host.call(move |session| session.delete(&resource)).await
     }
-}
-
-pub(crate) fn existing(vm: Option<Vm>, operation: &str, name: &str) -> Result<Vm> {
-    vm.ok_or_else(|| Error::new(ErrorKind::NotFound, operation).with_resource(name))
-}
-
-/// Names become names of files and of hosts.
-pub(crate) fn check_name(operation: &str, name: &str) -> Result<()> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !name.is_empty() && name.len() <= 63 && name.bytes().all(fits) {
-        return Ok(());
-    }
-    Err(invalid(operation, format_args!("{name:?} is not a name: expected 1 to 63 of a-z, 0-9, -")))
 }

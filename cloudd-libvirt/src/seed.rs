@@ -1,29 +1,28 @@
-//! The seed: a small disk on which cloud-init's data source `NoCloud` finds the user data.
+//! The seed: a small disk with the user data for cloud-init's data source `NoCloud`.
 //!
-//! A FAT volume with the label `cidata`, as cloud-init's documentation of `NoCloud` asks for, on a
-//! virtio disk: the kernels of cloud images have drivers for those and not for much else. Equal
-//! input gives equal bytes.
+//! It is a FAT volume with the label `cidata`, as required by `NoCloud`, on a virtio disk, because the
+//! kernels of cloud images have few other drivers. Equal input gives equal bytes.
 
 use std::io::{self, Cursor, Write as _};
 
 use cloudd_core::provider::{Error, ErrorKind, Result};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 
-/// What a seed holds.
+/// The contents of a seed.
 #[derive(Clone, Copy)]
 pub(crate) struct Seed<'a> {
-    /// Different for each VM: cloud-init runs once for each value.
+    /// Different for each VM: cloud-init runs once per value.
     pub(crate) instance_id: &'a str,
     pub(crate) hostname: &'a str,
     pub(crate) user_data: &'a [u8],
-    /// cloud-init's network configuration, where its own choice will not do.
+    /// The network configuration; `None`: the choice of cloud-init.
     pub(crate) network_config: Option<&'a str>,
 }
 
-/// Any value will do, as long as it is always the same.
+/// An arbitrary constant.
 const VOLUME_ID: u32 = 0xc10d_d000;
 const LABEL: [u8; 11] = *b"cidata     ";
-/// Room for file tables, directory and the ends of clusters.
+/// Space for file tables, the directory and partly used clusters.
 const OVERHEAD: usize = 512 * 1024;
 const MIB: usize = 1 << 20;
 
@@ -31,7 +30,7 @@ impl Seed<'_> {
     /// The bytes of the disk.
     pub(crate) fn build(&self) -> Result<Vec<u8>> {
         self.write().map_err(|error| {
-            Error::new(ErrorKind::Internal, "make seed")
+            Error::new(ErrorKind::Internal, "create seed")
                 .with_resource(self.hostname)
                 .with_source(error)
         })
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_back_whatever_their_size() {
+    fn files_of_any_size_are_read_back() {
         for size in [0, 1, 40_000, 3_000_000, 16 << 20] {
             let user_data: Vec<u8> = (0..size).map(|i: u32| (i % 251) as u8).collect();
             let disk = seed(&user_data).build().unwrap();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn meta_data_is_yaml_and_network_config_is_there_when_given() {
+    fn meta_data_are_yaml_and_network_config_is_optional() {
         let with = Seed { network_config: Some("version: 2"), ..seed(b"x") }.build().unwrap();
         let meta: serde_json::Value =
             serde_json::from_slice(&read(with.clone(), "meta-data")).unwrap();

@@ -1,4 +1,4 @@
-//! Against libvirt's own test driver, which keeps books and runs nothing: no daemon, no root.
+//! Tests with libvirt's test driver, which runs no guests and needs no daemon and no root.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -125,7 +125,7 @@ async fn domains_of_others_are_neither_seen_nor_deleted() {
     let foreign = cloudd_core::provider::VmId::new("test");
     assert_eq!(provider.vm(&foreign).await.unwrap(), None);
     let error = provider.delete(&foreign.into()).await.unwrap_err();
-    assert!(error.to_string().contains("not cloudd's"), "{error}");
+    assert!(error.to_string().contains("not created by cloudd"), "{error}");
 }
 
 #[tokio::test]

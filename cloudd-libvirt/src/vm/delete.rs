@@ -1,46 +1,48 @@
-//! Unmaking a VM: its volumes first, the domain, which is its record, last.
+//! Deletion of VMs: the volumes first, the domain with the metadata last.
 
 use cloudd_core::provider::{Error, ErrorKind, Result};
 use virt::domain::Domain;
 use virt_sys as sys;
 
-use super::VmFiles;
-use crate::error::{During, found};
-use crate::session::{Driver, Session};
-use crate::xml::metadata::{VmRecord, VmRecordState};
+use super::files::VmFiles;
+use crate::connection::{Driver, Session};
+use crate::error::{ResultExt, optional};
+use crate::labels::{DomainMetadata, DomainState};
 
 const DELETE: &str = "delete VM";
 
 impl Session {
-    /// Running or not, whole or half made; one that does not exist is success.
+    /// Deletes a VM, running or not, complete or not. Succeeds if it does not exist.
     pub(crate) fn delete_vm(&self, name: &str) -> Result<()> {
         let lookup = Domain::lookup_by_name(&self.connection, name);
-        let Some(domain) = found(lookup).during(DELETE, name)? else {
+        let Some(domain) = optional(lookup).context(DELETE, name)? else {
             return self.delete_vm_volumes(name);
         };
-        let Some(record) = self.vm_record(&domain, name)? else {
-            // It may have vanished since.
-            if found(domain.is_active()).during(DELETE, name)?.is_none() {
+        let Some(metadata) = self.domain_metadata(&domain, name)? else {
+            // It may have been deleted since.
+            if optional(domain.is_active()).context(DELETE, name)?.is_none() {
                 return self.delete_vm_volumes(name);
             }
             return Err(Error::new(ErrorKind::Unauthorized, DELETE)
                 .with_resource(name)
-                .with_message("this domain is not cloudd's, or its volumes are in another pool"));
+                .with_message(
+                    "the domain was not created by cloudd, or its volumes are in another pool",
+                ));
         };
-        let deleting = VmRecord { state: VmRecordState::Deleting, ..record };
-        match self.write_vm_record(&domain, name, &deleting) {
+        let deleting = DomainMetadata { state: DomainState::Deleting, ..metadata };
+        match self.write_domain_metadata(&domain, name, &deleting) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             result => result?,
         }
-        cut(DELETE, &domain, name)?;
+        power_off(DELETE, &domain, name)?;
         self.delete_vm_volumes(name)?;
         self.undefine(DELETE, &domain, name)
     }
 
-    /// Running or not; one that does not exist is success.
+    /// Undefines a domain, running or not. Succeeds if it does not exist.
     pub(crate) fn undefine(&self, operation: &str, domain: &Domain, name: &str) -> Result<()> {
-        // What runs would only lose its definition, and stay.
-        cut(operation, domain, name)?;
+        // A running domain would lose its definition and continue to run.
+        power_off(operation, domain, name)?;
         let everything = match self.driver {
             Driver::Qemu => {
                 sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -49,18 +51,18 @@ impl Session {
             }
             Driver::Test => 0,
         };
-        found(domain.undefine_flags(everything)).during(operation, name).map(drop)
+        optional(domain.undefine_flags(everything)).context(operation, name).map(drop)
     }
 
     fn delete_vm_volumes(&self, name: &str) -> Result<()> {
         let files = VmFiles(name);
         if let Some(root) = self.volume(&files.root())? {
-            // Somebody may have built upon the disk of this VM by hand.
-            let path = root.get_path().during(DELETE, name)?;
+            // A user may have created an overlay of the disk of this VM.
+            let path = root.get_path().context(DELETE, name)?;
             self.ensure_unused(DELETE, &path, Some(name))?;
         }
         for log in files.logs() {
-            // The oldest first: what is still there is found by the one before it.
+            // The oldest first: `log_files` finds an older file only if the newer ones exist.
             for file in self.log_files(&log)?.iter().rev() {
                 self.delete_volume(file)?;
             }
@@ -72,11 +74,11 @@ impl Session {
     }
 }
 
-/// Cuts the power of what runs.
-fn cut(operation: &str, domain: &Domain, name: &str) -> Result<()> {
+/// Switches a running domain off.
+fn power_off(operation: &str, domain: &Domain, name: &str) -> Result<()> {
     match domain.destroy() {
-        Err(error) if found(domain.is_active()).during(operation, name)? == Some(true) => {
-            Err(error).during(operation, name)
+        Err(error) if optional(domain.is_active()).context(operation, name)? == Some(true) => {
+            Err(error).context(operation, name)
         }
         _ => Ok(()),
     }

@@ -1,61 +1,63 @@
-//! What a VM is and does.
+//! State and start of VMs.
 
-use cloudd_core::provider::{
-    Error, ErrorKind, Labels, PowerState, Resource, ResourceId, Result, Vm, VmId, keys,
-};
+use cloudd_core::provider::{Error, ErrorKind, PowerState, Result, Vm, VmId};
 use virt::domain::Domain;
 use virt_sys as sys;
 
-use super::{VmFiles, disk_errors};
-use crate::error::{During, found};
-use crate::lease;
-use crate::session::{Driver, Session};
+use super::disk_errors;
+use super::files::VmFiles;
+use crate::connection::{Driver, Session};
+use crate::error::{ResultExt, optional};
+use crate::labels::{DomainMetadata, DomainState, NAMESPACE, PREFIX};
 use crate::xml::Node;
-use crate::xml::metadata::{NAMESPACE, PREFIX, VmRecord, VmRecordState};
 
 impl Session {
-    /// A domain of cloudd's in this pool, with its record. Others are none of our business: a VM
-    /// goes together with its volumes, by somebody who has their pool.
-    pub(crate) fn domain(&self, name: &str) -> Result<Option<(Domain, VmRecord)>> {
+    /// A VM whose metadata name this pool. A VM of another pool is deleted by a provider for that
+    /// pool, together with its volumes.
+    pub(crate) fn domain(&self, name: &str) -> Result<Option<(Domain, DomainMetadata)>> {
         let lookup = Domain::lookup_by_name(&self.connection, name);
-        let Some(domain) = found(lookup).during("find VM", name)? else { return Ok(None) };
-        let record = self.vm_record(&domain, name)?;
-        let record = record.filter(|record| record.state != VmRecordState::Lease);
-        Ok(record.map(|record| (domain, record)))
+        let Some(domain) = optional(lookup).context("find VM", name)? else { return Ok(None) };
+        let metadata = self.domain_metadata(&domain, name)?;
+        let metadata = metadata.filter(|metadata| metadata.state != DomainState::Lease);
+        Ok(metadata.map(|metadata| (domain, metadata)))
     }
 
-    /// Like [`Self::domain`], for calls that need one.
+    /// As [`Self::domain`]; a missing VM is an error.
     pub(crate) fn existing_domain(
         &self,
         operation: &str,
         name: &str,
-    ) -> Result<(Domain, VmRecord)> {
+    ) -> Result<(Domain, DomainMetadata)> {
         self.domain(name)?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, operation)
                 .with_resource(name)
-                .with_message("there is no such VM of cloudd")
+                .with_message("the VM does not exist, or was not created by cloudd")
         })
     }
 
-    /// What cloudd wrote into a domain, if the domain is one of this pool.
-    pub(crate) fn vm_record(&self, domain: &Domain, name: &str) -> Result<Option<VmRecord>> {
-        let kind = sys::VIR_DOMAIN_METADATA_ELEMENT.cast_signed();
-        let metadata = found(domain.get_metadata(kind, Some(NAMESPACE), 0));
-        let metadata = metadata.during("read the record of VM", name)?;
-        Ok(metadata
-            .and_then(|xml| Node::parse(&xml).ok())
-            .and_then(|node| VmRecord::read(&node))
-            .filter(|record| record.labels.is_managed() && record.pool == self.pool_name))
-    }
-
-    pub(crate) fn write_vm_record(
+    /// The metadata of a domain, if the domain belongs to cloudd and this pool.
+    pub(crate) fn domain_metadata(
         &self,
         domain: &Domain,
         name: &str,
-        record: &VmRecord,
+    ) -> Result<Option<DomainMetadata>> {
+        let kind = sys::VIR_DOMAIN_METADATA_ELEMENT.cast_signed();
+        let xml = optional(domain.get_metadata(kind, Some(NAMESPACE), 0));
+        let xml = xml.context("read metadata of VM", name)?;
+        Ok(xml
+            .and_then(|xml| Node::parse(&xml).ok())
+            .and_then(|node| DomainMetadata::read(&node))
+            .filter(|metadata| metadata.labels.is_managed() && metadata.pool == self.pool_name))
+    }
+
+    pub(crate) fn write_domain_metadata(
+        &self,
+        domain: &Domain,
+        name: &str,
+        metadata: &DomainMetadata,
     ) -> Result<()> {
-        const WRITE: &str = "write the record of VM";
-        let xml = record.bare_element().to_string();
+        const WRITE: &str = "write metadata of VM";
+        let xml = metadata.bare_element().to_string();
         let write = |flags| {
             domain.set_metadata(
                 sys::VIR_DOMAIN_METADATA_ELEMENT.cast_signed(),
@@ -65,21 +67,21 @@ impl Session {
                 flags,
             )
         };
-        // A running domain has two definitions, and only the lasting one outlives its power-off;
-        // one that goes off in this moment has one.
+        // A running domain has a live and a persistent definition; only the latter survives
+        // power-off. A domain that goes off in this moment has only the persistent one.
         let both = sys::VIR_DOMAIN_AFFECT_CONFIG | sys::VIR_DOMAIN_AFFECT_LIVE;
-        if domain.is_active().during(WRITE, name)? && write(both).is_ok() {
+        if domain.is_active().context(WRITE, name)? && write(both).is_ok() {
             return Ok(());
         }
-        write(sys::VIR_DOMAIN_AFFECT_CONFIG).during(WRITE, name).map(drop)
+        write(sys::VIR_DOMAIN_AFFECT_CONFIG).context(WRITE, name).map(drop)
     }
 
     pub(crate) fn vm(&self, name: &str) -> Result<Option<Vm>> {
-        let Some((domain, record)) = self.domain(name)? else { return Ok(None) };
+        let Some((domain, metadata)) = self.domain(name)? else { return Ok(None) };
         let Some(state) = self.power_state(&domain, name)? else { return Ok(None) };
         let mut vm = Vm::new(VmId::new(name), name);
         vm.state = state;
-        vm.labels = record.labels;
+        vm.labels = metadata.labels;
         vm.addresses = self.addresses(&domain);
         vm.started = match vm.state {
             PowerState::Off => self.was_started(&domain, name)?,
@@ -88,25 +90,9 @@ impl Session {
         Ok(Some(vm))
     }
 
-    /// Every VM and every lease of cloudd's.
-    pub(crate) fn domains(&self) -> Result<Vec<Resource>> {
-        const LIST: &str = "list domains";
-        let mut found = Vec::new();
-        for domain in self.connection.list_all_domains(0).during(LIST, &self.pool_name)? {
-            let name = domain.get_name().during(LIST, &self.pool_name)?;
-            let Some(record) = self.vm_record(&domain, &name)? else { continue };
-            let id = match record.state {
-                VmRecordState::Lease => ResourceId::from(lease::id(&domain)?),
-                _ => VmId::new(name).into(),
-            };
-            found.push(Resource::new(id, record.labels));
-        }
-        Ok(found)
-    }
-
     pub(crate) fn power_state(&self, domain: &Domain, name: &str) -> Result<Option<PowerState>> {
         let Some((state, reason)) =
-            found(domain.get_state()).during("read the state of VM", name)?
+            optional(domain.get_state()).context("read state of VM", name)?
         else {
             return Ok(None);
         };
@@ -124,7 +110,7 @@ impl Session {
     /// starts it again, as after any power cut, and nothing of the build is done before the first
     /// event of the agent.
     fn was_started(&self, domain: &Domain, name: &str) -> Result<Option<bool>> {
-        let state = found(domain.get_state()).during("read the state of VM", name)?;
+        let state = optional(domain.get_state()).context("read state of VM", name)?;
         let Some((state, reason)) = state else { return Ok(None) };
         let files = VmFiles(name);
         Ok(Some(
@@ -134,7 +120,7 @@ impl Session {
         ))
     }
 
-    /// What libvirt's own networks leased to the VM; nothing where another gives the addresses.
+    /// The addresses that libvirt's own networks leased to the VM; none in other networks.
     fn addresses(&self, domain: &Domain) -> Vec<std::net::IpAddr> {
         if self.driver == Driver::Test || !domain.is_active().unwrap_or(false) {
             return Vec::new();
@@ -150,20 +136,20 @@ impl Session {
 
     pub(crate) fn start_vm(&self, name: &str) -> Result<()> {
         const START: &str = "start VM";
-        let (domain, record) = self.existing_domain(START, name)?;
-        if record.state != VmRecordState::Ready {
+        let (domain, metadata) = self.existing_domain(START, name)?;
+        if metadata.state != DomainState::Ready {
             return Err(Error::new(ErrorKind::Failed, START)
                 .with_resource(name)
-                .with_message("it is half made or being deleted"));
+                .with_message("the VM is incomplete or being deleted"));
         }
-        if domain.is_active().during(START, name)? {
+        if domain.is_active().context(START, name)? {
             return Ok(());
         }
         match domain.create() {
             Ok(_) => Ok(()),
-            // Somebody else was faster.
+            // Another process has started it.
             Err(_) if domain.is_active().unwrap_or(false) => Ok(()),
-            Err(error) => Err(error).during(START, name),
+            Err(error) => Err(error).context(START, name),
         }
     }
 }
@@ -176,27 +162,27 @@ enum Power {
 }
 
 fn power(state: sys::virDomainState, reason: u32) -> Power {
-    let stuck = |reason: &str| Power::Known(PowerState::Error(reason.to_owned()));
+    let error = |reason: &str| Power::Known(PowerState::Error(reason.to_owned()));
     match (state, reason) {
         (sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED, _) => Power::Known(PowerState::Running),
         (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_IOERROR) => Power::IoError,
         (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_CRASHED) | (sys::VIR_DOMAIN_CRASHED, _) => {
-            stuck("the guest has crashed")
+            error("the guest has crashed")
         }
         (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_WATCHDOG) => {
-            stuck("paused by the VM's watchdog")
+            error("paused by the VM's watchdog")
         }
         (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_CRASHED) => {
-            stuck("QEMU itself has ended; its log is on the host in /var/log/libvirt/qemu")
+            error("the QEMU process has ended; its log is on the host in /var/log/libvirt/qemu")
         }
         (sys::VIR_DOMAIN_SHUTOFF, _) => Power::Known(PowerState::Off),
-        // Suspended by somebody, starting, being saved: it may go on.
+        // Suspended by a user, starting, being saved: it may continue.
         _ => Power::Known(PowerState::Changing),
     }
 }
 
-/// Whether a state is one that a VM can only have after a start. What was never started is off for
-/// an unknown reason, and so is everything that is off when the daemon begins.
+/// Whether a VM can have this state only after a start. A VM that was never started is off for an
+/// unknown reason, and so is every VM that is off when the daemon starts.
 fn has_run(state: sys::virDomainState, reason: u32) -> bool {
     match state {
         sys::VIR_DOMAIN_NOSTATE => false,
@@ -212,22 +198,12 @@ fn has_run(state: sys::virDomainState, reason: u32) -> bool {
     }
 }
 
-/// Whether what exists was made by the same build: then an earlier answer was lost.
-pub(crate) fn same_build(existing: &Labels, wanted: &Labels) -> bool {
-    same(keys::BUILD, existing, wanted)
-}
-
-/// Whether both have this label, with one value.
-pub(crate) fn same(key: &str, existing: &Labels, wanted: &Labels) -> bool {
-    existing.get(key).is_some_and(|value| wanted.get(key) == Some(value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_state_tells_of_a_start_only_where_there_was_one() {
+    fn a_started_vm_is_recognized_by_its_state() {
         let table = [
             (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_UNKNOWN, false),
             (sys::VIR_DOMAIN_SHUTOFF, sys::VIR_DOMAIN_SHUTOFF_FAILED, false),

@@ -1,14 +1,13 @@
-//! Domains: what a VM looks like to libvirt.
+//! Domain documents.
 
 use cloudd_core::provider::{Architecture, Size};
 
-use super::metadata::VmRecord;
 use super::volume::Format;
 use super::{Element, Node};
 use crate::settings::{Cpu, DiskCache, Network};
 
-/// The serial number of a disk, which names its link under `/dev/disk/by-id`. At most 20 bytes:
-/// virtio-blk has room for no more.
+/// The serial number of a disk, from which its link in `/dev/disk/by-id` is named. virtio-blk allows
+/// at most 20 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Serial {
     Root,
@@ -27,7 +26,7 @@ impl Serial {
         }
     }
 
-    /// Where the guest finds the disk.
+    /// The path of the disk in the guest.
     pub(crate) fn device(self) -> &'static str {
         match self {
             Self::Root => "/dev/disk/by-id/virtio-cloudd-root",
@@ -37,7 +36,7 @@ impl Serial {
         }
     }
 
-    /// A name that only libvirt uses: its order on the bus is not promised to the guest.
+    /// The name of the disk in libvirt. The guest may see another one.
     fn target(self) -> &'static str {
         match self {
             Self::Root => "vda",
@@ -60,7 +59,7 @@ pub(crate) struct Disk {
     pub(crate) format: Format,
 }
 
-/// What runs a VM, and with how much.
+/// The hypervisor and the virtual hardware of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
     pub(crate) kind: MachineKind,
@@ -75,7 +74,7 @@ pub(crate) struct Machine {
 pub(crate) enum MachineKind {
     Kvm(Architecture),
     Tcg(Architecture),
-    /// libvirt's test driver, which knows 32-bit x86 only and runs nothing.
+    /// libvirt's test driver, which has only 32-bit x86 and runs no guests.
     Test,
 }
 
@@ -104,26 +103,27 @@ impl MachineKind {
     }
 }
 
-/// A VM as it is to be defined.
+/// A domain to be defined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Domain<'a> {
     pub(crate) name: &'a str,
-    /// Given by libvirt at the first definition; the second needs it to mean the same VM.
+    /// Assigned by libvirt at the first definition; a redefinition must contain it.
     pub(crate) uuid: Option<&'a str>,
-    /// A sentence for people who list domains, where the name does not say enough.
+    /// A description for people who list domains.
     pub(crate) description: Option<&'a str>,
-    pub(crate) record: &'a VmRecord,
+    /// The element in `<metadata>`.
+    pub(crate) metadata: Element,
     pub(crate) machine: &'a Machine,
     pub(crate) devices: Option<Devices>,
 }
 
-/// What is attached to a VM.
+/// The devices of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Devices {
     pub(crate) disks: Vec<Disk>,
-    /// The file that collects what the guest prints on its console.
+    /// The log file of the console.
     pub(crate) console_log: String,
-    /// The file that collects what the guest writes to its second serial port.
+    /// The log file of the second serial port.
     pub(crate) events_log: String,
 }
 
@@ -135,7 +135,7 @@ impl Domain<'_> {
             .child(Element::text("name", self.name))
             .children(self.uuid.map(|uuid| Element::text("uuid", uuid)))
             .children(self.description.map(|text| Element::text("description", text)))
-            .child(Element::new("metadata").child(self.record.element()))
+            .child(Element::new("metadata").child(self.metadata.clone()))
             .child(
                 Element::text("memory", machine.memory.in_units_of(Size::bytes(1024)))
                     .with("unit", "KiB"),
@@ -144,7 +144,7 @@ impl Domain<'_> {
             .child(machine.kind.os());
         if machine.kind != MachineKind::Test {
             domain = domain
-                // Without ACPI a guest can neither power off nor see its disks on q35.
+                // On q35 a guest needs ACPI to power off and to find its disks.
                 .child(Element::new("features").child(Element::new("acpi")))
                 .child(cpu(&machine.cpu));
         }
@@ -168,7 +168,7 @@ fn cpu(cpu: &Cpu) -> Element {
         Cpu::Model(model) => Element::new("cpu")
             .with("mode", "custom")
             .with("match", "exact")
-            // An emulator lacks some features of most models; the guest does without them.
+            // An emulator lacks some features of most models; they are left out.
             .with("check", "none")
             .child(Element::text("model", model).with("fallback", "forbid")),
     }
@@ -179,7 +179,7 @@ fn devices(machine: &Machine, attached: &Devices) -> Element {
     let console = Element::new("target")
         .with("type", if arm { "system-serial" } else { "isa-serial" })
         .with("port", 0);
-    // Arm's `virt` machine has one port of its own; a PCI card is the second.
+    // Arm's machine `virt` has one serial port; the second is a PCI card.
     let events = Element::new("target")
         .with("type", if arm { "pci-serial" } else { "isa-serial" })
         .with("port", 1);
@@ -187,8 +187,8 @@ fn devices(machine: &Machine, attached: &Devices) -> Element {
         .children(attached.disks.iter().map(|each| disk(each, machine.cache)))
         .child(Element::new("controller").with("type", "usb").with("model", "none"))
         .child(network(&machine.network))
-        // Readers come and go, and nothing the guest writes may wait for one: the log is a file.
-        // (The console has a terminal too, for `virsh console`.)
+        // Output goes to a file, because a guest must not block when there is no reader. The console
+        // is a terminal in addition, for `virsh console`.
         .child(
             Element::new("serial")
                 .with("type", "pty")
@@ -211,7 +211,7 @@ fn devices(machine: &Machine, attached: &Devices) -> Element {
     devices.child(Element::new("memballoon").with("model", "none"))
 }
 
-/// Appended to: a second start of the VM must not cut off what the first one said.
+/// A log in append mode: a second start of the VM must not truncate it.
 fn log(element: &'static str, attribute: &'static str, path: &str) -> Element {
     Element::new(element).with(attribute, path).with("append", "on")
 }
@@ -221,13 +221,13 @@ fn disk(disk: &Disk, cache: DiskCache) -> Element {
     let mut driver = Element::new("driver")
         .with("name", "qemu")
         .with("type", disk.format.as_str())
-        .with("cache", cache.as_libvirt())
-        // An error of the host's storage, such as a full pool, pauses the VM: it can be named
-        // then, where a guest would only see an I/O error.
+        .with("cache", cache)
+        // An error of the host's storage, such as a full pool, pauses the VM, so that its reason can
+        // be reported; the guest would see only an I/O error.
         .with("error_policy", "stop")
         .with("rerror_policy", "stop");
     if serial.is_writable() {
-        // Zeros that a guest writes, in whatever way, take no space in the pool.
+        // Blocks of zeros that the guest writes or discards take no space in the pool.
         driver = driver.with("discard", "unmap").with("detect_zeroes", "unmap");
     }
     let mut element = Element::new("disk")
@@ -264,8 +264,8 @@ fn named_network(name: &str) -> Element {
         .child(Element::new("source").with("network", name))
 }
 
-/// The files and block devices that a domain has as disks, the layers under them as far as libvirt
-/// tells them.
+/// The files and block devices that are disks of a domain, including the backing files that libvirt
+/// lists.
 pub(crate) fn disk_paths(xml: &str) -> Vec<String> {
     let Ok(domain) = Node::parse(xml) else { return Vec::new() };
     let mut paths = Vec::new();

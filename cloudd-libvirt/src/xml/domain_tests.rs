@@ -1,12 +1,12 @@
 use cloudd_core::provider::{Labels, keys};
 
-use super::super::metadata::VmRecordState;
 use super::*;
+use crate::labels::{DomainMetadata, DomainState};
 
-fn record() -> VmRecord {
+fn metadata() -> DomainMetadata {
     let mut labels = Labels::new();
     labels.insert(keys::BUILD, "abcdefghij").unwrap();
-    VmRecord { state: VmRecordState::Ready, pool: "default".into(), labels }
+    DomainMetadata { state: DomainState::Ready, pool: "default".into(), labels }
 }
 
 fn machine(kind: MachineKind) -> Machine {
@@ -43,14 +43,14 @@ fn xml(kind: MachineKind) -> String {
         name: "cloudd-abcdefghij",
         uuid: Some("3f2b8a52-7d4e-4c1f-9a55-0c6f5d1e2b33"),
         description: None,
-        record: &record(),
+        metadata: metadata().element(),
         machine: &machine(kind),
         devices: Some(devices()),
     }
     .xml()
 }
 
-/// Compares with a file under `src/xml/golden`; `CLOUDD_BLESS=1` writes it anew.
+/// Compares with a file under `src/xml/golden`; `CLOUDD_BLESS=1` overwrites it.
 fn assert_golden(name: &str, xml: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/xml/golden").join(name);
     if std::env::var_os("CLOUDD_BLESS").is_some() {
@@ -73,10 +73,18 @@ fn an_arm_vm_on_kvm_is_written_as_agreed() {
 #[test]
 fn kvm_and_networks_change_what_they_should() {
     let mut kvm = machine(MachineKind::Kvm(Architecture::X86_64));
-    let record = record();
+    let metadata = metadata();
     let render = |machine: &Machine| {
         let devices = Some(devices());
-        Domain { name: "v", uuid: None, description: None, record: &record, machine, devices }.xml()
+        Domain {
+            name: "v",
+            uuid: None,
+            description: None,
+            metadata: metadata.element(),
+            machine,
+            devices,
+        }
+        .xml()
     };
     assert!(render(&kvm).contains("<cpu mode=\"host-passthrough\"/>"));
     kvm.network = Network::Default;
@@ -91,19 +99,19 @@ fn kvm_and_networks_change_what_they_should() {
 
 #[test]
 fn a_vm_without_devices_can_be_defined_before_its_disks_exist() {
-    let record = VmRecord { state: VmRecordState::Creating, ..record() };
+    let metadata = DomainMetadata { state: DomainState::Creating, ..metadata() };
     let machine = machine(MachineKind::Tcg(Architecture::X86_64));
     let xml = Domain {
         name: "v",
         uuid: None,
         description: Some("a & b"),
-        record: &record,
+        metadata: metadata.element(),
         machine: &machine,
         devices: None,
     }
     .xml();
     let node = Node::parse(&xml).unwrap();
-    assert_eq!(VmRecord::read(node.at("metadata/vm").unwrap()), Some(record));
+    assert_eq!(DomainMetadata::read(node.at("metadata/vm").unwrap()), Some(metadata));
     assert!(node.at("devices").is_none() && node.at("uuid").is_none());
     assert_eq!(node.at("description").unwrap().text(), "a & b");
 }

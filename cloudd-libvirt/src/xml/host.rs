@@ -1,24 +1,23 @@
-//! What a host can run, from libvirt's capabilities.
+//! The capabilities of the host.
 
 use cloudd_core::provider::Architecture;
 
 use super::Node;
 
-/// The facts that decide how a VM is run.
+/// The guests that a host can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {
-    /// The host's own architecture, if it is one of ours.
+    /// The host's architecture, if it is supported.
     pub(crate) architecture: Option<Architecture>,
     /// Architectures of guests, each with the domain types (`kvm`, `qemu`) that libvirt offers.
     guests: Vec<(Architecture, Vec<String>)>,
-    /// The `<cpu>` element, in libvirt's own words: what `features_of` must be asked about.
+    /// The features of the host's processor.
     features: Vec<String>,
 }
 
 impl Host {
-    /// Reads libvirt's capabilities. `cpu` is the host's CPU with the features of its model
-    /// written out, as libvirt's baseline call gives it: a model such as `EPYC` has `svm` in it
-    /// without saying so.
+    /// Parses libvirt's capabilities. `cpu` is the host's CPU with the features of its model listed,
+    /// the result of libvirt's baseline call: a model such as `EPYC` implies `svm`.
     pub(crate) fn read(capabilities: &str, cpu: Option<&str>) -> Option<Self> {
         let node = Node::parse(capabilities).ok()?;
         let guests = node
@@ -42,16 +41,16 @@ impl Host {
         Some(Self { architecture: own, guests, features })
     }
 
-    /// Whether guests of this architecture run at all.
+    /// Whether guests of this architecture can run.
     pub(crate) fn runs(&self, architecture: Architecture) -> bool {
         self.guests.iter().any(|(guest, _)| *guest == architecture)
     }
 
-    /// Whether guests of this architecture run on the processor itself.
+    /// Whether guests of this architecture can run with KVM.
     ///
-    /// That libvirt offers `kvm` is not enough: it does so wherever `/dev/kvm` is, also on hosts
-    /// that are themselves guests of another kind, where such a VM hangs for ever. x86 processors
-    /// that virtualize say so by a feature; on others libvirt's word is all there is.
+    /// An offer of `kvm` by libvirt is not sufficient: libvirt offers it wherever `/dev/kvm` exists,
+    /// also on hosts that are guests of another hypervisor, where such a VM hangs. On x86 the features
+    /// of the processor decide; on other architectures the offer is all that is known.
     pub(crate) fn has_kvm(&self, guest: Architecture) -> bool {
         let offered = self
             .guests
@@ -65,7 +64,7 @@ impl Host {
     }
 }
 
-/// The `<cpu>` element of the capabilities as a document of its own.
+/// The text of the `<cpu>` element of the capabilities.
 pub(crate) fn cpu(capabilities: &str) -> Option<&str> {
     let start = capabilities.find("<cpu>")?;
     let end = start + capabilities[start..].find("</cpu>")? + "</cpu>".len();
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn kvm_needs_a_processor_that_virtualizes_not_only_libvirts_word() {
+    fn kvm_needs_a_processor_with_virtualization() {
         let x86 = Architecture::X86_64;
         let guest_of_another_kind = capabilities("x86_64", "<feature name='hypervisor'/>");
         assert!(!Host::read(&guest_of_another_kind, None).unwrap().has_kvm(x86));

@@ -1,9 +1,7 @@
-//! XML as libvirt speaks it: written by an escaping writer, read into a small tree. Pure functions
-//! from values to text and back.
+//! XML documents of libvirt: written by an escaping writer, parsed into a tree.
 
 pub(crate) mod domain;
 pub(crate) mod host;
-pub(crate) mod metadata;
 mod tree;
 pub(crate) mod volume;
 mod write;

@@ -2,7 +2,7 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 
-/// An element as libvirt wrote it, without namespaces prefixes.
+/// A parsed element, without namespace prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Node {
     name: String,
@@ -11,7 +11,7 @@ pub(crate) struct Node {
     children: Vec<Node>,
 }
 
-/// XML that is not what libvirt writes.
+/// A syntax error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("not well-formed XML")]
@@ -29,7 +29,7 @@ pub(crate) enum Unreadable {
 impl Node {
     pub(crate) fn parse(xml: &str) -> Result<Self, Unreadable> {
         let mut reader = Reader::from_str(xml);
-        // The document itself is the lowest node.
+        // The document itself is the outermost node.
         let mut open = vec![Self::default()];
         loop {
             match reader.read_event()? {
@@ -84,12 +84,12 @@ impl Node {
         self.text.trim()
     }
 
-    /// The children of this name.
+    /// All children of this name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// The first node down this path of names, such as `target/path`.
+    /// The first descendant at this path of names, such as `target/path`.
     pub(crate) fn at(&self, path: &str) -> Option<&Self> {
         path.split('/').try_fold(self, |node, name| node.children.iter().find(|c| c.name == name))
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_an_error() {
+    fn incomplete_xml_is_an_error() {
         for xml in ["", "<a>", "<a><b></a>", "</a>"] {
             assert!(Node::parse(xml).is_err(), "{xml}");
         }

@@ -1,10 +1,10 @@
-//! Storage volumes.
+//! Storage volume documents.
 
 use cloudd_core::provider::Size;
 
 use super::{Element, Node};
 
-/// How the bytes of a disk lie in its file.
+/// The format of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Raw,
@@ -20,23 +20,28 @@ impl Format {
     }
 }
 
-/// A volume to be created: sparse, and private to libvirt and QEMU.
+/// A volume to be created, sparse and readable only by libvirt and QEMU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewVolume<'a> {
     pub(crate) name: &'a str,
     pub(crate) format: Format,
     pub(crate) capacity: Size,
-    /// Path and format of the disk that it is an overlay of.
+    /// Path and format of the backing file.
     pub(crate) backing: Option<(&'a str, Format)>,
 }
 
-impl NewVolume<'_> {
+impl<'a> NewVolume<'a> {
+    /// A volume without a backing file.
+    pub(crate) fn new(name: &'a str, format: Format, capacity: Size) -> Self {
+        Self { name, format, capacity, backing: None }
+    }
+
     pub(crate) fn xml(&self) -> String {
         let mut target = Element::new("target")
             .child(Element::new("format").with("type", self.format.as_str()))
             .child(Element::new("permissions").child(Element::text("mode", "0600")));
         if self.format == Format::Qcow2 {
-            // libvirt's default, 0.10, has no zero clusters: zeroing a disk would write it whole.
+            // libvirt's default, 0.10, has no zero clusters; zeroing a disk would allocate all of it.
             target = target.child(Element::text("compat", "1.1"));
         }
         let volume = Element::new("volume")
@@ -56,16 +61,16 @@ impl NewVolume<'_> {
     }
 }
 
-/// A volume as libvirt describes it.
+/// A volume, as described by libvirt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VolumeDescription {
     pub(crate) path: String,
     pub(crate) capacity: Size,
-    /// As libvirt names it, so that others than ours are told in errors.
+    /// libvirt's name of the format, which may be one that is not in [`Format`].
     pub(crate) format: String,
-    /// The path of the disk that it is an overlay of.
+    /// The path of the backing file.
     pub(crate) backing: Option<String>,
-    /// Seconds and nanoseconds since 1970 of the last write, as text, where the driver knows it.
+    /// The time of the last write, as `seconds.nanoseconds` since 1970, if the driver reports it.
     pub(crate) modified: Option<String>,
 }
 

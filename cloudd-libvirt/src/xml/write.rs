@@ -3,7 +3,7 @@ use std::fmt;
 use quick_xml::Writer;
 use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
-/// An element to be written: the only way in which XML leaves this crate.
+/// An element to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Element {
     name: &'static str,
@@ -55,8 +55,8 @@ impl Element {
     }
 }
 
-/// Without the control characters that XML cannot carry at all, not even escaped; libvirt would
-/// refuse the document, and a NUL would end it early.
+/// Removes the control characters that XML cannot represent. libvirt would refuse the document, and
+/// a NUL would end it.
 fn xml_safe(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\t' | '\n')).collect()
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_value_can_become_markup() {
+    fn values_are_escaped() {
         let element = Element::new("a")
             .with("b", "'\"><x/>&\0")
             .child(Element::text("c", "</c><evil/>&amp;\u{7}"));

@@ -69,11 +69,11 @@ async fn a_download_is_cached_by_its_content_and_boots() {
     let server = Server::start(disk).await;
     let provider = connect(BaseImage::url(server.url(), sum.to_uppercase())).await;
     with_provider(dir, provider, |bench| async move {
-        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let reporter = Reporter::new(move |report| heard.lock().unwrap().push(report));
+        let reports = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&reports);
+        let reporter = Reporter::new(move |report| recorded.lock().unwrap().push(report));
         prepare(&bench, &reporter).await.unwrap();
-        let last = told.lock().unwrap().pop();
+        let last = reports.lock().unwrap().pop();
         assert!(
             matches!(last, Some(Report::Progress { done, total: Some(total), .. }) if done == total),
             "{last:?}"
@@ -144,7 +144,7 @@ async fn a_qcow2_file_is_a_base_and_one_with_another_under_it_is_not() {
         let other = connect(BaseImage::path(overlay)).await;
         let error = other.resolve(&bench.requirements()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("must stand alone"), "{error}");
+        assert!(error.to_string().contains("must be self-contained"), "{error}");
     })
     .await;
 }
@@ -163,7 +163,7 @@ async fn a_volume_of_the_user_is_a_base_until_somebody_writes_to_it() {
         let spec = bench.spec().await;
         virsh(&["vol-upload", &volume, &file, "--pool", &pool()]);
         let error = bench.provider.create_builder(&spec, &Reporter::silent()).await.unwrap_err();
-        assert!(error.to_string().contains("written to the volume"), "{error}");
+        assert!(error.to_string().contains("was written to"), "{error}");
         boots(&bench).await;
     })
     .await;

@@ -50,7 +50,7 @@ async fn events_are_heard_while_the_guest_runs() {
 #[tokio::test]
 async fn nothing_is_lost_when_the_log_is_rotated_away() {
     with_guest(FLOODS, |bench| async move {
-        // Somebody's copy is under way, so libvirt will not look what is new in the pool's directory.
+        // While a copy is running, libvirt refuses to refresh the pool.
         let [source, copy] = ["source", "copy"].map(|it| format!("{}.{it}", bench.name()));
         virsh(&["vol-create-as", &pool(), &source, "64M", "--format", "raw"]);
         let copying = StandingCopy::begin(bench.dir.path(), &source, &copy, Size::mib(64));

@@ -1,4 +1,4 @@
-//! What libvirt lets everybody do, and cloudd does not: several processes on one pool.
+//! Conflicts of several processes on one pool, which libvirt does not prevent.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ async fn a_volume_attached_by_one_process_is_not_deleted_by_another() {
             assert_eq!(error.kind(), ErrorKind::Busy, "{error:?}");
             assert!(error.to_string().contains(vm.id.as_str()), "{error}");
         }
-        // The refusal left the volume as it was.
+        // The refused deletion did not change the volume.
         let again = other.create_builder(&spec, &Reporter::silent()).await.unwrap();
         assert_eq!(again.volume, volume);
         other.delete(&vm.id.into()).await.unwrap();
@@ -41,11 +41,11 @@ async fn a_volume_that_somebody_attached_by_hand_is_not_deleted() {
         let name = format!("foreign-{}", bench.build);
         virsh(&["create", &foreign_domain(&bench, &name, &volume.name)]);
         let refused = bench.provider.delete(&volume.id.clone().into()).await;
-        // A domain of somebody else is no VM of ours, whatever it is called.
+        // A domain that another program defined is not deleted, whatever its name.
         let foreign = bench.provider.delete(&VmId::new(&name).into()).await;
         virsh(&["destroy", &name]);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Busy);
-        assert!(foreign.unwrap_err().to_string().contains("not cloudd's"));
+        assert!(foreign.unwrap_err().to_string().contains("not created by cloudd"));
         bench.provider.delete(&volume.id.into()).await.unwrap();
     })
     .await;

@@ -1,4 +1,4 @@
-//! A VM from its volumes to an image, and a VM from that image.
+//! The life cycle of a VM: creation, image, and a VM from that image.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -85,7 +85,7 @@ async fn deleting_leaves_nothing_not_even_logs() {
 #[tokio::test]
 async fn a_half_made_vm_is_found_finished_and_deleted() {
     with_guest(POWERS_OFF, |bench| async move {
-        // What a process leaves that dies right after the domain was defined: nothing but it.
+        // The state after a process died right after it had defined the domain.
         let spec = bench.spec().await;
         let vm = bench.create(&spec).await.vm;
         let name = vm.id.as_str();
@@ -101,7 +101,7 @@ async fn a_half_made_vm_is_found_finished_and_deleted() {
         let found = bench.provider.find(&Selector::build(&bench.build)).await.unwrap();
         assert!(found.iter().any(|it| it.id == ResourceId::Vm(vm.id.clone())), "{found:?}");
         let started = bench.provider.start_vm(&vm.id, &Reporter::silent()).await;
-        assert!(started.unwrap_err().to_string().contains("half made"));
+        assert!(started.unwrap_err().to_string().contains("incomplete"));
 
         let again = bench.create(&spec).await.vm;
         assert_eq!(again.id, vm.id);
@@ -120,7 +120,7 @@ async fn a_qemu_that_is_killed_is_stuck_and_never_off() {
         assert!(killed.unwrap().success());
         let error = soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Gone);
-        assert!(error.to_string().contains("QEMU itself has ended"), "{error}");
+        assert!(error.to_string().contains("the QEMU process has ended"), "{error}");
         let state = bench.provider.vm(&vm.id).await.unwrap().unwrap().state;
         assert!(matches!(state, PowerState::Error(_)), "{state:?}");
     })
@@ -140,7 +140,7 @@ async fn whether_a_vm_ever_ran_is_known_when_it_is_off() {
         assert_eq!(started(&bench, &vm.id).await, Some(true));
         soon(provider.wait_vm_off(&vm.id)).await.unwrap();
         assert_eq!(started(&bench, &vm.id).await, Some(true));
-        // Now only what the guest has said can tell.
+        // From here on only the logs of the guest show that it ran.
         forget_why_off(&bench, vm.id.as_str());
         assert_eq!(started(&bench, &vm.id).await, Some(true));
 
@@ -155,7 +155,7 @@ async fn started(bench: &Bench, vm: &VmId) -> Option<bool> {
     bench.provider.vm(vm).await.unwrap().and_then(|vm| vm.started)
 }
 
-/// What a new start of the daemon does, without disturbing other tests.
+/// Has the effect of a restart of the daemon without disturbing other tests.
 fn forget_why_off(bench: &Bench, vm: &str) {
     let file = bench.dir.path().join("forgotten.xml");
     std::fs::write(&file, virsh(&["dumpxml", vm])).unwrap();

@@ -4,7 +4,7 @@
 //! (`qemu:///system`) with the storage pool `CLOUDD_TEST_POOL` (`cloudd-tests`).
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
-#![expect(clippy::print_stderr, reason = "what a test could not delete is told to who ran it")]
+#![expect(clippy::print_stderr, reason = "resources that a test could not delete are printed")]
 
 mod base_images;
 mod contract;

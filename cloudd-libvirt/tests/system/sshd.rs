@@ -23,7 +23,7 @@ impl Sshd {
                 .status();
             assert!(made.unwrap().success());
         }
-        // Free a moment ago; nobody else on this machine hunts for ports meanwhile.
+        // The port was free a moment ago; no other test takes ports at random.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let path = |name: &str| file(name).to_str().unwrap().to_owned();
         let config = format!(

@@ -1,4 +1,4 @@
-//! A provider with a guest of our own, and the cleaning up after each test.
+//! A provider with a minimal guest, and the cleanup after each test.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(crate) fn pool() -> String {
     std::env::var("CLOUDD_TEST_POOL").unwrap_or_else(|_| "cloudd-tests".to_owned())
 }
 
-/// What a guest does beside greeting; see `guest.S`.
+/// The options of a guest, which always prints a greeting; see `guest.S`.
 pub(crate) struct Guest(pub(crate) &'static [&'static str]);
 
 pub(crate) const POWERS_OFF: Guest = Guest(&[]);
@@ -62,7 +62,7 @@ impl Guest {
     }
 }
 
-/// One test's own build on the libvirt of the tests.
+/// The provider and the build id of one test.
 pub(crate) struct Bench {
     pub(crate) provider: Arc<Libvirt>,
     pub(crate) build: BuildId,
@@ -82,7 +82,7 @@ pub(crate) fn builder_at(uri: &str) -> LibvirtBuilder {
         .disk_cache(DiskCache::Unsafe)
 }
 
-/// Runs a test and deletes what it made, whether it succeeds or not.
+/// Runs a test and deletes everything it created, whether it succeeds or not.
 pub(crate) async fn with_guest<F, Fut>(guest: Guest, test: F)
 where
     F: FnOnce(Arc<Bench>) -> Fut,
@@ -185,12 +185,12 @@ impl Bench {
     }
 }
 
-/// A text that nothing else contains.
+/// A unique text.
 pub(crate) fn unique() -> String {
     BuildId::random().to_string()
 }
 
-/// Runs virsh and gives what it prints.
+/// Runs virsh and returns its output.
 pub(crate) fn virsh(arguments: &[&str]) -> String {
     let output = virsh_output(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -198,7 +198,7 @@ pub(crate) fn virsh(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs virsh until it succeeds: others may keep the pool busy.
+/// Runs virsh until it succeeds; other tests may keep the pool busy.
 pub(crate) async fn eventually_virsh(arguments: &[&str]) {
     soon(async {
         while !virsh_output(arguments).status.success() {
@@ -226,7 +226,7 @@ pub(crate) fn as_root(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What should take seconds, and gets two minutes on a busy machine.
+/// A timeout of two minutes, for operations that normally take seconds.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(120);
     tokio::time::timeout(limit, future).await.expect("not done within two minutes")

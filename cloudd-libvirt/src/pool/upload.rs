@@ -1,4 +1,4 @@
-//! Bytes into volumes. All calls block.
+//! Uploads to volumes. All calls block.
 
 use std::io::{self, Read};
 
@@ -6,19 +6,20 @@ use cloudd_core::provider::{Error, ErrorKind, Result};
 use virt::storage_vol::StorageVol;
 use virt::stream::Stream;
 
-use crate::error::During;
-use crate::session::Session;
-use crate::volume::{CHUNK, patiently};
+use super::volume::{CHUNK, for_seconds, retry_while_busy};
+use crate::connection::Session;
+use crate::error::ResultExt;
 
 const UPLOAD: &str = "upload volume";
-/// Zeros are left out in units of this.
+/// The unit in which zeros are skipped.
 const BLOCK: usize = 1 << 20;
 
-/// Hears the bytes so far, and can end an upload by failing.
+/// Called with the number of bytes so far. An error ends the upload.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
 
 impl Session {
-    /// Writes all that the reader gives over the beginning of a volume. Gives the number of bytes.
+    /// Overwrites the beginning of a volume with the contents of the reader. Returns the number of
+    /// bytes.
     pub(crate) fn upload(
         &self,
         volume: &StorageVol,
@@ -29,8 +30,7 @@ impl Session {
         self.upload_with(volume, name, source, progress, |_| true)
     }
 
-    /// The same for a raw volume that was just made and so reads as zeros: leaves blocks of zeros
-    /// out. They take neither time nor space.
+    /// As [`Self::upload`], for a new raw volume, which reads as zeros: blocks of zeros are skipped.
     pub(crate) fn upload_sparse(
         &self,
         volume: &StorageVol,
@@ -71,7 +71,7 @@ impl Session {
     }
 }
 
-/// Writes runs of bytes; a run is a stream of libvirt's.
+/// Writes runs of bytes, each with one stream of libvirt.
 struct Writer<'a> {
     session: &'a Session,
     volume: &'a StorageVol,
@@ -80,31 +80,33 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Goes on with the run, or begins one at `offset`.
+    /// Continues the run, or begins one at `offset`.
     fn send(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let stream = match self.stream.take() {
             Some(stream) => stream,
             None => {
-                let stream = Stream::new(&self.session.connection, 0).during(UPLOAD, self.name)?;
-                // Length 0 is "as much as comes": a length could only say it worse and later.
-                patiently(|| self.volume.upload(&stream, offset, 0, 0).during(UPLOAD, self.name))?;
+                let stream = Stream::new(&self.session.connection, 0).context(UPLOAD, self.name)?;
+                // Length 0 means "until the end of the stream".
+                retry_while_busy(for_seconds(), || {
+                    self.volume.upload(&stream, offset, 0, 0).context(UPLOAD, self.name)
+                })?;
                 stream
             }
         };
         let stream = self.stream.insert(stream);
         for mut rest in bytes.chunks(CHUNK) {
             while !rest.is_empty() {
-                let taken = stream.send(rest).during(UPLOAD, self.name)?;
+                let taken = stream.send(rest).context(UPLOAD, self.name)?;
                 rest = &rest[taken..];
             }
         }
         Ok(())
     }
 
-    /// Ends the run, if there is one. The far side may say only now that its disk was full.
+    /// Ends the run, if there is one. A full disk may be reported only now.
     fn finish(&mut self) -> Result<()> {
         match self.stream.take() {
-            Some(stream) => stream.finish().during(UPLOAD, self.name),
+            Some(stream) => stream.finish().context(UPLOAD, self.name),
             None => Ok(()),
         }
     }
@@ -119,17 +121,17 @@ impl Writer<'_> {
     }
 }
 
-/// The reader may have an error of ours inside: a server that went away, a cancelled build.
+/// The reader may return a provider error, such as a broken download.
 fn unreadable(name: &str, error: io::Error) -> Error {
     error.downcast::<Error>().unwrap_or_else(|error| {
         Error::new(ErrorKind::Failed, UPLOAD)
             .with_resource(name)
-            .with_message(format_args!("reading what is to be uploaded: {error}"))
+            .with_message("the source could not be read")
             .with_source(error)
     })
 }
 
-/// Fills the buffer unless the source ends before.
+/// Fills the buffer, unless the source ends.
 fn read_full(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,25 +1,25 @@
-//! Who uses a disk. libvirt guards nothing: it deletes, overwrites and copies disks of running
-//! VMs, and the base under an overlay, without a word.
+//! References to a disk. libvirt does not prevent deleting, overwriting or copying the disks of
+//! running VMs, or the backing file of an overlay.
 //!
-//! Two processes that share a pool keep out of each other's way without a lock: who wants to
-//! *use* a disk first makes its use visible (defines the domain, creates the overlay) and then
-//! looks whether the disk's record still says ready; who wants to *delete* first writes "deleting"
-//! into the record and then looks for users. libvirt puts these calls in one order, so at least
-//! one of the two sees the other and gives way. A process that dies in between leaves a record
-//! or a domain that anybody may clear away, never a lock that nobody may break.
+//! Two processes that share a pool avoid conflicts without a lock. A process that wants to *use* a
+//! disk first makes its use visible (it defines the domain or creates the overlay) and then checks
+//! that the metadata of the disk are still ready. A process that wants to *delete* a disk first marks
+//! its metadata as deleting and then checks for references. libvirt serializes these calls, so at
+//! least one of the two sees the other and stops. A process that dies in between leaves metadata or
+//! a domain that any other process can clean up.
 
 use cloudd_core::provider::{Error, ErrorKind, Result};
 use virt::domain::Domain;
 
-use crate::error::{During, found};
-use crate::session::Session;
+use crate::connection::Session;
+use crate::error::{ResultExt, optional};
 use crate::xml::domain::disk_paths;
 
-const LOOK: &str = "look for users of disk";
+const FIND: &str = "find references to disk";
 
 impl Session {
-    /// Fails with [`ErrorKind::Busy`] when a domain other than `own` has this file as a disk, or
-    /// when a volume of the pool is an overlay of it.
+    /// Fails with [`ErrorKind::Busy`] if this file is a disk of a domain other than `own`, or the
+    /// backing file of a volume of the pool.
     pub(crate) fn ensure_unused(
         &self,
         operation: &str,
@@ -40,14 +40,14 @@ impl Session {
         }
     }
 
-    /// A domain, running or not, that has this file as a disk.
+    /// The name of a domain, running or not, that has this file as a disk.
     pub(crate) fn domain_with_disk(
         &self,
         path: &str,
         except: Option<&str>,
     ) -> Result<Option<String>> {
-        for domain in self.connection.list_all_domains(0).during(LOOK, path)? {
-            let name = domain.get_name().during(LOOK, path)?;
+        for domain in self.connection.list_all_domains(0).context(FIND, path)? {
+            let name = domain.get_name().context(FIND, path)?;
             if Some(name.as_str()) != except && has_disk(&domain, path)? {
                 return Ok(Some(name));
             }
@@ -66,10 +66,10 @@ impl Session {
     }
 }
 
-/// A running domain and its definition can differ: both count.
+/// Checks the running domain and its persistent definition, which can differ.
 fn has_disk(domain: &Domain, path: &str) -> Result<bool> {
     for flags in [0, virt_sys::VIR_DOMAIN_XML_INACTIVE] {
-        let Some(xml) = found(domain.get_xml_desc(flags)).during(LOOK, path)? else {
+        let Some(xml) = optional(domain.get_xml_desc(flags)).context(FIND, path)? else {
             return Ok(false);
         };
         if disk_paths(&xml).iter().any(|disk| disk == path) {
@@ -79,7 +79,7 @@ fn has_disk(domain: &Domain, path: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Saves a call of libvirt for each record and log of ours.
+/// Saves a call of libvirt for each metadata and log file.
 fn may_be_overlay(name: &str) -> bool {
     ![".json", ".log", ".img"].iter().any(|suffix| name.ends_with(suffix))
 }

@@ -1,4 +1,4 @@
-//! The bytes of a base image: a file that is hashed, or a download.
+//! The source of a base image: a local file, which is hashed, or a download.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,14 +12,13 @@ use cloudd_core::provider::{Error, ErrorKind, Result};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::OPERATION;
-use super::head::{HEAD, Head};
+use super::head::{CHECK, HEAD, Head};
+use crate::connection::blocking;
 use crate::error::invalid;
-use crate::host::blocking;
 
 const DOWNLOAD: &str = "download base image";
 
-/// Hashes of files, kept as long as the files do not change: a base image is asked for often.
+/// A cache of the hashes of files, keyed by path, length and modification time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileHashes(Arc<Mutex<HashMap<FileKey, (String, Head)>>>);
 
@@ -31,18 +30,19 @@ struct FileKey {
 }
 
 impl FileHashes {
-    /// The SHA-256 of a file, and what its first bytes say.
+    /// The SHA-256 and the header of a file.
     pub(crate) async fn of(&self, path: &Path) -> Result<(String, Head)> {
         let (known, path) = (Arc::clone(&self.0), path.to_owned());
         blocking(move || {
             let unreadable = |error: io::Error| {
-                let message = format!("cannot be read: {error}");
-                invalid(OPERATION, message).with_resource(path.display()).with_source(error)
+                invalid(CHECK, "the file cannot be read")
+                    .with_resource(path.display())
+                    .with_source(error)
             };
             let mut file = File::open(&path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
             if !metadata.is_file() {
-                return Err(invalid(OPERATION, "not a file").with_resource(path.display()));
+                return Err(invalid(CHECK, "not a file").with_resource(path.display()));
             }
             let key = FileKey {
                 path: path.clone(),
@@ -54,9 +54,8 @@ impl FileHashes {
             }
             let mut first = Vec::with_capacity(HEAD);
             (&mut file).take(HEAD as u64).read_to_end(&mut first).map_err(unreadable)?;
-            let head = Head::read(&first, Some(key.length)).map_err(|why| {
-                invalid(OPERATION, &why).with_resource(path.display()).with_source(why.clone())
-            })?;
+            let head = Head::read(&first, Some(key.length))
+                .map_err(|reason| invalid(CHECK, reason).with_resource(path.display()))?;
             let mut hasher = Sha256::new();
             hasher.update(&first);
             io::copy(&mut file, &mut hasher).map_err(unreadable)?;
@@ -72,23 +71,23 @@ fn client() -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .user_agent(concat!("cloudd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(30))
-        // Between two pieces; the whole may take as long as it takes.
+        // Between two chunks; the whole download has no deadline.
         .read_timeout(Duration::from_secs(60))
         .build()
         .map_err(|error| {
             Error::new(ErrorKind::Internal, DOWNLOAD)
-                .with_message("no HTTP client")
+                .with_message("the HTTP client could not be created")
                 .with_source(error)
         })
 }
 
-/// Asks for a download; an answer other than success is an error that names it.
+/// Sends a GET request; a response other than success is an error with its status.
 async fn request(url: &str, range: Option<String>) -> Result<reqwest::Response> {
     let mut request = client()?.get(url);
     if let Some(range) = range {
         request = request.header(reqwest::header::RANGE, range);
     }
-    let response = request.send().await.map_err(|error| lost(url, error))?;
+    let response = request.send().await.map_err(|error| connection_error(url, error))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -100,19 +99,19 @@ async fn request(url: &str, range: Option<String>) -> Result<reqwest::Response> 
     };
     Err(Error::new(kind, DOWNLOAD)
         .with_resource(url)
-        .with_message(format_args!("the server answers {status}")))
+        .with_message(format_args!("the server responded {status}")))
 }
 
-fn lost(url: &str, error: reqwest::Error) -> Error {
-    // The URL is the resource already, and may hold a user's token in its query.
+fn connection_error(url: &str, error: reqwest::Error) -> Error {
+    // The URL is the resource already, and its query may contain a token.
     let error = error.without_url();
     Error::new(ErrorKind::Connection, DOWNLOAD)
         .with_resource(url)
-        .with_message(&error)
+        .with_message("the connection failed")
         .with_source(error)
 }
 
-/// What the first bytes of a download say, without loading the rest.
+/// The header of a remote disk image; only its first bytes are downloaded.
 pub(super) async fn remote_head(url: &str) -> Result<Head> {
     let mut response = request(url, Some(format!("bytes=0-{}", HEAD - 1))).await?;
     let length = if response.status() == reqwest::StatusCode::PARTIAL_CONTENT {
@@ -122,14 +121,13 @@ pub(super) async fn remote_head(url: &str) -> Result<Head> {
     };
     let mut first = Vec::new();
     while first.len() < HEAD {
-        match response.chunk().await.map_err(|error| lost(url, error))? {
+        match response.chunk().await.map_err(|error| connection_error(url, error))? {
             Some(chunk) => first.extend_from_slice(&chunk),
             None => break,
         }
     }
     first.truncate(HEAD);
-    Head::read(&first, length)
-        .map_err(|why| invalid(OPERATION, &why).with_resource(url).with_source(why.clone()))
+    Head::read(&first, length).map_err(|reason| invalid(CHECK, reason).with_resource(url))
 }
 
 /// The number after the slash of `Content-Range: bytes 0-511/12345`.
@@ -138,11 +136,11 @@ fn total_length(response: &reqwest::Response) -> Option<u64> {
     range.rsplit_once('/')?.1.parse().ok()
 }
 
-/// A download that is read by a thread that blocks, while it comes in.
+/// A running download, to be read by a blocking thread.
 pub(super) struct Download {
     pub(super) length: Option<u64>,
     pub(super) reader: PipeReader,
-    /// Ends the download, and so the reading, when it is dropped.
+    /// Ends the download, and with it the reading, when dropped.
     pub(super) task: AbortOnDrop,
 }
 
@@ -154,24 +152,24 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// How many pieces may wait to be written.
-const AHEAD: usize = 16;
+/// The number of chunks that are buffered.
+const BUFFERED: usize = 16;
 
 pub(super) async fn download(url: &str) -> Result<Download> {
     let mut response = request(url, None).await?;
     let length = response.content_length();
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(BUFFERED);
     let url = url.to_owned();
     let task = tokio::spawn(async move {
         loop {
-            let piece = match response.chunk().await {
-                Ok(Some(bytes)) => Piece::Bytes(bytes.to_vec()),
-                Ok(None) => Piece::End,
-                Err(error) => Piece::Lost(lost(&url, error)),
+            let chunk = match response.chunk().await {
+                Ok(Some(bytes)) => Chunk::Bytes(bytes.to_vec()),
+                Ok(None) => Chunk::End,
+                Err(error) => Chunk::Failed(connection_error(&url, error)),
             };
-            let last = !matches!(piece, Piece::Bytes(_));
-            // The reader has given up, if this fails.
-            if sender.send(piece).await.is_err() || last {
+            let last = !matches!(chunk, Chunk::Bytes(_));
+            // Fails if the reader was dropped.
+            if sender.send(chunk).await.is_err() || last {
                 return;
             }
         }
@@ -180,15 +178,15 @@ pub(super) async fn download(url: &str) -> Result<Download> {
     Ok(Download { length, reader, task: AbortOnDrop(task) })
 }
 
-enum Piece {
+enum Chunk {
     Bytes(Vec<u8>),
     End,
-    Lost(Error),
+    Failed(Error),
 }
 
-/// The reading end. A sender that disappears is an error, never the end of the data.
+/// The reading end. A sender that is dropped early is an error, not the end of the data.
 pub(super) struct PipeReader {
-    receiver: mpsc::Receiver<Piece>,
+    receiver: mpsc::Receiver<Chunk>,
     rest: io::Cursor<Vec<u8>>,
 }
 
@@ -200,13 +198,13 @@ impl Read for PipeReader {
                 return Ok(read);
             }
             match self.receiver.blocking_recv() {
-                Some(Piece::Bytes(bytes)) => self.rest = io::Cursor::new(bytes),
-                Some(Piece::End) => {
+                Some(Chunk::Bytes(bytes)) => self.rest = io::Cursor::new(bytes),
+                Some(Chunk::End) => {
                     self.receiver.close();
                     return Ok(0);
                 }
-                Some(Piece::Lost(error)) => return Err(io::Error::other(error)),
-                None => return Err(io::Error::other("the download was given up")),
+                Some(Chunk::Failed(error)) => return Err(io::Error::other(error)),
+                None => return Err(io::Error::other("the download was cancelled")),
             }
         }
     }

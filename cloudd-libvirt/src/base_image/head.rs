@@ -1,35 +1,38 @@
-//! What the first bytes of a disk image say.
+//! The format and size of a disk image, from its first bytes.
 
 use cloudd_core::provider::Size;
 
 use crate::xml::volume::Format;
 
-/// How many bytes are enough.
+/// The operation that errors about a base image name.
+pub(crate) const CHECK: &str = "check base image";
+
+/// The number of bytes that are read.
 pub(crate) const HEAD: usize = 512;
 
-/// A disk image that can be used.
+/// The header of a supported disk image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) format: Format,
-    /// The size of the disk in it.
+    /// The virtual size of the disk.
     pub(crate) size: Size,
 }
 
-/// Why an image cannot be used.
+/// The reason why a disk image is not supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
     #[error("it is empty")]
     Empty,
     #[error("its length is unknown, which a raw image needs")]
     LengthUnknown,
-    #[error("it is {0}: unpack it first")]
+    #[error("it is {0}; decompress it first")]
     Compressed(&'static str),
-    #[error("it is a {0} image; qemu-img convert -O qcow2 makes one that works")]
+    #[error("it is a {0} image; convert it with qemu-img convert -O qcow2")]
     OtherFormat(&'static str),
-    #[error("its qcow2 header is cut off or not understood")]
+    #[error("its qcow2 header is truncated or of an unknown version")]
     BadHeader,
-    // A downloaded image that could name a file of the host as the disk under it.
-    #[error("it is a qcow2 overlay or has its data in another file; it must stand alone")]
+    // A downloaded image could name any file of the host as its backing file.
+    #[error("it has a backing file or an external data file; it must be self-contained")]
     NotStandalone,
     #[error("it is encrypted")]
     Encrypted,
@@ -46,7 +49,7 @@ const OTHERS: [(&[u8], &str); 3] =
     [(b"KDMV", "VMDK"), (b"vhdxfile", "VHDX"), (b"<<< Oracle VM VirtualBox", "VDI")];
 
 impl Head {
-    /// Reads the first [`HEAD`] bytes (fewer, if the file has no more) of a file of this length.
+    /// Parses the first [`HEAD`] bytes (fewer if the file is shorter) of a file of this length.
     pub(crate) fn read(bytes: &[u8], length: Option<u64>) -> Result<Self, Unusable> {
         if bytes.is_empty() {
             return Err(Unusable::Empty);
@@ -65,7 +68,7 @@ impl Head {
     }
 }
 
-/// The header as QEMU's `docs/interop/qcow2.txt` describes it; numbers are big-endian.
+/// Reads the header as described in QEMU's `docs/interop/qcow2.txt`; numbers are big-endian.
 fn qcow2_size(bytes: &[u8]) -> Result<Size, Unusable> {
     const EXTERNAL_DATA: u64 = 1 << 2;
     let version = u32::from_be_bytes(field(bytes, 4)?);
@@ -110,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_reaches_out_of_itself_is_refused() {
+    fn an_image_that_refers_to_another_file_is_refused() {
         assert_eq!(qcow2(|bytes| bytes[15] = 104), Err(Unusable::NotStandalone));
         assert_eq!(qcow2(|bytes| bytes[79] = 4), Err(Unusable::NotStandalone));
         assert_eq!(qcow2(|bytes| bytes[35] = 1), Err(Unusable::Encrypted));
     }
 
     #[test]
-    fn what_is_no_disk_image_is_told_apart() {
+    fn other_formats_are_recognized() {
         let read = |bytes: &[u8]| Head::read(bytes, Some(1000));
         assert_eq!(read(b""), Err(Unusable::Empty));
         assert_eq!(read(b"QFI\xfb\0"), Err(Unusable::BadHeader));

@@ -1,38 +1,37 @@
-//! What cloudd writes into a domain's `<metadata>`: the labels of a VM or lease, and how far a VM is.
+//! The element in a domain's `<metadata>`: the labels and the state of a VM or lease.
 
 use cloudd_core::provider::Labels;
 
-use super::{Element, Node};
+use crate::xml::{Element, Node};
 
-/// The namespace of cloudd's element, libvirt's key to it.
+/// The namespace of the element, by which libvirt finds it.
 pub(crate) const NAMESPACE: &str = "https://github.com/cloudd-rs/cloudd/libvirt/vm/1";
-/// The prefix that libvirt shows for it.
+/// The prefix that libvirt writes for the namespace.
 pub(crate) const PREFIX: &str = "cloudd";
 
-/// A VM's record, kept by libvirt with the domain and written together with it: no domain of
-/// cloudd's ever exists without.
+/// The metadata of a VM or lease. libvirt stores them with the domain, from its first definition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VmRecord {
-    pub(crate) state: VmRecordState,
-    /// The pool in which its volumes lie.
+pub(crate) struct DomainMetadata {
+    pub(crate) state: DomainState,
+    /// The pool of its volumes.
     pub(crate) pool: String,
     pub(crate) labels: Labels,
 }
 
-/// How far a VM is.
+/// The state of a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum VmRecordState {
-    /// Its disks are being made; it must not be started.
+pub(crate) enum DomainState {
+    /// Its disks are being created; it must not be started.
     Creating,
     /// Complete.
     Ready,
-    /// Its disks are being deleted; it must not be started any more.
+    /// Its disks are being deleted; it must not be started.
     Deleting,
-    /// It is no VM at all but a [lease](crate::lease), and must never be started.
+    /// It is a [lease](crate::lease), which is never started.
     Lease,
 }
 
-impl VmRecordState {
+impl DomainState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "creating",
@@ -43,8 +42,8 @@ impl VmRecordState {
     }
 }
 
-impl VmRecord {
-    /// With its own prefix and namespace, for a whole domain document.
+impl DomainMetadata {
+    /// With prefix and namespace, for a domain document.
     pub(crate) fn element(&self) -> Element {
         Element::new("cloudd:vm")
             .with("xmlns:cloudd", NAMESPACE)
@@ -55,7 +54,7 @@ impl VmRecord {
             }))
     }
 
-    /// Without prefix, as libvirt's call for metadata alone wants it.
+    /// Without prefix, as required by libvirt's call that sets only the metadata.
     pub(crate) fn bare_element(&self) -> Element {
         Element::new("vm").with("state", self.state.as_str()).with("pool", &self.pool).children(
             self.labels
@@ -64,13 +63,13 @@ impl VmRecord {
         )
     }
 
-    /// Reads either form.
+    /// Parses both forms.
     pub(crate) fn read(node: &Node) -> Option<Self> {
         let state = match node.attribute("state")? {
-            "creating" => VmRecordState::Creating,
-            "ready" => VmRecordState::Ready,
-            "deleting" => VmRecordState::Deleting,
-            "lease" => VmRecordState::Lease,
+            "creating" => DomainState::Creating,
+            "ready" => DomainState::Ready,
+            "deleting" => DomainState::Deleting,
+            "lease" => DomainState::Lease,
             _ => return None,
         };
         let labels = Labels::from_iter(node.all("label").filter_map(|label| {
@@ -92,12 +91,12 @@ mod tests {
         labels.insert(keys::BUILD, "abcdefghij").unwrap();
         labels.insert("team", "").unwrap();
         let labels = labels.merged(&Labels::from_iter([("x", "<&'\">")]));
-        use VmRecordState as S;
+        use DomainState as S;
         for state in [S::Creating, S::Ready, S::Deleting, S::Lease] {
-            let record = VmRecord { state, pool: "p&q".into(), labels: labels.clone() };
-            for element in [record.element(), record.bare_element()] {
+            let metadata = DomainMetadata { state, pool: "p&q".into(), labels: labels.clone() };
+            for element in [metadata.element(), metadata.bare_element()] {
                 let node = Node::parse(&element.to_string()).unwrap();
-                assert_eq!(VmRecord::read(&node), Some(record.clone()));
+                assert_eq!(DomainMetadata::read(&node), Some(metadata.clone()));
             }
         }
     }

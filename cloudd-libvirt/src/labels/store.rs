@@ -1,0 +1,119 @@
+//! Metadata files in the pool. All calls block.
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use cloudd_core::provider::{Error, ErrorKind, Result, Size};
+use cloudd_core::retry::Backoff;
+
+use super::metadata::{Metadata, MetadataKind};
+use crate::connection::Session;
+use crate::error::ResultExt;
+use crate::xml::volume::{Format, NewVolume};
+
+const WRITE: &str = "write metadata";
+/// The size limit of a file.
+const MAX_SIZE: Size = Size::mib(1);
+/// A file that is being written is incomplete for some milliseconds.
+const REREAD: Backoff =
+    Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0, 0.0);
+const REREADS: usize = 4;
+
+/// The files of libvirt's test driver, which stores no data. Like all of its state they belong to
+/// the process.
+static IN_MEMORY: LazyLock<Mutex<BTreeMap<String, Metadata>>> = LazyLock::new(Mutex::default);
+
+fn in_memory() -> MutexGuard<'static, BTreeMap<String, Metadata>> {
+    IN_MEMORY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    /// Fails with [`ErrorKind::AlreadyExists`] if a file of this kind and name exists. Of several
+    /// processes that call it at the same time one succeeds.
+    pub(crate) fn create_metadata(&self, metadata: &Metadata) -> Result<()> {
+        let file = metadata.file();
+        let bytes = encode(metadata, 0)?;
+        let size = Size::bytes(bytes.len() as u64);
+        let volume = self.create_volume(&NewVolume::new(&file, Format::Raw, size))?;
+        if !self.has_data() {
+            in_memory().insert(file, metadata.clone());
+            return Ok(());
+        }
+        self.upload(&volume, &file, &mut bytes.as_slice(), &mut |_| Ok(())).map(drop)
+    }
+
+    /// Overwrites an existing file.
+    pub(crate) fn write_metadata(&self, metadata: &Metadata) -> Result<()> {
+        let file = metadata.file();
+        let volume = self.volume(&file)?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, WRITE)
+                .with_resource(&file)
+                .with_message("another process deleted the file")
+        })?;
+        if !self.has_data() {
+            in_memory().insert(file, metadata.clone());
+            return Ok(());
+        }
+        let length = volume.get_info().context(WRITE, &file)?.capacity;
+        let bytes = encode(metadata, usize::try_from(length).unwrap_or(0))?;
+        self.upload(&volume, &file, &mut bytes.as_slice(), &mut |_| Ok(())).map(drop)
+    }
+
+    /// A file that stays unreadable yields [`Metadata::corrupt`].
+    pub(crate) fn metadata(&self, kind: MetadataKind, name: &str) -> Result<Option<Metadata>> {
+        let file = kind.file(name);
+        if !self.has_data() {
+            return Ok(self.volume(&file)?.and_then(|_| in_memory().get(&file).cloned()));
+        }
+        let mut pauses = REREAD.pauses().take(REREADS);
+        loop {
+            let Some((volume, description)) = self.described_volume(&file)? else {
+                return Ok(None);
+            };
+            let bytes = match self.download(&volume, &file, 0, MAX_SIZE) {
+                // Deleted between the two calls.
+                Err(_) if self.volume(&file)?.is_none() => return Ok(None),
+                bytes => bytes?,
+            };
+            if let Some(metadata) = Metadata::decode(&bytes) {
+                return Ok(Some(metadata));
+            }
+            let Some(pause) = pauses.next() else {
+                let modified = description.modified.as_deref().and_then(seconds);
+                return Ok(Some(Metadata::corrupt(kind, name, modified)));
+            };
+            thread::sleep(pause);
+        }
+    }
+
+    /// All metadata of one kind in the pool, including corrupt ones.
+    pub(crate) fn all_metadata(&self, kind: MetadataKind) -> Result<Vec<Metadata>> {
+        let mut all = Vec::new();
+        for file in self.volume_names()? {
+            if let Some(name) = kind.name_in(&file) {
+                all.extend(self.metadata(kind, name)?);
+            }
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn delete_metadata(&self, kind: MetadataKind, name: &str) -> Result<()> {
+        let file = kind.file(name);
+        self.delete_volume(&file)?;
+        in_memory().remove(&file);
+        Ok(())
+    }
+}
+
+fn encode(metadata: &Metadata, at_least: usize) -> Result<Vec<u8>> {
+    metadata.encode(at_least).map_err(|error| {
+        Error::new(ErrorKind::Internal, WRITE).with_resource(&metadata.name).with_source(error)
+    })
+}
+
+/// The whole seconds of libvirt's `seconds.nanoseconds`.
+fn seconds(time: &str) -> Option<u64> {
+    time.split('.').next()?.parse().ok()
+}
