@@ -1,5 +1,5 @@
-//! The cloud-init builder alone: user data for any server of any cloud, checked before a machine
-//! sees them. Prints them.
+//! Makes cloud-init user data for a server of any cloud, and prints them. Mistakes that cloud-init
+//! would log on the server are errors here.
 
 use std::error::Error;
 
@@ -20,8 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sizes = data.sizes();
     eprintln!("{} bytes, {} gzipped in base64", sizes.plain, sizes.gzip_base64);
 
-    // What cloud-init would complain about in a log on the machine is an error here.
-    let wrong = CloudConfig::new().user(User::new("core").hashed_password("hunter2")).render();
-    eprintln!("a password that is no hash: {}", wrong.expect_err("not a hash"));
+    let invalid = CloudConfig::new().user(User::new("core").hashed_password("hunter2")).render();
+    eprintln!("error: {}", invalid.expect_err("the password is not a hash"));
     Ok(())
 }

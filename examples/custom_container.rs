@@ -1,10 +1,11 @@
-//! An install container of one's own: two files written by this program, looked at before anything
-//! is ordered, then built.
+//! Writes an install container, inspects what would be sent to the builder VM, and builds an image
+//! with it on Hetzner Cloud.
 
 use std::error::Error;
 use std::fs;
+use std::sync::Arc;
 
-use cloudd_examples::{cancel_on_interrupt, hetzner, narrate};
+use cloudd_examples::{hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
 const CONTAINERFILE: &str = r#"FROM docker.io/library/debian:12
@@ -36,20 +37,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .env("IMAGE_URL", "https://mirror.example/disk.raw")
         .env("IMAGE_SHA256", sha256);
 
-    // What `build` does first; here to look at it. Whatever is wrong with the container is an error
-    // now, and costs nothing.
+    // A build loads the container first, too. Mistakes in it are errors before anything is created.
     let loaded = container.load()?;
     if let Some(context) = loaded.context() {
-        println!("files and folders: {}", context.entries());
+        println!("files and directories: {}", context.entries());
         println!("packed: {} bytes", context.archive().len());
     }
     println!("fingerprint: {}", loaded.fingerprint());
 
-    let hetzner = hetzner()?;
     let builder = ImageBuilder::new("custom", container).label("team", "infra");
-    let (build, control) = builder.build_with_control(&hetzner);
-    cancel_on_interrupt(control.cancel);
-    let (image, ()) = tokio::join!(build, narrate(control.events, &[]));
-    println!("image: {}", image?.id);
+    let image = watch(builder.start(Arc::new(hetzner()?))).await?;
+    println!("image: {}", image.id);
     Ok(())
 }

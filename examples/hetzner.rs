@@ -3,27 +3,29 @@ use std::time::Duration;
 
 use cloudd_hcloud::{Hcloud, HcloudBuilder};
 
-/// Hetzner Cloud, with the token of `HCLOUD_TOKEN`.
+/// Hetzner Cloud, with the API token of `HCLOUD_TOKEN`.
 ///
 /// # Errors
-/// Those of [`builder`], and of an endpoint that is none.
+/// Those of [`builder`]; `HCLOUD_ENDPOINT` is malformed.
 pub fn hetzner() -> Result<Hcloud, Box<dyn Error>> {
     Ok(builder()?.build()?)
 }
 
-/// Hetzner Cloud, to be set up further.
+/// A builder for Hetzner Cloud or, if `HCLOUD_SIM_SPEED` is set, for its simulator (see
+/// `README.md`).
 ///
-/// On Hetzner this is `Hcloud::builder_from_env()` and no more. For the simulator (see
-/// `README.md`), `HCLOUD_ENDPOINT` says where it is and `HCLOUD_SIM_SPEED` how many times faster
-/// its clock runs; its servers speak no SSH, so their power state alone tells when they are done.
+/// For Hetzner Cloud, this is [`Hcloud::builder_from_env`]. The simulator is at `HCLOUD_ENDPOINT`, and
+/// its clock runs `HCLOUD_SIM_SPEED` times as fast. Its servers do not speak SSH, so a build follows
+/// only their power state.
 ///
 /// # Errors
-/// `HCLOUD_TOKEN` is missing or malformed, or the speed is no number.
+/// `HCLOUD_TOKEN` is missing or malformed; `HCLOUD_SIM_SPEED` is not a positive number.
 pub fn builder() -> Result<HcloudBuilder, Box<dyn Error>> {
     let builder = Hcloud::builder_from_env()?;
     let Ok(speed) = std::env::var("HCLOUD_SIM_SPEED") else { return Ok(builder) };
     let number = speed.parse::<f64>().ok().filter(|speed| *speed > 0.0);
-    let speed = number.ok_or_else(|| format!("HCLOUD_SIM_SPEED is {speed:?}, not a number"))?;
+    let speed = number
+        .ok_or_else(|| format!("HCLOUD_SIM_SPEED is {speed:?}: expected a positive number"))?;
     Ok(builder
         .without_ssh()
         .clock_speed(speed)

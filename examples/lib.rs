@@ -1,12 +1,10 @@
-//! What the examples share: the story of a build told on a terminal, an orderly end, what dead
-//! builds have left, and Hetzner Cloud or its simulator.
+//! Code that the examples and the tool `cloudd` share: events on a terminal, cancellation by
+//! signals, and a provider for Hetzner Cloud or its simulator.
 
-mod bars;
 mod hetzner;
-mod interrupt;
-mod lines;
-mod screen;
+mod terminal;
+mod watch;
 
 pub use hetzner::{builder as hetzner_builder, hetzner};
-pub use interrupt::{cancel_on_interrupt, interrupted};
-pub use screen::narrate;
+pub use terminal::print_events;
+pub use watch::{cancel_on_interrupt, interrupted, watch};

@@ -1,20 +1,20 @@
-//! The original's quickstart on Hetzner Cloud: an install container in a directory, a name, and an
-//! image id to start servers from. Deletes all else that it made, also after Ctrl-C.
+//! Builds an image on Hetzner Cloud from an install container in a directory, and prints its id.
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
-use cloudd_examples::{cancel_on_interrupt, hetzner, narrate};
+use cloudd_examples::{hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
 /// Build an image on Hetzner Cloud
 #[derive(Parser)]
 struct Arguments {
-    /// The build context of the install container
+    /// Build context of the install container
     #[arg(long, default_value = "examples/containers/hello")]
     context: PathBuf,
-    /// The name of the image
+    /// Name of the image
     #[arg(long, default_value = "hello")]
     name: String,
 }
@@ -22,13 +22,11 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let hetzner = hetzner()?;
     let container = InstallContainer::directory(&arguments.context);
     let builder = ImageBuilder::new(&arguments.name, container);
 
-    let (build, control) = builder.build_with_control(&hetzner);
-    cancel_on_interrupt(control.cancel);
-    let (image, ()) = tokio::join!(build, narrate(control.events, &[]));
-    println!("{}", image?.id);
+    // `builder.build(&hetzner()?).await?` does the same without printing events.
+    let image = watch(builder.start(Arc::new(hetzner()?))).await?;
+    println!("{}", image.id);
     Ok(())
 }

@@ -1,34 +1,33 @@
-//! Builds an image from an install container on libvirt, with live progress, then boots a VM from
-//! the image and shows what it prints. `make quickstart` prepares all that it needs and runs it.
+//! Builds an image on libvirt, then boots a VM from the image and prints its console.
+//! `make quickstart` prepares everything that this needs and runs it.
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use cloudd_core::build::ImageBuilder;
-use cloudd_core::install::InstallContainer;
-use cloudd_core::provider::{Provider as _, Size};
-use cloudd_examples::{cancel_on_interrupt, narrate};
-use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};
+use cloudd_core::{Provider as _, Size};
+use cloudd_examples::watch;
+use cloudd_libvirt::{BaseImage, ImageBuilder, InstallContainer, Libvirt, VmOptions};
 use tokio::time::timeout;
 
-/// Build an image on libvirt and boot it.
+/// Build an image on libvirt and boot it
 #[derive(Parser)]
 struct Arguments {
-    /// The libvirt connection
+    /// URI of the libvirt connection
     #[arg(long, env = "CLOUDD_TEST_URI", default_value = "qemu:///system")]
     uri: String,
-    /// The storage pool for everything that is created
+    /// Storage pool for everything that is created
     #[arg(long, env = "CLOUDD_TEST_POOL", default_value = "default")]
     pool: String,
-    /// The builder base image: a disk image with cloud-init
+    /// Builder base image: a disk image with cloud-init
     #[arg(long, env = "CLOUDD_TEST_BASE")]
     base: PathBuf,
-    /// The build context of the install container
+    /// Build context of the install container
     #[arg(long, default_value = "examples/containers/hello")]
     context: PathBuf,
-    /// The name of the image
+    /// Name of the image
     #[arg(long, default_value = "hello")]
     name: String,
 }
@@ -43,19 +42,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     let container = InstallContainer::directory(&arguments.context);
     let builder = ImageBuilder::new(&arguments.name, container).volume_size(Size::gib(1));
-
-    let (build, control) = builder.build_with_control(&libvirt);
-    cancel_on_interrupt(control.cancel);
-    let (result, ()) = tokio::join!(build, narrate(control.events, &[]));
-    let image = result?;
+    let image = watch(builder.start(Arc::new(libvirt.clone()))).await?;
     println!("{}", image.id);
 
-    eprintln!("a VM started from the image prints:");
+    eprintln!("console of a VM started from the image:");
     let vm = libvirt.start_vm_from(&image.id, VmOptions::new()).await?;
     let off = timeout(Duration::from_secs(120), libvirt.wait_vm_off(&vm.id)).await;
     let console = libvirt.console(&vm.id).await?;
     libvirt.delete(&vm.id.into()).await?;
     print!("{}", String::from_utf8_lossy(&console));
-    off.map_err(|_| "the VM did not power off within two minutes")??;
+    off.map_err(|_| "the VM did not power off within 2 minutes")??;
     Ok(())
 }

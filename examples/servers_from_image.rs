@@ -1,24 +1,24 @@
-//! From an install container to servers: an image, then servers that start from it with user data
-//! of their own, all in one program. Prints the address of each.
+//! Builds an image on Hetzner Cloud, then starts servers from it, each with its own user data.
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
 use cloudd_core::cloud_init::CloudConfig;
-use cloudd_examples::{cancel_on_interrupt, hetzner, narrate};
+use cloudd_examples::{hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer, ServerSpec};
 
 /// Build an image on Hetzner Cloud and start servers from it
 #[derive(Parser)]
 struct Arguments {
-    /// The build context of the install container
+    /// Build context of the install container
     #[arg(long, default_value = "examples/containers/hello")]
     context: PathBuf,
-    /// How many servers
+    /// Number of servers
     #[arg(long, default_value_t = 2)]
     servers: u32,
-    /// An SSH public key that may log in, where the image runs cloud-init
+    /// SSH public key that may log in, if the image runs cloud-init
     #[arg(long)]
     ssh_key: Option<String>,
 }
@@ -27,12 +27,8 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
-    let container = InstallContainer::directory(&arguments.context);
-    let builder = ImageBuilder::new("web", container);
-    let (build, control) = builder.build_with_control(&hetzner);
-    cancel_on_interrupt(control.cancel);
-    let (image, ()) = tokio::join!(build, narrate(control.events, &[]));
-    let image = image?;
+    let builder = ImageBuilder::new("web", InstallContainer::directory(&arguments.context));
+    let image = watch(builder.start(Arc::new(hetzner.clone()))).await?;
 
     for number in 1..=arguments.servers {
         let name = format!("web-{number}");
@@ -40,8 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if let Some(key) = &arguments.ssh_key {
             config = config.ssh_authorized_key(key);
         }
-        let spec =
-            ServerSpec::new(&name, image.id.clone()).user_data(config.render()?.into_string());
+        let user_data = config.render()?.into_string();
+        let spec = ServerSpec::new(&name, image.id.clone()).user_data(user_data);
         let server = hetzner.start_server(spec).await?;
         println!("{name}: server {} from image {}", server.id, image.id);
     }

@@ -1,26 +1,24 @@
-//! Several architectures, and several providers, at once: one image for x86 and one for Arm on
-//! Hetzner Cloud, and with `--libvirt` one on libvirt, each with a result of its own.
+//! Builds the same install container for several architectures and providers at the same time:
+//! x86 and Arm on Hetzner Cloud and, with `--libvirt`, libvirt.
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
-use cloudd_core::build::{Builds, ImageBuilder};
-use cloudd_core::install::InstallContainer;
-use cloudd_core::provider::Architecture;
-use cloudd_examples::{cancel_on_interrupt, hetzner, narrate};
+use cloudd_core::{Architecture, Builds, ImageBuilder, InstallContainer};
+use cloudd_examples::{cancel_on_interrupt, hetzner, print_events};
 use cloudd_libvirt::{BaseImage, Libvirt};
 
-/// Build the same install container in several places at once
+/// Build an install container on several providers at the same time
 #[derive(Parser)]
 struct Arguments {
-    /// The build context of the install container
+    /// Build context of the install container
     #[arg(long, default_value = "examples/containers/hello")]
     context: PathBuf,
-    /// Build on this libvirt too
+    /// Also build on this libvirt connection
     #[arg(long, value_name = "URI", requires = "base")]
     libvirt: Option<String>,
-    /// The builder base image for libvirt
+    /// Builder base image for libvirt
     #[arg(long, env = "CLOUDD_TEST_BASE")]
     base: Option<PathBuf>,
 }
@@ -30,36 +28,33 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
     let image = |name| ImageBuilder::new(name, InstallContainer::directory(&arguments.context));
+    let mut titles = vec!["Hetzner Cloud, x86".to_owned(), "Hetzner Cloud, Arm".to_owned()];
     let mut builds = Builds::new()
         .add(image("hello-x86"), &hetzner)
         .add(image("hello-arm").architecture(Architecture::Aarch64), &hetzner);
-    let mut places = vec!["Hetzner Cloud, x86".to_owned(), "Hetzner Cloud, Arm".to_owned()];
-    let libvirt = arguments.libvirt().await?;
-    if let Some(libvirt) = &libvirt {
-        builds = builds.add(image("hello-libvirt"), libvirt);
-        places.push("libvirt".to_owned());
+    if let (Some(uri), Some(base)) = (&arguments.libvirt, &arguments.base) {
+        let libvirt = Libvirt::builder(uri).base_image(BaseImage::path(base)).connect().await?;
+        titles.push("libvirt".to_owned());
+        builds = builds.add(image("hello-libvirt"), &libvirt);
     }
 
-    let (run, control) = builds.run_with_control();
-    cancel_on_interrupt(control.cancel);
-    let (results, ()) = tokio::join!(run, narrate(control.events, &places));
+    let mut running = builds.start();
+    cancel_on_interrupt(running.cancel_handle());
+    print_events(running.events(), &titles).await;
     let mut failed = 0;
-    for (place, result) in places.iter().zip(results) {
+    for (title, result) in titles.iter().zip(running.await) {
         match result {
-            Ok(image) => println!("{place}: {}", image.id),
+            Ok(built) => {
+                println!("{title}: {}", built.image.id);
+                if let Some(leftovers) = built.leftovers {
+                    eprintln!("{title}: warning: {leftovers}");
+                }
+            }
             Err(error) => {
                 failed += 1;
-                println!("{place}: {error}");
+                eprintln!("{title}: {}", error.report());
             }
         }
     }
     if failed > 0 { Err(format!("{failed} builds failed").into()) } else { Ok(()) }
-}
-
-impl Arguments {
-    async fn libvirt(&self) -> Result<Option<Libvirt>, Box<dyn Error>> {
-        let (Some(uri), Some(base)) = (&self.libvirt, &self.base) else { return Ok(None) };
-        let libvirt = Libvirt::builder(uri).base_image(BaseImage::path(base));
-        Ok(Some(libvirt.connect().await?))
-    }
 }

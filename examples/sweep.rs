@@ -1,5 +1,5 @@
-//! What killed builds have left on Hetzner Cloud: shows it, and deletes it with `--yes`. Whatever
-//! cloudd creates says until when its build can live at most; nothing is deleted before that.
+//! Lists what crashed builds left on Hetzner Cloud, and deletes it with `--yes`. Each resource has an
+//! expiry, by which its build has ended; nothing is deleted before that.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use clap::Parser;
 use cloudd_core::sweep::Sweep;
 use cloudd_examples::hetzner;
 
-/// Delete what dead builds have left
+/// List what crashed builds left on Hetzner Cloud
 #[derive(Parser)]
 struct Arguments {
     /// Delete it
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
     let sweep = Sweep::find(&hetzner).await?;
-    println!("{} left", sweep.leftovers().len());
+    println!("{} found", sweep.leftovers().len());
     for leftover in sweep.leftovers() {
         println!("{} of image {}", leftover.id, leftover.name);
     }
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let swept = sweep.run(&hetzner).await;
         println!("{} deleted", swept.deleted.len());
         for (id, error) in swept.failed {
-            eprintln!("{id} stays: {error}");
+            eprintln!("{id} was not deleted: {error}");
         }
     }
     Ok(())

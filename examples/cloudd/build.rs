@@ -3,142 +3,162 @@
 use std::fs;
 use std::path::Path;
 
-use cloudd_core::build::{
-    BootCheck, BuildError, Builds, Events, ImageBuilder, OnFailure, ReusePolicy,
-};
+use cloudd_core::build::{BootCheck, Events};
 use cloudd_core::cloud_init::User;
-use cloudd_core::install::{InstallContainer, containers};
-use cloudd_core::provider::Image;
-use cloudd_examples::{cancel_on_interrupt, narrate};
+use cloudd_core::{
+    BuildError, Builds, BuiltImage, ImageBuilder, InstallContainer, OnFailure, ReusePolicy,
+    containers,
+};
+use cloudd_examples::{cancel_on_interrupt, print_events};
 use serde_json::json;
 
-use crate::cli::{Build, Force, Place};
-use crate::exit::{Exit, Trouble, advice, handle};
-use crate::place::provider;
+use crate::cli::{BuildOptions, CloudOptions, Force};
+use crate::exit::{Exit, ToolError, advice, argument, delete_command, error_chain};
+use crate::provider::provider;
 
-pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit, Trouble> {
-    let builder = builder(build)?;
-    let provider = provider(place, Some(build)).await?;
+pub(crate) async fn run(
+    cloud: &CloudOptions,
+    options: &BuildOptions,
+    json: bool,
+) -> Result<Exit, ToolError> {
+    let builder = builder(options)?;
+    let provider = provider(cloud, Some(options)).await?;
     let mut builds = Builds::new();
-    for architecture in &build.arch {
-        builds = builds.add(builder.clone().architecture(*architecture), &*provider);
+    for architecture in &options.arch {
+        builds = builds.add(builder.clone().architecture(*architecture), &provider);
     }
-    let (run, control) = builds.run_with_control();
-    cancel_on_interrupt(control.cancel);
-    let titles: Vec<_> = match &build.arch[..] {
-        [_] => Vec::new(),
-        several => several.iter().map(|it| format!("{} {it}", build.name)).collect(),
-    };
-    let told = async {
-        match json {
-            true => print_events(control.events).await,
-            false => narrate(control.events, &titles).await,
-        }
-    };
-    let (results, ()) = tokio::join!(run, told);
-    let exits = results.iter().map(|result| report(result, json));
-    Ok(exits.max().unwrap_or(Exit::Done))
+    let mut running = builds.start();
+    cancel_on_interrupt(running.cancel_handle());
+    if json {
+        print_json(running.events()).await;
+    } else {
+        let titles: Vec<_> = match &options.arch[..] {
+            [_] => Vec::new(),
+            several => several.iter().map(|it| format!("{} {it}", options.name)).collect(),
+        };
+        print_events(running.events(), &titles).await;
+    }
+    let exits = running.await.into_iter().map(|result| match result {
+        Ok(built) => print_image(&built, json),
+        Err(error) => print_error(&error, json),
+    });
+    Ok(exits.max().unwrap_or(Exit::Success))
 }
 
-pub(crate) fn builder(build: &Build) -> Result<ImageBuilder, Trouble> {
-    let container = container(build)?;
-    let mut builder = ImageBuilder::new(&build.name, container).volume_size(build.volume_size);
-    for (key, value) in &build.label {
+/// The builder that the options describe, without an architecture.
+pub(crate) fn builder(options: &BuildOptions) -> Result<ImageBuilder, ToolError> {
+    let container = container(options)?;
+    let mut builder = ImageBuilder::new(&options.name, container).volume_size(options.volume_size);
+    for (key, value) in &options.label {
         builder = builder.label(key, value);
     }
-    if let (Some(name), Some(path)) = (&build.debug_user, &build.debug_key) {
+    if let (Some(name), Some(path)) = (&options.debug_user, &options.debug_key) {
         let key = read(path)?;
         let user = User::new(name).sudo("ALL=(ALL) NOPASSWD:ALL").shell("/bin/bash");
         builder = builder.debug_user(user.authorized_key(key.trim()));
     }
-    if build.keep {
+    if options.keep {
         builder = builder.on_failure(OnFailure::Keep);
     }
-    builder = builder.reuse(match build.force {
+    builder = builder.reuse(match options.force {
         None => ReusePolicy::SameInputs,
         Some(Force::Keep) => ReusePolicy::Never,
         Some(Force::Replace) => ReusePolicy::Replace,
     });
-    if let Some(images) = build.keep_newest {
+    if let Some(images) = options.keep_newest {
         builder = builder.keep_newest(images);
     }
-    if let Some(sign) = &build.boot_check {
-        builder = builder.boot_check(BootCheck::new(sign.clone()));
+    if let Some(probe) = &options.boot_check {
+        builder = builder.boot_check(BootCheck::new(probe.clone()));
     }
     Ok(builder)
 }
 
-fn container(build: &Build) -> Result<InstallContainer, Trouble> {
-    let built_in = build.builtin.as_deref().and_then(containers::by_name);
-    let mut container = match (&build.context, &build.reference, built_in) {
+fn container(options: &BuildOptions) -> Result<InstallContainer, ToolError> {
+    let built_in = options.builtin.as_deref().and_then(containers::by_name);
+    let mut container = match (&options.context, &options.reference, built_in) {
         (Some(context), _, _) => InstallContainer::directory(context),
         (None, Some(reference), _) => InstallContainer::reference(reference),
         (None, None, Some(built_in)) => built_in,
         (None, None, None) => {
-            return Err(Trouble::input("a context, --builtin or --reference is needed"));
+            return Err(ToolError::input("a context, --builtin or --reference is needed"));
         }
     };
-    if let Some(path) = &build.config {
+    if let Some(path) = &options.config {
         container = container.config(read(path)?);
     }
-    for (name, value) in &build.build_arg {
+    for (name, value) in &options.build_arg {
         container = container.build_arg(name, value);
     }
-    for (name, value) in &build.env {
+    for (name, value) in &options.env {
         container = container.env(name, value);
     }
     Ok(container)
 }
 
-fn read(path: &Path) -> Result<String, Trouble> {
+fn read(path: &Path) -> Result<String, ToolError> {
     fs::read_to_string(path)
-        .map_err(|error| Trouble::input(format!("cannot read {}: {error}", path.display())))
+        .map_err(|error| ToolError::input(format!("cannot read {}: {error}", path.display())))
 }
 
-/// Each event as a line of JSON.
-async fn print_events(mut events: Events) {
+/// Prints each event as a line of JSON.
+async fn print_json(mut events: Events) {
     while let Some(event) = events.next().await {
         match serde_json::to_string(&event) {
             Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("cloudd: an event that is no JSON: {error}"),
+            Err(error) => eprintln!("cloudd: an event cannot be written as JSON: {error}"),
         }
     }
 }
 
-/// The last line of a build: on stdout the image's id, or JSON; on stderr what went wrong.
-fn report(result: &Result<Image, BuildError>, json: bool) -> Exit {
-    match result {
-        Ok(image) if json => {
-            println!("{}", json!({"result": "image", "image": image}));
-            Exit::Done
-        }
-        Ok(image) => {
-            println!("{}", image.id);
-            Exit::Done
-        }
-        Err(error) => {
-            if json {
-                let left: Vec<_> = error.remaining().iter().map(handle).collect();
-                println!(
-                    "{}",
-                    json!({
-                        "result": "error",
-                        "build": error.build(),
-                        "phase": error.phase(),
-                        "cause": error.kind().to_string(),
-                        "log": error.log_tail(),
-                        "left": left,
-                        "image": error.image(),
-                        "advice": advice(error),
-                    })
-                );
-            } else {
-                eprintln!("cloudd: {error}");
-                if let Some(advice) = advice(error) {
-                    eprintln!("{advice}");
-                }
-            }
-            Exit::of(error)
+/// Prints the image of a build on stdout: its id, or JSON. Resources that could not be deleted are a
+/// warning on stderr, or in the JSON.
+fn print_image(built: &BuiltImage, json: bool) -> Exit {
+    let leftovers = built.leftovers.as_ref();
+    let remaining = leftovers.map_or(&[][..], |leftovers| &leftovers.resources);
+    let advice = leftovers.map(|_| delete_command(remaining));
+    if json {
+        let remaining: Vec<_> = remaining.iter().map(argument).collect();
+        println!(
+            "{}",
+            json!({
+                "result": "image",
+                "image": built.image,
+                "remaining": remaining,
+                "advice": advice,
+            })
+        );
+    } else {
+        println!("{}", built.image.id);
+        if let (Some(leftovers), Some(advice)) = (leftovers, advice) {
+            eprintln!("cloudd: warning: {leftovers}\n{advice}");
         }
     }
+    if leftovers.is_some() { Exit::Remaining } else { Exit::Success }
+}
+
+/// Prints the error of a build: on stderr, or as JSON on stdout.
+fn print_error(error: &BuildError, json: bool) -> Exit {
+    let advice = advice(error);
+    if json {
+        let remaining: Vec<_> = error.remaining().iter().map(argument).collect();
+        println!(
+            "{}",
+            json!({
+                "result": "error",
+                "build": error.build(),
+                "phase": error.phase(),
+                "reason": error_chain(error.kind()),
+                "log": error.log_tail(),
+                "remaining": remaining,
+                "advice": advice,
+            })
+        );
+    } else {
+        eprintln!("cloudd: {}", error.report());
+        if let Some(advice) = advice {
+            eprintln!("{advice}");
+        }
+    }
+    Exit::of(error)
 }

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use cloudd_core::build::ReadinessProbe;
-use cloudd_core::install::containers::names;
-use cloudd_core::provider::{Architecture, Size};
+use cloudd_core::provider::{InvalidName, ResourceId};
+use cloudd_core::{Architecture, ReadinessProbe, Size, containers};
 
 /// Build operating-system images on clouds that only snapshot your own servers
 #[derive(Debug, Parser)]
@@ -16,30 +15,30 @@ use cloudd_core::provider::{Architecture, Size};
     name = "cloudd",
     version,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 done, 1 failed, 2 bad input (nothing was created), 3 something \
-                  is\nleft that costs money, 130 interrupted and cleaned up."
+    after_help = "Exit codes: 0 success, 1 failed, 2 invalid input (nothing was created), 3 some\n\
+                  resources remain that may cost money, 130 interrupted and cleaned up."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) cloud: CloudOptions,
     /// Print JSON lines on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
-    pub(crate) task: Task,
+    pub(crate) command: Command,
 }
 
-/// Where.
+/// The cloud and the connection to it.
 #[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// Where: hcloud (HCLOUD_TOKEN) or libvirt
+pub(crate) struct CloudOptions {
+    /// hcloud (default; needs HCLOUD_TOKEN) or libvirt
     #[arg(long, value_name = "CLOUD", value_enum, default_value = "hcloud", global = true)]
     #[arg(hide_default_value = true, hide_possible_values = true)]
     pub(crate) on: Cloud,
-    /// libvirt: the connection
+    /// libvirt: URI of the connection
     #[arg(long, global = true, default_value = "qemu:///system", hide_default_value = true)]
     pub(crate) uri: String,
-    /// libvirt: the storage pool
+    /// libvirt: storage pool
     #[arg(long, global = true, default_value = "default", hide_default_value = true)]
     pub(crate) pool: String,
 }
@@ -51,29 +50,35 @@ pub(crate) enum Cloud {
     Libvirt,
 }
 
-/// What becomes of the image that a forced build makes again.
+/// What happens to the existing images of a build with `--force`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Force {
+    /// They are kept.
     Keep,
+    /// They are deleted once the new image is available.
     Replace,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Task {
+pub(crate) enum Command {
     /// Build an image and print its id
-    Build(Box<Build>),
-    /// Say what a build would use, and change nothing
-    Preview(Box<Build>),
-    /// Show what dead builds have left, and delete it with --yes
+    Build(Box<BuildOptions>),
+    /// Print what a build would do, and change nothing
+    Preview(Box<BuildOptions>),
+    /// List what crashed builds left, and delete it with --yes
     Sweep {
         /// Delete it
         #[arg(long)]
         yes: bool,
     },
-    /// List images, and whatever else cloudd made and has not deleted
+    /// List images and all other resources of cloudd
     List,
-    /// Delete images, or what a build has left
-    Delete(Delete),
+    /// Delete images and other resources of cloudd
+    Delete {
+        /// Ids of images, or vm/ID, volume/ID … as printed by `cloudd list`
+        #[arg(required = true, value_name = "ID", value_parser = resource_id)]
+        ids: Vec<ResourceId>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -83,15 +88,16 @@ pub(crate) enum Task {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Build {
-    /// The name of the image
+pub(crate) struct BuildOptions {
+    /// Name of the image
     pub(crate) name: String,
     /// Directory with a Containerfile [or --builtin, --reference]
     #[arg(required_unless_present_any = ["builtin", "reference"])]
     pub(crate) context: Option<PathBuf>,
-    /// Container that comes with cloudd, as debian
+    /// Container included in cloudd, such as debian
     #[arg(long, value_name = "CONTAINER", conflicts_with_all = ["context", "reference"])]
-    #[arg(value_parser = PossibleValuesParser::new(names()), hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(containers::names()))]
+    #[arg(hide_possible_values = true)]
     pub(crate) builtin: Option<String>,
     /// Its configuration: Ignition, a .nix file …
     #[arg(long, value_name = "FILE", requires = "builtin")]
@@ -99,11 +105,11 @@ pub(crate) struct Build {
     /// Image of an install container, to be pulled
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["context", "build_arg"])]
     pub(crate) reference: Option<String>,
-    /// x86_64 or aarch64; repeatable, built at once
-    #[arg(long, value_name = "ARCH", value_parser = architecture, default_value = "x86_64", hide_default_value = true)]
+    /// x86_64 or aarch64; repeat to build several
+    #[arg(long, value_name = "ARCH", default_value = "x86_64", hide_default_value = true)]
     pub(crate) arch: Vec<Architecture>,
     /// Size of the volume
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "10GiB")]
+    #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     pub(crate) volume_size: Size,
     /// ARG of the Containerfile; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
@@ -114,29 +120,29 @@ pub(crate) struct Build {
     /// Label of the image; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) label: Vec<(String, String)>,
-    /// Build although it exists [keep or replace]
-    #[arg(long, value_enum, value_name = "OLD", num_args = 0..=1, require_equals = true)]
+    /// Build again; keep or replace existing images
+    #[arg(long, value_enum, value_name = "EXISTING", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "keep", hide_possible_values = true)]
     pub(crate) force: Option<Force>,
-    /// Keep so many images of this name
+    /// Keep only this many images of this name
     #[arg(long, value_name = "IMAGES")]
     pub(crate) keep_newest: Option<NonZeroUsize>,
-    /// Boot it first: tcp:22 ssh:22 http:80/ console:X
-    #[arg(long, value_name = "SIGN", value_parser = sign)]
+    /// Boot check: tcp:22 ssh:22 http:80/ console:X
+    #[arg(long, value_name = "PROBE")]
     pub(crate) boot_check: Option<ReadinessProbe>,
-    /// Keep builder VM and volume when it fails
+    /// Keep builder VM and volume on failure
     #[arg(long)]
     pub(crate) keep: bool,
-    /// User on the builder VM, to look into it
+    /// User on the builder VM, for debugging
     #[arg(long, value_name = "NAME", requires = "debug_key")]
     pub(crate) debug_user: Option<String>,
     /// File with the SSH public key of that user
     #[arg(long, value_name = "FILE", requires = "debug_user")]
     pub(crate) debug_key: Option<PathBuf>,
-    /// hcloud: location, best first; repeatable
+    /// hcloud: location, preferred first; repeatable
     #[arg(long)]
     pub(crate) location: Vec<String>,
-    /// hcloud: server type, best first; repeatable
+    /// hcloud: type, preferred first; repeatable
     #[arg(long, value_name = "TYPE")]
     pub(crate) server_type: Vec<String>,
     /// hcloud: image name; libvirt: disk image file
@@ -144,34 +150,12 @@ pub(crate) struct Build {
     pub(crate) base: Option<String>,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Delete {
-    /// Ids of images, or vm/ID, volume/ID … as `cloudd list` shows them
-    #[arg(required = true, value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-}
-
-fn architecture(text: &str) -> Result<Architecture, String> {
-    match text {
-        "x86_64" | "amd64" | "x86" => Ok(Architecture::X86_64),
-        "aarch64" | "arm64" | "arm" => Ok(Architecture::Aarch64),
-        _ => Err("expected x86_64 or aarch64".to_owned()),
-    }
-}
-
-fn sign(text: &str) -> Result<ReadinessProbe, String> {
-    const EXPECTED: &str = "expected tcp:PORT, ssh:PORT, http:PORT/PATH or console:TEXT";
-    let (kind, rest) = text.split_once(':').ok_or(EXPECTED)?;
-    let port = |text: &str| text.parse().map_err(|_| EXPECTED.to_owned());
-    match kind {
-        "tcp" => Ok(ReadinessProbe::Tcp(port(rest)?)),
-        "ssh" => Ok(ReadinessProbe::Ssh(port(rest)?)),
-        "http" => {
-            let (number, path) = rest.split_once('/').unwrap_or((rest, ""));
-            Ok(ReadinessProbe::Http { port: port(number)?, path: format!("/{path}") })
-        }
-        "console" => Ok(ReadinessProbe::Console(rest.to_owned())),
-        _ => Err(EXPECTED.to_owned()),
+/// Parses an id as `cloudd list` prints it. An id without a kind is that of an image, as `cloudd
+/// build` prints it.
+fn resource_id(text: &str) -> Result<ResourceId, InvalidName> {
+    match text.contains(['/', ' ']) {
+        true => text.parse(),
+        false => Ok(ResourceId::Image(text.parse()?)),
     }
 }
 
@@ -180,43 +164,36 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn size(text: &str) -> Result<Size, String> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let count: u64 = number.parse().map_err(|_| "expected a size such as 10GiB or 512MiB")?;
-    match &text[number.len()..] {
-        "GiB" | "G" => Ok(Size::gib(count)),
-        "MiB" | "M" => Ok(Size::mib(count)),
-        _ => Err("expected a size such as 10GiB or 512MiB".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use cloudd_core::ImageId;
+    use cloudd_core::provider::VolumeId;
+
     use super::*;
 
     #[test]
-    fn clap_finds_nothing_wrong_with_the_command_line() {
+    fn clap_accepts_the_definition_of_the_command_line() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn signs_of_life_are_read() {
-        assert_eq!(sign("tcp:22"), Ok(ReadinessProbe::Tcp(22)));
-        let health = ReadinessProbe::Http { port: 80, path: "/health".to_owned() };
-        assert_eq!(sign("http:80/health"), Ok(health));
-        assert_eq!(sign("console:a: b"), Ok(ReadinessProbe::Console("a: b".to_owned())));
-        for bad in ["", "tcp", "tcp:x", "udp:1"] {
-            assert!(sign(bad).is_err(), "{bad}");
+    fn an_id_without_a_kind_is_that_of_an_image() {
+        assert_eq!(resource_id("42"), Ok(ImageId::new("42").into()));
+        assert_eq!(resource_id("image/42"), Ok(ImageId::new("42").into()));
+        assert_eq!(resource_id("volume/42"), Ok(VolumeId::new("42").into()));
+        for bad in ["", "vm/", "nonsense/1"] {
+            assert!(resource_id(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn sizes_have_binary_units() {
-        assert_eq!(size("10GiB"), Ok(Size::gib(10)));
-        assert_eq!(size("512M"), Ok(Size::mib(512)));
-        for bad in ["", "10", "GiB", "10GB", "-1GiB", "1.5GiB"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
+    fn values_are_parsed_by_the_library() {
+        let line = "cloudd build x . --boot-check http:80/health --volume-size 512M --arch arm64";
+        let Command::Build(options) = Cli::parse_from(line.split(' ')).command else { panic!() };
+        let health = ReadinessProbe::Http { port: 80, path: "/health".to_owned() };
+        assert_eq!(options.boot_check, Some(health));
+        assert_eq!(options.volume_size, Size::mib(512));
+        assert_eq!(options.arch, [Architecture::Aarch64]);
     }
 }

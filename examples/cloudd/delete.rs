@@ -1,25 +1,26 @@
 //! `cloudd delete`.
 
-use std::error::Error as _;
-
-use cloudd_core::provider::{Error, ImageId, LeaseId, ResourceId, Selector, VmId, VolumeId};
+use cloudd_core::provider::{Error, ResourceId, Selector};
 use serde_json::json;
 
-use crate::cli::{Delete, Place};
-use crate::exit::{Exit, Trouble, handle};
-use crate::place::provider;
+use crate::cli::CloudOptions;
+use crate::exit::{Exit, ToolError, argument, error_chain};
+use crate::provider::provider;
 
-pub(crate) async fn run(place: &Place, delete: &Delete, json: bool) -> Result<Exit, Trouble> {
-    let provider = provider(place, None).await?;
-    let mut ids: Vec<_> = delete.ids.iter().map(|text| parse(text)).collect();
+pub(crate) async fn run(
+    cloud: &CloudOptions,
+    mut ids: Vec<ResourceId>,
+    json: bool,
+) -> Result<Exit, ToolError> {
+    let provider = provider(cloud, None).await?;
     ids.sort_by_key(ResourceId::delete_order);
-    // A number too many must not cost somebody a server that is none of ours.
+    // A mistyped id must not delete a resource of another program.
     let found = provider.find(&Selector::all()).await?;
     if let Some(foreign) = ids.iter().find(|id| found.iter().all(|it| it.id != **id)) {
-        return Err(Trouble::input(format!(
-            "{} is not cloudd's, or does not exist on {provider}; nothing was deleted\n\
-             `cloudd list` shows what can be deleted",
-            handle(foreign)
+        return Err(ToolError::input(format!(
+            "{} does not exist on {provider}, or is not a resource of cloudd; nothing was deleted\n\
+             `cloudd list` prints what can be deleted",
+            argument(foreign)
         )));
     }
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
@@ -32,37 +33,24 @@ pub(crate) async fn run(place: &Place, delete: &Delete, json: bool) -> Result<Ex
     report(&deleted, &failed, json)
 }
 
-/// Says what was deleted, and what was not.
+/// Prints what was deleted. What was not deleted is the error.
 pub(crate) fn report(
     deleted: &[ResourceId],
     failed: &[(ResourceId, Error)],
     json: bool,
-) -> Result<Exit, Trouble> {
+) -> Result<Exit, ToolError> {
     for id in deleted {
         if json {
-            println!("{}", json!({"result": "deleted", "id": handle(id)}));
+            println!("{}", json!({"result": "deleted", "id": argument(id)}));
         } else {
             eprintln!("deleted {id}");
         }
     }
     if failed.is_empty() {
-        return Ok(Exit::Done);
+        return Ok(Exit::Success);
     }
-    let why = |(id, error): &(ResourceId, Error)| {
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{} is not deleted: {error}{cause}", handle(id))
-    };
-    Err(Trouble::left(failed.iter().map(why).collect::<Vec<_>>().join("\n")))
-}
-
-/// An id as `cloudd list` shows it; a bare one is an image's, as `cloudd build` prints it.
-fn parse(text: &str) -> ResourceId {
-    match text.split_once('/') {
-        Some(("vm", id)) => VmId::new(id).into(),
-        Some(("volume", id)) => VolumeId::new(id).into(),
-        Some(("image", id)) => ImageId::new(id).into(),
-        Some(("lease", id)) => LeaseId::new(id).into(),
-        Some((kind, id)) => ResourceId::Other(kind.replace('-', " "), id.to_owned()),
-        None => ImageId::new(text).into(),
-    }
+    let failed = failed
+        .iter()
+        .map(|(id, error)| format!("{} was not deleted: {}", argument(id), error_chain(error)));
+    Err(ToolError::remaining(failed.collect::<Vec<_>>().join("\n")))
 }

@@ -1,12 +1,12 @@
-//! The command `cloudd`: images built from a shell or in CI.
+//! The command `cloudd`: builds images from a shell or in CI.
 
 mod build;
 mod cli;
 mod delete;
 mod exit;
 mod list;
-mod place;
 mod preview;
+mod provider;
 mod sweep;
 
 use std::io;
@@ -14,28 +14,28 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use cli::{Cli, Task};
+use cli::{Cli, Command};
 use exit::Exit;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let exit = match cli.task {
-        Task::Build(build) => build::run(&cli.place, &build, cli.json).await,
-        Task::Preview(build) => preview::run(&cli.place, &build, cli.json).await,
-        Task::Sweep { yes } => sweep::run(&cli.place, yes, cli.json).await,
-        Task::List => list::run(&cli.place, cli.json).await,
-        Task::Delete(delete) => delete::run(&cli.place, &delete, cli.json).await,
-        Task::Completions { shell } => {
+    let Cli { cloud, json, command } = Cli::parse();
+    let exit = match command {
+        Command::Build(options) => build::run(&cloud, &options, json).await,
+        Command::Preview(options) => preview::run(&cloud, &options, json).await,
+        Command::Sweep { yes } => sweep::run(&cloud, yes, json).await,
+        Command::List => list::run(&cloud, json).await,
+        Command::Delete { ids } => delete::run(&cloud, ids, json).await,
+        Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cloudd", &mut io::stdout());
-            Ok(Exit::Done)
+            Ok(Exit::Success)
         }
     };
     match exit {
         Ok(exit) => exit.into(),
-        Err(trouble) => {
-            eprintln!("cloudd: {trouble}");
-            trouble.exit.into()
+        Err(error) => {
+            eprintln!("cloudd: {error}");
+            error.exit.into()
         }
     }
 }

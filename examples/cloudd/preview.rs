@@ -1,31 +1,30 @@
 //! `cloudd preview`.
 
-use cloudd_core::build::BuildError;
 use serde_json::json;
 
 use crate::build::builder;
-use crate::cli::{Build, Place};
-use crate::exit::{Exit, Trouble};
-use crate::place::provider;
+use crate::cli::{BuildOptions, CloudOptions};
+use crate::exit::{Exit, ToolError, error_chain};
+use crate::provider::provider;
 
-pub(crate) async fn run(place: &Place, build: &Build, json: bool) -> Result<Exit, Trouble> {
-    let builder = builder(build)?;
-    let provider = provider(place, Some(build)).await?;
-    for architecture in &build.arch {
-        let preview = match builder.clone().architecture(*architecture).preview(&*provider).await {
-            Ok(preview) => preview,
-            Err(error) => return Ok(failed(&error)),
-        };
-        if json {
-            println!("{}", json!({"result": "preview", "preview": preview}));
-        } else {
-            println!("{preview}");
+pub(crate) async fn run(
+    cloud: &CloudOptions,
+    options: &BuildOptions,
+    json: bool,
+) -> Result<Exit, ToolError> {
+    let builder = builder(options)?;
+    let provider = provider(cloud, Some(options)).await?;
+    for architecture in &options.arch {
+        match builder.clone().architecture(*architecture).preview(&provider).await {
+            Ok(preview) if json => {
+                println!("{}", json!({"result": "preview", "preview": preview}));
+            }
+            Ok(preview) => println!("{preview}"),
+            Err(error) => {
+                eprintln!("cloudd: {}", error_chain(error.kind()));
+                return Ok(Exit::of(&error));
+            }
         }
     }
-    Ok(Exit::Done)
-}
-
-fn failed(error: &BuildError) -> Exit {
-    eprintln!("cloudd: {}", error.kind());
-    Exit::of(error)
+    Ok(Exit::Success)
 }

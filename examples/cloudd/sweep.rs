@@ -3,20 +3,20 @@
 use cloudd_core::sweep::Sweep;
 use serde_json::json;
 
-use crate::cli::Place;
+use crate::cli::CloudOptions;
 use crate::delete;
-use crate::exit::{Exit, Trouble, handle};
-use crate::place::provider;
+use crate::exit::{Exit, ToolError, argument};
+use crate::provider::provider;
 
-pub(crate) async fn run(place: &Place, yes: bool, json: bool) -> Result<Exit, Trouble> {
-    let provider = provider(place, None).await?;
+pub(crate) async fn run(cloud: &CloudOptions, yes: bool, json: bool) -> Result<Exit, ToolError> {
+    let provider = provider(cloud, None).await?;
     let sweep = Sweep::find(&*provider).await?;
     if yes {
         let swept = sweep.run(&*provider).await;
         return delete::report(&swept.deleted, &swept.failed, json);
     }
     for leftover in sweep.leftovers() {
-        let id = handle(&leftover.id);
+        let id = argument(&leftover.id);
         if json {
             let (name, build) = (&leftover.name, &leftover.build);
             println!("{}", json!({"result": "to delete", "id": id, "name": name, "build": build}));
@@ -25,9 +25,9 @@ pub(crate) async fn run(place: &Place, yes: bool, json: bool) -> Result<Exit, Tr
         }
     }
     if sweep.leftovers().is_empty() {
-        eprintln!("dead builds have left nothing on {provider}");
+        eprintln!("crashed builds left nothing on {provider}");
     } else {
-        eprintln!("cloudd sweep --yes deletes these");
+        eprintln!("to delete these: cloudd sweep --yes");
     }
-    Ok(Exit::Done)
+    Ok(Exit::Success)
 }

@@ -1,8 +1,7 @@
-//! Every example runs, with the command line that README.md has for it, against the simulated
-//! Hetzner Cloud or the local libvirt.
+//! Runs every example with its command line from README.md, on the Hetzner simulator or the local
+//! libvirt.
 //!
-//! The programs are those that `cargo test -p cloudd-examples` builds; with `--test stories` alone,
-//! cargo builds none of them.
+//! `cargo test -p cloudd-examples` builds the examples; with `--test stories`, cargo does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +17,7 @@ fn examples() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The arguments that README.md has for an example.
+/// The arguments of each example in README.md.
 fn documented() -> BTreeMap<String, Vec<String>> {
     let readme = fs::read_to_string(examples().join("README.md")).expect("README.md");
     let command = |line: &str| {
@@ -31,7 +30,7 @@ fn documented() -> BTreeMap<String, Vec<String>> {
     readme.lines().filter_map(command).collect()
 }
 
-/// A program that cargo built beside this one.
+/// An example that cargo built for this test.
 fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a path");
     let target = own.ancestors().nth(2).expect("target/debug/deps/this");
@@ -51,7 +50,7 @@ fn run_with(name: &str, sim: &HcloudSim, arguments: &[String]) -> Output {
     command.output().unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Runs an example against a simulator, and gives what it printed and what is there afterwards.
+/// Runs an example on a new simulator; returns its output and the resources that exist afterwards.
 fn on_hetzner(name: &str) -> (String, Inventory) {
     let sim = HcloudSim::start(SPEED);
     let output = succeeded(name, run(name, &sim));
@@ -65,16 +64,16 @@ fn succeeded(name: &str, output: Output) -> String {
     out.into_owned()
 }
 
-/// That nothing is left but images and servers, so many of each.
-fn holds(inventory: &Inventory, images: usize, servers: usize) {
+/// Asserts that only this many images and servers exist.
+fn assert_only(inventory: &Inventory, images: usize, servers: usize) {
     let counts = (inventory.images.len(), inventory.servers.len());
     assert_eq!(counts, (images, servers), "{inventory:?}");
     assert_eq!((inventory.volumes.len(), inventory.ssh_keys.len()), (0, 0), "{inventory:?}");
 }
 
 #[test]
-fn every_example_has_a_command_line_and_no_other_has() {
-    let files = fs::read_dir(examples()).expect("the folder").flatten();
+fn readme_has_a_command_line_for_each_example() {
+    let files = fs::read_dir(examples()).expect("the directory").flatten();
     let mains: BTreeSet<_> = files
         .map(|file| file.path())
         .filter(|path| path.extension().is_some_and(|it| it == "rs"))
@@ -87,15 +86,15 @@ fn every_example_has_a_command_line_and_no_other_has() {
 #[test]
 fn the_quickstart_prints_the_id_of_the_image() {
     let (out, inventory) = on_hetzner("quickstart_hcloud");
-    holds(&inventory, 1, 0);
+    assert_only(&inventory, 1, 0);
     assert_eq!(out.trim(), inventory.images[0].id.to_string());
 }
 
 #[test]
-fn a_custom_container_is_looked_at_and_built() {
+fn a_custom_container_is_inspected_and_built() {
     let (out, inventory) = on_hetzner("custom_container");
-    holds(&inventory, 1, 0);
-    assert!(out.contains("files and folders: 2\n"), "{out}");
+    assert_only(&inventory, 1, 0);
+    assert!(out.contains("files and directories: 2\n"), "{out}");
     assert!(out.contains(&format!("image: {}", inventory.images[0].id)), "{out}");
     assert_eq!(inventory.images[0].labels.get("team").map(String::as_str), Some("infra"));
 }
@@ -103,29 +102,29 @@ fn a_custom_container_is_looked_at_and_built() {
 #[test]
 fn servers_start_from_the_image() {
     let (out, inventory) = on_hetzner("servers_from_image");
-    holds(&inventory, 1, 2);
+    assert_only(&inventory, 1, 2);
     let names: BTreeSet<_> = inventory.servers.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, BTreeSet::from(["web-1", "web-2"]));
     assert!(out.contains("web-2: server"), "{out}");
 }
 
 #[test]
-fn two_architectures_are_built_at_once() {
+fn two_architectures_are_built_at_the_same_time() {
     let (out, inventory) = on_hetzner("several_at_once");
-    holds(&inventory, 2, 0);
+    assert_only(&inventory, 2, 0);
     for place in ["Hetzner Cloud, x86: ", "Hetzner Cloud, Arm: "] {
         assert!(out.contains(place), "{out}");
     }
 }
 
 #[test]
-fn a_preview_names_prices_and_orders_nothing() {
+fn a_preview_prints_prices_and_creates_nothing() {
     let (out, inventory) = on_hetzner("preview_and_cost");
     assert_eq!(inventory, Inventory::default());
     let expected = [
         "image hello for x86_64 on Hetzner Cloud, built from 330120054 fedora-43",
         "  + lease\n  + volume, disk of 10 GiB\n  + VM, disk of ",
-        "  - all of these but the image, when it is done\ntime: ",
+        "  - all of these except the image, when it is available\ntime: ",
         "cost: at most 0.",
     ];
     for expected in expected {
@@ -135,45 +134,45 @@ fn a_preview_names_prices_and_orders_nothing() {
 }
 
 #[test]
-fn a_sweep_takes_what_is_dead_and_nothing_else() {
+fn a_sweep_deletes_only_what_has_expired() {
     let sim = HcloudSim::start(SPEED);
-    let dead = volume(&sim, "dead", Some(-60));
-    for (name, expires) in [("alive", Some(60)), ("foreign", None)] {
-        let _ = volume(&sim, name, expires);
+    let expired = volume(&sim, "expired", Some(-60));
+    for (name, expires_in) in [("in-use", Some(60)), ("foreign", None)] {
+        let _ = volume(&sim, name, expires_in);
     }
     let out = succeeded("sweep", run("sweep", &sim));
-    assert_eq!(out, format!("1 left\nvolume {dead} of image x\n1 deleted\n"));
+    assert_eq!(out, format!("1 found\nvolume {expired} of image x\n1 deleted\n"));
     let names: BTreeSet<_> = sim.inventory().volumes.into_iter().map(|it| it.name).collect();
-    let expected = ["alive", "foreign"].map(str::to_owned);
+    let expected = ["foreign", "in-use"].map(str::to_owned);
     assert_eq!(names, BTreeSet::from(expected));
 }
 
 #[test]
-fn progress_is_told_phase_by_phase() {
+fn progress_is_printed_phase_by_phase() {
     let (out, inventory) = on_hetzner("progress_and_cancel");
-    holds(&inventory, 1, 0);
+    assert_only(&inventory, 1, 0);
     for phase in ["provision", "boot", "image", "teardown"] {
         assert!(out.contains(&format!(" s  {phase}\n")), "{phase}: {out}");
     }
 }
 
 #[test]
-fn giving_up_leaves_nothing() {
+fn a_build_that_exceeds_its_time_limit_leaves_nothing() {
     let sim = HcloudSim::start(SPEED);
     let arguments = ["--within", "0.5"].map(str::to_owned);
     let output = run_with("progress_and_cancel", &sim, &arguments);
     let out = succeeded("progress_and_cancel", output);
-    assert!(out.contains("giving up\n") && out.contains("left behind: []"), "{out}");
+    assert!(out.contains("cancelling\n") && out.contains("remaining: []"), "{out}");
     assert_eq!(sim.inventory(), Inventory::default());
 }
 
 #[test]
-fn user_data_are_made_without_a_cloud() {
+fn user_data_are_rendered_without_a_cloud() {
     let output = run("cloud_init_only", &HcloudSim::start(SPEED));
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     let out = succeeded("cloud_init_only", output);
     assert!(out.starts_with("#cloud-config\n") && out.contains("nginx"), "{out}");
-    assert!(err.contains("a password that is no hash: "), "{err}");
+    assert!(err.contains("error: "), "{err}");
 }
 
 #[test]
@@ -184,24 +183,24 @@ fn a_provider_from_elsewhere_keeps_the_contract_and_builds() {
     assert!(out.contains("in the cloud afterwards: 1 resource\n"), "{out}");
 }
 
-/// Run by `make e2e`, which has a libvirt and the builder base image.
+/// Run by `make e2e`, which provides libvirt and the builder base image.
 #[test]
 fn e2e_the_quickstart_on_libvirt_builds_an_image_that_says_hello() {
     let root = examples().parent().expect("a workspace");
     let context = root.join(".cache/hello");
-    fs::create_dir_all(&context).expect("a folder");
+    fs::create_dir_all(&context).expect("a directory");
     for file in ["Containerfile", "install"] {
         fs::copy(examples().join("containers/hello").join(file), context.join(file)).expect(file);
     }
     fs::copy("/bin/busybox", context.join("busybox")).expect("Debian's busybox-static");
-    // Without it an image that a run before has left would be there already.
+    // Changes the fingerprint, so that no image of an earlier run is reused.
     let unique = context.join("unique");
     fs::write(&unique, cloudd_core::provider::BuildId::random().as_str()).expect("a file");
     let output = run("quickstart_libvirt", &HcloudSim::start(SPEED));
     fs::remove_file(unique).expect("it was written");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let events = String::from_utf8_lossy(&output.stderr).into_owned();
     let out = succeeded("quickstart_libvirt", output);
-    assert!(told.contains("▶ stage 2"), "{told}");
+    assert!(events.contains("▶ stage 2"), "{events}");
     assert!(out.contains("Hello from an image that cloudd built."), "{out}");
 
     let [uri, pool] = ["CLOUDD_TEST_URI", "CLOUDD_TEST_POOL"]

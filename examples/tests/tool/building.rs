@@ -7,7 +7,7 @@ use cloudd_tests::hcloud_sim::{GuestScript, HcloudSim, Inventory};
 use crate::{CONTEXT, SPEED, Tool, bare, ended, lines};
 
 #[test]
-fn a_build_prints_the_id_alone_and_tells_its_story_beside() {
+fn a_build_prints_the_id_on_stdout_and_its_events_on_stderr() {
     let tool = Tool::new();
     let built = tool.run(&["build", "hello", CONTEXT, "--label", "team=infra"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
@@ -18,17 +18,17 @@ fn a_build_prints_the_id_alone_and_tells_its_story_beside() {
     for phase in ["▶ plan", "▶ provision", "▶ boot", "▶ image", "▶ teardown"] {
         assert!(built.err.contains(phase), "{}", built.err);
     }
-    assert!(!built.err.contains('\x1b'), "bars belong on a terminal: {}", built.err);
+    assert!(!built.err.contains('\x1b'), "bars are for terminals only: {}", built.err);
 }
 
 #[test]
 fn on_a_terminal_there_are_bars() {
     let tool = Tool::new();
     let command = format!("{} build hello {CONTEXT}", env!("CARGO_BIN_EXE_cloudd"));
-    // `script`, of util-linux, gives a command a terminal.
+    // `script` from util-linux runs a command on a terminal.
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
-    let output = tool.surround(script).output().unwrap();
+    let output = tool.with_environment(script).output().unwrap();
     let ended = ended(output);
     assert_eq!(ended.code, Some(0), "{}", ended.out);
     assert!(ended.out.contains("\x1b[2K") && ended.out.contains('█'), "{}", ended.out);
@@ -59,7 +59,7 @@ fn json_has_every_event_and_then_the_result() {
 }
 
 #[test]
-fn a_preview_says_what_would_be_used_and_sends_nothing_but_questions() {
+fn a_preview_prints_what_would_be_used_and_sends_only_reads() {
     let tool = Tool::new();
     let preview = tool.run(&["preview", "hello", CONTEXT, "--arch", "aarch64"]);
     assert_eq!(preview.code, Some(0), "{}", preview.err);
@@ -71,13 +71,13 @@ fn a_preview_says_what_would_be_used_and_sends_nothing_but_questions() {
 }
 
 #[test]
-fn the_same_again_is_free_unless_forced() {
+fn an_existing_image_is_reused_without_force() {
     let tool = Tool::new();
     let first = tool.run(&["build", "hello", CONTEXT]).out;
     let sent = tool.sim.stats().requests_to("POST");
     let again = tool.run(&["build", "hello", CONTEXT]);
     assert_eq!(again.out, first);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("exists already"), "{}", again.err);
     assert_eq!(tool.sim.stats().requests_to("POST"), sent);
     let preview = tool.run(&["preview", "hello", CONTEXT, "--force=replace"]);
     let delete = format!("  - image {}", first.trim());
@@ -88,7 +88,7 @@ fn the_same_again_is_free_unless_forced() {
 }
 
 #[test]
-fn a_container_that_comes_with_cloudd_is_taken_by_its_name() {
+fn a_built_in_container_is_chosen_by_name() {
     let tool = Tool::new();
     let built =
         tool.run(&["build", "debian-13", "--builtin", "debian", "--env", "KERNEL_ARGS=quiet"]);
@@ -115,7 +115,7 @@ fn a_container_that_comes_with_cloudd_is_taken_by_its_name() {
 fn bad_input_is_exit_code_2_before_anything_is_created() {
     let tool = Tool::new();
     let cases: [(&[&str], &str); 5] = [
-        (&["build", "hello", "/nowhere"], "nothing was created; correct it"),
+        (&["build", "hello", "/nowhere"], "nothing was created; correct the input"),
         (&["build", "no good name", CONTEXT], "expected 1 to 63 characters"),
         (&["build", "hello", CONTEXT, "--location", "mars1"], "no location \"mars1\", but fsn1"),
         (&["build", "hello", CONTEXT, "--volume-size", "1GiB"], "volumes from 10 GiB"),
@@ -131,14 +131,14 @@ fn bad_input_is_exit_code_2_before_anything_is_created() {
 }
 
 #[test]
-fn without_a_token_it_says_which_variable_to_set() {
+fn a_missing_token_is_reported_with_the_variable_to_set() {
     let ended = ended(bare(&["list"]).output().unwrap());
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("set HCLOUD_TOKEN to a token with read"), "{}", ended.err);
 }
 
 #[test]
-fn a_refused_token_is_exit_code_2_and_not_shown() {
+fn a_refused_token_is_exit_code_2_and_not_printed() {
     let tool = Tool::new();
     let wrong = "w".repeat(64);
     let output = tool.command(&["build", "hello", CONTEXT]).env("HCLOUD_TOKEN", &wrong).output();
@@ -149,14 +149,16 @@ fn a_refused_token_is_exit_code_2_and_not_shown() {
 }
 
 #[test]
-fn what_cannot_be_deleted_is_exit_code_3_with_the_command_that_deletes_it() {
+fn a_failed_deletion_is_exit_code_3_with_the_image_and_the_command_that_deletes_the_rest() {
     let sim = HcloudSim::builder().speed(SPEED);
     let faults = cloudd_tests::hcloud_sim::Faults::parse("DELETE /volumes/*:error=forbidden");
     let tool = Tool::with(sim.faults(faults.unwrap()).start().unwrap());
     let built = tool.run(&["build", "hello", CONTEXT]);
     assert_eq!(built.code, Some(3), "{}", built.err);
     let volume = tool.sim.inventory().volumes[0].id;
-    let advice = format!("to delete what is left: cloudd delete volume/{volume}");
+    assert_eq!(built.out.trim(), tool.sim.inventory().images[0].id.to_string());
+    assert!(built.err.contains("cloudd: warning: NOT deleted"), "{}", built.err);
+    let advice = format!("to delete the remaining resources: cloudd delete volume/{volume}");
     assert!(built.err.contains(&advice), "{}", built.err);
 }
 

@@ -7,7 +7,7 @@ fn help(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn help_fits_a_screen() {
+fn help_fits_on_a_screen() {
     let pages: [(&[&str], usize); 6] = [
         (&["--help"], 24),
         (&["build", "--help"], 40),
@@ -27,7 +27,7 @@ fn help_fits_a_screen() {
 
 #[test]
 fn help_names_the_exit_codes() {
-    assert!(help(&["--help"]).contains("3 something is\nleft"));
+    assert!(help(&["--help"]).contains("3 some\nresources remain"));
 }
 
 #[test]
@@ -42,11 +42,13 @@ fn completions_exist_for_the_shells() {
 }
 
 #[test]
-fn a_wrong_command_line_is_exit_code_2_with_a_way_out() {
-    let cases: [(&[&str], &str); 4] = [
+fn an_invalid_command_line_is_exit_code_2_with_what_is_expected() {
+    let cases: [(&[&str], &str); 6] = [
         (&["build", "x", ".", "--volume-size", "10GB"], "such as 10GiB or 512MiB"),
         (&["build", "x", ".", "--env", "A"], "expected NAME=VALUE"),
         (&["build", "x", ".", "--arch", "riscv"], "expected x86_64 or aarch64"),
+        (&["build", "x", ".", "--boot-check", "udp:1"], "expected tcp:PORT, ssh:PORT, http:PORT"),
+        (&["delete", "nonsense/1"], "expected vm, volume, image or lease"),
         (&["build", "x"], "CONTEXT"),
     ];
     for (arguments, expected) in cases {

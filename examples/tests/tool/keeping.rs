@@ -4,7 +4,7 @@ use cloudd_tests::leftovers::volume;
 use crate::{CONTEXT, Tool, lines};
 
 #[test]
-fn what_was_built_is_listed_and_deleted() {
+fn an_image_is_listed_and_deleted() {
     let tool = Tool::new();
     let built = tool.run(&["build", "hello", CONTEXT]);
     let id = built.out.trim();
@@ -22,36 +22,41 @@ fn what_was_built_is_listed_and_deleted() {
     let deleted = tool.run(&["delete", id]);
     assert_eq!(deleted.code, Some(0), "{}", deleted.err);
     assert_eq!(tool.sim.inventory(), Inventory::default());
-    assert!(tool.run(&["list"]).err.contains("cloudd has nothing on Hetzner Cloud"));
+    assert!(tool.run(&["list"]).err.contains("no resources of cloudd on Hetzner Cloud"));
 }
 
 #[test]
-fn what_is_not_cloudds_is_not_deleted() {
+fn resources_of_other_programs_are_not_deleted() {
     let tool = Tool::new();
     let built = tool.run(&["build", "hello", CONTEXT]);
     let id = built.out.trim();
-    for foreign in ["330120054", "vm/1", "volume/x", "nonsense/1"] {
+    for foreign in ["330120054", "vm/1", "volume/x"] {
         let refused = tool.run(&["delete", id, foreign]);
         assert_eq!(refused.code, Some(2), "{}", refused.err);
-        assert!(refused.err.contains("is not cloudd's, or does not exist"), "{}", refused.err);
+        assert!(
+            refused.err.contains("or is not a resource of cloudd; nothing was deleted"),
+            "{}",
+            refused.err
+        );
     }
+    assert_eq!(tool.run(&["delete", id, "nonsense/1"]).code, Some(2));
     assert_eq!(tool.sim.inventory().images.len(), 1);
 }
 
 #[test]
-fn a_sweep_shows_what_is_dead_and_deletes_it_when_told_to() {
+fn a_sweep_lists_expired_resources_and_deletes_them_with_yes() {
     let tool = Tool::new();
-    let dead = volume(&tool.sim, "dead", Some(-3700));
-    let _ = volume(&tool.sim, "alive", Some(60));
-    let shown = tool.run(&["sweep"]);
-    assert_eq!((shown.code, shown.out), (Some(0), format!("volume/{dead}\n")));
-    assert!(shown.err.contains("cloudd sweep --yes deletes these"), "{}", shown.err);
+    let expired = volume(&tool.sim, "expired", Some(-3700));
+    let _ = volume(&tool.sim, "in-use", Some(60));
+    let listed = tool.run(&["sweep"]);
+    assert_eq!((listed.code, listed.out), (Some(0), format!("volume/{expired}\n")));
+    assert!(listed.err.contains("to delete these: cloudd sweep --yes"), "{}", listed.err);
     assert_eq!(tool.sim.inventory().volumes.len(), 2);
 
     let swept = tool.run(&["sweep", "--yes"]);
     assert_eq!(swept.code, Some(0), "{}", swept.err);
     assert_eq!(tool.sim.inventory().volumes.len(), 1);
-    assert!(tool.run(&["sweep"]).err.contains("have left nothing"));
+    assert!(tool.run(&["sweep"]).err.contains("crashed builds left nothing"));
     let listed = tool.run(&["list"]).out;
-    assert!(listed.contains("in a build, for "), "{listed}");
+    assert!(listed.contains("build, expires in "), "{listed}");
 }

@@ -1,4 +1,4 @@
-//! On a real libvirt: run by `make e2e`, which has one and the builder base image.
+//! The tool on a real libvirt: run by `make e2e`, which provides it and the builder base image.
 
 use cloudd_core::provider::{BuildId, PowerState, Provider as _, VmId};
 use cloudd_tests::lab::{Lab, environment};
@@ -19,20 +19,22 @@ async fn e2e_ctrl_c_while_the_guest_runs_leaves_nothing_on_libvirt() {
     tool.until(|event| event["event"] == "created" && event["resource"]["kind"] == "vm").await;
     let created = &tool.events()[tool.events().len() - 1];
     let word = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    let build = BuildId::try_from(word(&created["build"])).expect("the id of a build");
+    let build = BuildId::try_from(word(&created["build"])).expect("a build id");
     let vm = VmId::new(word(&created["resource"]["id"]));
-    while lab.libvirt.vm(&vm).await.expect("a look").expect("a VM").state != PowerState::Running {
+    while lab.libvirt.vm(&vm).await.expect("libvirt answers").expect("a VM").state
+        != PowerState::Running
+    {
         tokio::task::yield_now().await;
     }
 
     tool.signal("INT");
     let ended = tool.end().await;
-    let said = ended.result.expect_err("it is interrupted");
-    assert!(said.contains("cancelling"), "{said}");
+    let message = ended.result.expect_err("the build was interrupted");
+    assert!(message.contains("cancelling"), "{message}");
     let result = ended.events.last().expect("a result");
     assert_eq!(
         (&result["result"], &result["advice"]),
-        (&"error".into(), &"nothing is left".into())
+        (&"error".into(), &"everything was deleted".into())
     );
     assert_eq!(lab.resources_of(&build), [""; 0]);
 }

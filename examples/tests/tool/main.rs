@@ -1,4 +1,4 @@
-//! The command `cloudd`, run as its users run it, against the simulated Hetzner Cloud or libvirt.
+//! The command `cloudd` as a process, on the Hetzner simulator or libvirt.
 
 mod building;
 mod help;
@@ -13,15 +13,15 @@ use serde_json::Value;
 
 const SPEED: f64 = 100.0;
 
-/// A context that passes every check made before a builder exists.
+/// A build context that passes every check before the builder VM is created.
 const CONTEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/containers/hello");
 
-/// A simulator, and the command that knows nothing else.
+/// The command with a simulator of its own.
 struct Tool {
     sim: HcloudSim,
 }
 
-/// How the command ended.
+/// The exit code and the output of the command.
 struct Ended {
     code: Option<i32>,
     out: String,
@@ -38,11 +38,11 @@ impl Tool {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        self.surround(bare(arguments))
+        self.with_environment(bare(arguments))
     }
 
-    /// Has a command find the simulator.
-    fn surround(&self, mut command: Command) -> Command {
+    /// Adds the environment variables by which the command finds the simulator.
+    fn with_environment(&self, mut command: Command) -> Command {
         command
             .env("HCLOUD_ENDPOINT", self.sim.endpoint())
             .env("HCLOUD_TOKEN", HcloudSim::TOKEN)
@@ -61,7 +61,7 @@ impl Tool {
     }
 }
 
-/// The command in an empty environment.
+/// The command with an empty environment.
 fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloudd"));
     command.args(arguments).env_clear().stdin(Stdio::null());
@@ -76,7 +76,7 @@ fn ended(output: Output) -> Ended {
     }
 }
 
-/// Each line as JSON.
+/// Parses each line as JSON.
 fn lines(out: &str) -> Vec<Value> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
     out.lines().map(parse).collect()

@@ -1,30 +1,30 @@
-//! The provider that the command line names.
+//! The provider of a command.
 
 use std::sync::Arc;
 
-use cloudd_core::provider::Provider;
+use cloudd_core::Provider;
 use cloudd_examples::hetzner_builder;
 use cloudd_hcloud::BaseImage;
 
-use crate::cli::{Build, Cloud, Place};
-use crate::exit::{NO_TOKEN, Trouble};
+use crate::cli::{BuildOptions, Cloud, CloudOptions};
+use crate::exit::{SET_TOKEN, ToolError};
 
-/// The provider; with what a build needs, where there is to be one.
+/// The provider, with the settings of a build if the command is one.
 pub(crate) async fn provider(
-    place: &Place,
-    build: Option<&Build>,
-) -> Result<Arc<dyn Provider>, Trouble> {
-    match place.on {
+    cloud: &CloudOptions,
+    build: Option<&BuildOptions>,
+) -> Result<Arc<dyn Provider>, ToolError> {
+    match cloud.on {
         Cloud::Hcloud => hcloud(build),
-        Cloud::Libvirt => libvirt(place, build).await,
+        Cloud::Libvirt => libvirt(cloud, build).await,
     }
 }
 
-fn hcloud(build: Option<&Build>) -> Result<Arc<dyn Provider>, Trouble> {
+fn hcloud(build: Option<&BuildOptions>) -> Result<Arc<dyn Provider>, ToolError> {
     let mut builder =
         hetzner_builder().map_err(|error| match std::env::var_os("HCLOUD_TOKEN") {
-            None => Trouble::input(format!("{error}\n{NO_TOKEN}")),
-            Some(_) => Trouble::input(error.to_string()),
+            None => ToolError::input(format!("{error}\n{SET_TOKEN}")),
+            Some(_) => ToolError::input(error.to_string()),
         })?;
     builder = builder.application(concat!("cloudd-cli/", env!("CARGO_PKG_VERSION")));
     if let Some(build) = build {
@@ -42,12 +42,15 @@ fn hcloud(build: Option<&Build>) -> Result<Arc<dyn Provider>, Trouble> {
 }
 
 #[cfg(feature = "libvirt")]
-async fn libvirt(place: &Place, build: Option<&Build>) -> Result<Arc<dyn Provider>, Trouble> {
+async fn libvirt(
+    cloud: &CloudOptions,
+    build: Option<&BuildOptions>,
+) -> Result<Arc<dyn Provider>, ToolError> {
     use cloudd_libvirt::{BaseImage, Libvirt};
-    let mut builder = Libvirt::builder(&place.uri).pool(&place.pool);
+    let mut builder = Libvirt::builder(&cloud.uri).pool(&cloud.pool);
     if let Some(build) = build {
         let base = build.base.as_deref().ok_or_else(|| {
-            Trouble::input("--on libvirt needs --base: a disk image with cloud-init and podman")
+            ToolError::input("--on libvirt needs --base: a disk image with cloud-init and podman")
         })?;
         builder = builder.base_image(BaseImage::path(base));
         if let [architecture] = build.arch[..] {
@@ -58,6 +61,9 @@ async fn libvirt(place: &Place, build: Option<&Build>) -> Result<Arc<dyn Provide
 }
 
 #[cfg(not(feature = "libvirt"))]
-async fn libvirt(_: &Place, _: Option<&Build>) -> Result<Arc<dyn Provider>, Trouble> {
-    Err(Trouble::input("this cloudd was built without libvirt; build it with --features libvirt"))
+async fn libvirt(
+    _: &CloudOptions,
+    _: Option<&BuildOptions>,
+) -> Result<Arc<dyn Provider>, ToolError> {
+    Err(ToolError::input("this cloudd was built without libvirt; build it with --features libvirt"))
 }
