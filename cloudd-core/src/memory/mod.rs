@@ -4,14 +4,13 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use cloudd_core::image::ImageBuilder;
-//! use cloudd_core::install::InstallContainer;
 //! use cloudd_core::memory::Memory;
+//! use cloudd_core::{ImageBuilder, InstallContainer};
 //!
 //! let provider = Memory::new();
 //! let container = InstallContainer::reference("registry.example/installer:1");
-//! let image = ImageBuilder::new("demo", container).build(&provider).await?;
-//! assert_eq!(provider.resources().len(), 1, "nothing is left but {}", image.id);
+//! let built = ImageBuilder::new("demo", container).build(&provider).await?;
+//! assert_eq!(provider.resources().len(), 1, "only image {} exists", built.image.id);
 //! # Ok(())
 //! # }
 //! ```

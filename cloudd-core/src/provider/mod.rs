@@ -9,6 +9,7 @@ mod capabilities;
 mod contract;
 mod cost;
 mod error;
+mod forward;
 mod ids;
 mod labels;
 mod reporter;
