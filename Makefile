@@ -1,4 +1,4 @@
-# The front desk. `make` alone lists what there is.
+# `make` without a target lists the targets.
 
 machine := tests/machine
 cargo := cargo
@@ -17,19 +17,19 @@ quickstart: setup ## build an image on the local libvirt with live progress, the
 		--example quickstart_libvirt -- --context .cache/hello
 
 .PHONY: test
-test: ## setup, lint, package, unit, e2e; CI runs e2e-debian, too
+test: ## setup, lint, package, unit and e2e; CI runs e2e-debian in addition
 	@$(machine)/steps.sh setup $(lints) package unit e2e
 
 .PHONY: setup
-setup: ## install what is missing of the packages that the tests need
+setup: ## install the missing packages that the tests need
 	@$(machine)/install.sh
 
 .PHONY: package
-package: ## pack the crates, build each from its package, and the README's program from them
+package: ## build each crate from its package, and the program of README.md from the packages
 	@$(machine)/package.sh
 
 .PHONY: unit
-unit: ## unit, contract, golden, libvirt and documentation tests: no guest that boots Linux
+unit: ## unit, contract, golden, libvirt and documentation tests: nothing that boots a Linux guest
 	@$(machine)/libvirtd.sh start
 	$(cargo) test --locked --workspace --all-features --no-fail-fast -- --skip e2e_ --skip bench_
 
@@ -55,7 +55,7 @@ bench-api: ## count the API requests of one build and of a hundred at once on He
 	HCLOUD_SIM_SPEED=4 $(cargo) test --locked -p cloudd-tests --test hcloud_build -- --test-threads=1 --nocapture api_
 
 .PHONY: fuzz
-fuzz: ## search for guest events that the parser takes wrongly, for FUZZ_SECONDS (60); needs cargo-fuzz and nightly
+fuzz: ## fuzz the parser of guest events for FUZZ_SECONDS (60); needs cargo-fuzz and nightly
 	mkdir -p cloudd-core/fuzz/corpus
 	cd cloudd-core && $(cargo) +nightly fuzz run guest_events fuzz/corpus fuzz/seeds -- \
 		-dict=fuzz/guest_events.dict -max_len=65536 -max_total_time=$${FUZZ_SECONDS:-60}

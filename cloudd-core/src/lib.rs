@@ -1,5 +1,7 @@
-// The first definition of a link counts: here the item, in README.md its source file.
+// The first definition of a link counts: for rustdoc the item, in README.md the source file.
 //! [`ImageBuilder`]: build::ImageBuilder
+//! [`ImageBuilder::start`]: build::ImageBuilder::start
+//! [`ImageBuilder::build`]: build::ImageBuilder::build
 //! [`ImageBuilder::reuse`]: build::ImageBuilder::reuse
 //! [`Deadlines::lease`]: build::Deadlines::lease
 //! [`sweep`]: crate::sweep
@@ -12,6 +14,7 @@
 //! [`guide`]: crate::guide
 //! [`cloud_init`]: crate::cloud_init
 //! [`memory`]: crate::memory
+//! [`retry`]: crate::retry
 //! [guide to install containers]: crate::guide::install_containers
 #![doc = include_str!("../README.md")]
 

@@ -1,4 +1,4 @@
-//! Keeping the newest images of a name and deleting the others.
+//! Keeps the newest images of a name and deletes the others.
 
 use std::num::NonZeroUsize;
 
@@ -6,17 +6,17 @@ use crate::provider::{
     Architecture, Error, Image, ImageStatus, Provider, ResourceId, Result, Selector, keys,
 };
 
-/// What became of the images that were not to be kept.
+/// The result of a retention run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retained {
-    /// What was deleted.
+    /// The deleted images.
     pub deleted: Vec<ResourceId>,
-    /// What was not, and why.
+    /// The images that could not be deleted, and why.
     pub failed: Vec<(ResourceId, Error)>,
 }
 
-/// The images of a name and architecture that are available, the newest first.
+/// Lists the available images of a name and architecture, the newest first.
 ///
 /// # Errors
 /// Those of [`Provider::images`].
@@ -33,11 +33,11 @@ pub async fn images(
     Ok(images)
 }
 
-/// Deletes all but the newest `keep` available images of a name and architecture. Protected ones
-/// stay, and do not count.
+/// Deletes all but the newest `keep` available images of a name and architecture. Protected images
+/// are kept and not counted.
 ///
 /// # Errors
-/// Those of [`Provider::images`]; what cannot be deleted is in [`Retained::failed`].
+/// Those of [`Provider::images`]; images that cannot be deleted are in [`Retained::failed`].
 pub async fn keep_newest(
     provider: &dyn Provider,
     name: &str,
@@ -57,7 +57,7 @@ pub async fn keep_newest(
     Ok(retained)
 }
 
-/// Sorts images by age; of the same age, by id.
+/// Sorts images by age, and images of the same age by id.
 pub(crate) fn newest_first(images: &mut [Image]) {
     images.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
 }

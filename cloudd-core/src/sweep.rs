@@ -1,7 +1,7 @@
-//! Removing what dead builds left behind.
+//! Deletes the resources that crashed builds left.
 //!
-//! Everything that a build creates carries its build and an expiry: the longest that the build can
-//! live by its deadlines. A sweep deletes what has expired, first looked at and then done:
+//! Each resource of a build has a label with the build id and one with an expiry, which is computed
+//! from the deadlines of the build. A sweep first lists the expired resources and then deletes them:
 //!
 //! ```
 //! # tokio_test(async {
@@ -21,9 +21,10 @@
 //! # }
 //! ```
 //!
-//! It never touches an image that is available, anything that lacks cloudd's labels, anything whose
-//! expiry is missing or spoilt, or anything of a build that may be alive: whose lease has not
-//! expired, by two hours for clocks that differ, or is held by a living process of this machine.
+//! A sweep never deletes an available image, a resource without cloudd's labels, a resource whose
+//! expiry is missing or not a number, or a resource of a build that may be running: one whose lease has
+//! not expired (with two hours added for clocks that differ) or is held by a running process of this
+//! machine.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,37 +37,37 @@ use crate::provider::{
     Error, ImageStatus, Provider, Resource, ResourceId, ResourceKind, Result, Selector, keys,
 };
 
-/// What dead builds left, found but not yet deleted.
+/// The expired resources of crashed builds: listed, not yet deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[must_use = "a sweep deletes nothing until it is run"]
 pub struct Sweep {
     leftovers: Vec<Leftover>,
 }
 
-/// Something that a dead build left.
+/// A resource that a crashed build left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Leftover {
-    /// What it is.
+    /// The resource.
     pub id: ResourceId,
-    /// The build that created it, as its label says.
+    /// The build that created it, from its label.
     pub build: String,
-    /// The name of the image that was to be made, as its label says.
+    /// The name of the image that the build was to make, from its label.
     pub name: String,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Swept {
-    /// What was deleted, in that order.
+    /// The deleted resources, in the order of deletion.
     pub deleted: Vec<ResourceId>,
-    /// What was not, and why.
+    /// The resources that could not be deleted, and why.
     pub failed: Vec<(ResourceId, Error)>,
 }
 
 impl Sweep {
-    /// Looks for what has expired. Changes nothing.
+    /// Lists the expired resources. Changes nothing.
     ///
     /// # Errors
     /// Those of [`Provider::find`] and [`Provider::images`].
@@ -100,15 +101,16 @@ impl Sweep {
         Ok(Self { leftovers: leftovers.collect() })
     }
 
-    /// What would be deleted, in that order: what uses others first, leases last.
+    /// The resources to be deleted, in the order of deletion: users of a resource before it, leases
+    /// last.
     #[must_use]
     pub fn leftovers(&self) -> &[Leftover] {
         &self.leftovers
     }
 
-    /// Deletes what was found and, looked at again, is still dead: meanwhile somebody may have gone on
-    /// with a build. What cannot be deleted does not keep the rest; only the lease of its build stays
-    /// then, so that the next run of the build finds it.
+    /// Lists the resources again and deletes those that were found before and are still expired: a
+    /// process may have resumed a build in the meantime. A resource that cannot be deleted does not
+    /// stop the sweep. The lease of its build is then kept, so that the next run of the build finds it.
     pub async fn run(&self, provider: &dyn Provider) -> Swept {
         let mut swept = Swept { deleted: Vec::new(), failed: Vec::new() };
         if self.leftovers.is_empty() {
@@ -147,7 +149,7 @@ fn build(resource: &Resource) -> Option<&str> {
     resource.labels.get(keys::BUILD)
 }
 
-/// Whether this is the lease of a build that may be alive.
+/// Whether this is the lease of a build that may be running.
 fn claims_life(resource: &Resource) -> bool {
     resource.id.kind() == ResourceKind::Lease
         && match resource.labels.get(keys::HOLDER).map_or(Liveness::Unknown, holder_liveness) {

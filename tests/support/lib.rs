@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Code that the tests share.
 
 pub mod boot_log;
 pub mod boot_sector;
@@ -13,7 +13,7 @@ pub mod original;
 pub mod process;
 pub mod story;
 
-/// The front page's program compiles.
+/// The program of README.md compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct FrontPage;

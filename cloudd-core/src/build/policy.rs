@@ -27,7 +27,7 @@ pub enum ReusePolicy {
     /// The newest available image of this name and architecture is returned, whatever its
     /// fingerprint.
     SameName,
-    /// A new image is always built; reuse images are kept.
+    /// A new image is always built; existing images are kept.
     Never,
     /// A new image is always built. Once it is available, unprotected images with the same
     /// fingerprint are deleted.

@@ -4,26 +4,26 @@ use super::Memory;
 use crate::guest::{FailureReason, GuestEvent, Step, StepState};
 use crate::provider::{PowerState, VmId, keys};
 
-/// What the guests of a [`Memory`] do when they are started.
+/// The behaviour of the guests of a [`Memory`] after their start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuestScript {
-    /// Both stages succeed and the VM goes off.
+    /// Both stages succeed and the guest powers the VM off.
     Succeeds,
-    /// The guest reports a failure in this step and stays on.
+    /// The guest reports a failure in this step, and the VM keeps running.
     FailsIn {
         /// The step.
         step: Step,
-        /// The reason it reports.
+        /// The reported reason.
         reason: FailureReason,
-        /// The exit code it reports.
+        /// The reported exit code.
         exit: Option<i32>,
     },
-    /// Somebody cuts the power in this step.
+    /// The power of the VM is cut in this step.
     PoweredOffIn(Step),
-    /// Nothing is heard after this step has begun.
+    /// The guest sends no events after the start of this step.
     HangsIn(Step),
-    /// Nothing is ever heard.
+    /// The guest sends no events.
     Silent,
 }
 
@@ -32,7 +32,7 @@ impl GuestScript {
         [Step::Prepare, Step::Fetch, Step::Build, Step::Run, Step::Check, Step::Arm];
     const STAGE2: [Step; 4] = [Step::Identify, Step::Zero, Step::Copy, Step::Verify];
 
-    /// What happens from the start of the VM, in order.
+    /// The actions of the guest from the start of the VM, in order.
     fn acts(&self) -> Vec<Act> {
         let mut acts = vec![];
         if *self == Self::Silent {
@@ -78,7 +78,7 @@ fn transition(step: Step, state: StepState, exit: Option<i32>) -> Value {
     json!({"event": "step", "step": step, "state": state, "exit": exit})
 }
 
-/// Plays the guest of a VM until it is done, or the VM is not running any more.
+/// Runs the guest of a VM until it has finished or the VM does not run any more.
 pub(super) async fn play(memory: Memory, vm: VmId) {
     let mut said = [("stage1", 0u64), ("stage2", 0)];
     for act in memory.script.acts() {

@@ -1,17 +1,16 @@
-//! A provider that keeps everything in memory: the reference semantics of the contract, an example
-//! of an implementation, and a test double for programs that use cloudd.
+//! A provider in memory: the reference implementation of the contract, an example for authors of
+//! providers, and a test double for programs that use cloudd.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use cloudd_core::image::ImageBuilder;
-//! use cloudd_core::install::InstallContainer;
 //! use cloudd_core::memory::Memory;
+//! use cloudd_core::{ImageBuilder, InstallContainer};
 //!
 //! let provider = Memory::new();
 //! let container = InstallContainer::reference("registry.example/installer:1");
-//! let image = ImageBuilder::new("demo", container).build(&provider).await?;
-//! assert_eq!(provider.resources().len(), 1, "nothing is left but {}", image.id);
+//! let built = ImageBuilder::new("demo", container).build(&provider).await?;
+//! assert_eq!(provider.resources().len(), 1, "only image {} exists", built.image.id);
 //! # Ok(())
 //! # }
 //! ```
@@ -36,7 +35,7 @@ use crate::provider::{
 };
 use state::State;
 
-/// A cloud in memory. Clones share it.
+/// A cloud in memory. Clones share its state.
 #[derive(Clone)]
 pub struct Memory {
     capabilities: Capabilities,
@@ -47,7 +46,7 @@ pub struct Memory {
     prints: String,
     reachability: Option<Reachability>,
     state: Arc<Mutex<State>>,
-    /// Ticks with every change of the state.
+    /// Incremented with every change of the state.
     changed: watch::Sender<u64>,
 }
 
@@ -76,14 +75,14 @@ impl Memory {
         }
     }
 
-    /// What its guests do.
+    /// Sets the behaviour of its guests.
     #[must_use]
     pub fn guests(mut self, script: GuestScript) -> Self {
         self.script = script;
         self
     }
 
-    /// How long each event of a guest takes; default: no time.
+    /// Sets how long each event of a guest takes; default: zero.
     #[must_use]
     pub fn pace(mut self, pace: Duration) -> Self {
         self.pace = pace;
@@ -98,71 +97,71 @@ impl Memory {
         self
     }
 
-    /// The size of its root disks; default 40 GiB.
+    /// Sets the size of its root disks; default 40 GiB.
     #[must_use]
     pub fn root_size(mut self, size: Size) -> Self {
         self.root_size = size;
         self
     }
 
-    /// Its capabilities, to try what a cloud with others would do.
+    /// Sets its capabilities.
     #[must_use]
     pub fn with_capabilities(mut self, change: impl FnOnce(&mut Capabilities)) -> Self {
         change(&mut self.capabilities);
         self
     }
 
-    /// Everything that exists.
+    /// Returns all existing resources.
     #[must_use]
     pub fn resources(&self) -> Vec<ResourceId> {
         self.state().resources().into_iter().map(|resource| resource.id).collect()
     }
 
-    /// The labels of all leases.
+    /// Returns the labels of all leases.
     #[must_use]
     pub fn leases(&self) -> Vec<Labels> {
         self.state().leases.values().map(|lease| lease.labels.clone()).collect()
     }
 
-    /// What a builder VM was created from.
+    /// Returns the spec of a builder VM.
     #[must_use]
     pub fn spec(&self, vm: &VmId) -> Option<BuilderSpec> {
         self.state().vms.get(vm).and_then(|vm| vm.builder.as_ref()).map(|it| it.spec.clone())
     }
 
-    /// The user data of a builder VM.
+    /// Returns the user data of a builder VM.
     #[must_use]
     pub fn user_data(&self, vm: &VmId) -> Option<Vec<u8>> {
         self.state().vms.get(vm).and_then(|vm| vm.builder.as_ref()).map(|it| it.user_data.clone())
     }
 
-    /// How many VMs were ever created.
+    /// Returns the number of VMs that were created, deleted ones included.
     #[must_use]
     pub fn vms_ever_created(&self) -> usize {
         self.state().vms_ever_created
     }
 
-    /// How many images were ever made.
+    /// Returns the number of images that were created, deleted ones included.
     #[must_use]
     pub fn images_ever_made(&self) -> usize {
         self.state().images_ever_made
     }
 
-    /// How long an image is being made before it is available; default: no time.
+    /// Sets how long the creation of an image takes; default: zero.
     #[must_use]
     pub fn image_time(mut self, time: Duration) -> Self {
         self.image_time = time;
         self
     }
 
-    /// What VMs print on their consoles that are started from an image; default: a login prompt.
+    /// Sets the console output of VMs that are started from an image; default: a login prompt.
     #[must_use]
     pub fn prints(mut self, console: impl Into<String>) -> Self {
         self.prints = console.into();
         self
     }
 
-    /// Does to an image what somebody at a console might do.
+    /// Changes an image without the checks of the provider, as another program could.
     pub fn tamper_image(&self, image: &ImageId, change: impl FnOnce(&mut Image)) {
         self.change(|state| {
             if let Some(image) = state.images.get_mut(image) {
@@ -171,7 +170,7 @@ impl Memory {
         });
     }
 
-    /// Sets the labels of a resource, as somebody at a console might do.
+    /// Sets the labels of a resource without the checks of the provider, as another program could.
     pub fn relabel(&self, resource: &ResourceId, change: impl FnOnce(&mut Labels)) {
         self.change(|state| {
             if let Some(labels) = state.labels_of(resource) {
@@ -180,7 +179,7 @@ impl Memory {
         });
     }
 
-    /// Deletes a resource without asking, as somebody at a console might do.
+    /// Deletes a resource without the checks of the provider, as another program could.
     pub fn lose(&self, resource: &ResourceId) {
         self.change(|state| match resource {
             ResourceId::Vm(id) => drop(state.vms.remove(id)),
@@ -190,7 +189,7 @@ impl Memory {
         });
     }
 
-    /// Does to a VM what somebody at a console might do.
+    /// Changes a VM without the checks of the provider, as another program could.
     pub fn tamper(&self, vm: &VmId, change: impl FnOnce(&mut Vm)) {
         self.change(|state| {
             if let Some(record) = state.vms.get_mut(vm) {
@@ -210,7 +209,7 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and wakes who waits for it.
+    /// Changes the state and wakes the waiting tasks.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state());
         self.changed.send_modify(|ticks| *ticks += 1);

@@ -24,7 +24,7 @@ impl Provider for Memory {
     }
 
     fn build_secret(&self, build: &BuildId) -> Option<BuildSecret> {
-        // There are no credentials: every process that has this cloud has all of it.
+        // There are no credentials; every process with this cloud has full access.
         let mut secret = [0; 32];
         let id = build.as_str().as_bytes();
         secret[..id.len()].copy_from_slice(id);
@@ -59,7 +59,7 @@ impl Provider for Memory {
             Ok(volume)
         })?;
         reporter.created(volume.id.clone());
-        // A cloud answers two requests here, and a process can die between them.
+        // On a real cloud these are two requests, and a process can die between them.
         tokio::task::yield_now().await;
         let user_data = spec.user_data.render(&volume.device)?;
         let vm = self.change(|state| {

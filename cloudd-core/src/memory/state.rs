@@ -5,7 +5,7 @@ use crate::provider::{
     Volume, VolumeId,
 };
 
-/// What exists.
+/// The existing resources.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) vms: BTreeMap<VmId, VmRecord>,
@@ -26,7 +26,7 @@ pub(super) struct VmRecord {
     pub(super) said: Vec<u8>,
 }
 
-/// What a builder VM was created from.
+/// The spec of a builder VM.
 pub(super) struct CreatedBuilder {
     pub(super) spec: BuilderSpec,
     pub(super) volume: VolumeId,

@@ -2,46 +2,46 @@ use std::path::PathBuf;
 
 use super::Size;
 
-/// What a provider can do and where its limits are: all that the builder knows about a cloud.
+/// The capabilities and limits of a provider. The builder knows nothing else about a cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// What user data may look like.
+    /// The size limit and the encodings of user data.
     pub user_data: UserDataLimits,
-    /// Ways to bring a build context to the guest beside user data, best first.
+    /// Ways to deliver a build context to the guest other than in user data, in order of preference.
     pub context: Vec<ContextDelivery>,
-    /// The serial port on which the guest sends its events, such as `/dev/ttyS1`; `None` when it
-    /// has no port of its own (events then come by another channel, or not at all).
+    /// The serial port on which the guest sends its events, such as `/dev/ttyS1`. `None` if there is
+    /// no such port; events then use another channel, or are not available.
     pub event_port: Option<PathBuf>,
-    /// Whether [`Provider::open_channel`](super::Provider::open_channel) gives a channel.
+    /// Whether [`Provider::open_channel`](super::Provider::open_channel) returns a channel.
     pub channel: bool,
-    /// The port of a guest's sshd at the [addresses](super::Vm::addresses) of its VM; `None` when
-    /// guests have no sshd or no address. For each build, the builder makes keys, lets the user data
-    /// install and authorize them for root, and connects where `open_channel` returns no channel: the
+    /// The port of a guest's sshd at the [addresses](super::Vm::addresses) of its VM; `None` if
+    /// guests have no sshd or no address. For each build, the builder makes keys, has the user data
+    /// install and authorize them for root, and connects if `open_channel` returns no channel. The
     /// provider itself needs no code for SSH.
     ///
-    /// A build fails in its plan ([`Unsupported`](super::ErrorKind::Unsupported)) when this is set and
+    /// A build fails in its plan ([`Unsupported`](super::ErrorKind::Unsupported)) if this is set and
     /// cloudd-core was built without the feature `ssh`.
     pub ssh: Option<u16>,
     /// The smallest volume.
     pub min_volume: Size,
     /// The largest volume.
     pub max_volume: Size,
-    /// Whether [`Provider::create_vm_from_image`](super::Provider::create_vm_from_image) works, so
-    /// that an image can be tried before it is handed out.
+    /// Whether [`Provider::create_vm_from_image`](super::Provider::create_vm_from_image) works;
+    /// boot checks need it.
     pub boots_images: bool,
-    /// Whether [`Provider::console`](super::Provider::console) shows what a VM prints.
+    /// Whether [`Provider::console`](super::Provider::console) returns the output of a VM.
     pub console: bool,
-    /// Whether [`Vm::addresses`](super::Vm::addresses) has addresses at which a VM is reached once it
-    /// runs, so that a boot check can try its ports.
+    /// Whether [`Vm::addresses`](super::Vm::addresses) has addresses at which a running VM can be
+    /// reached; boot checks over the network need it.
     pub addresses: bool,
-    /// Whether VMs execute what their user data say. A test driver that only keeps books has
-    /// `false` here, and the contract suite leaves out what needs a guest.
+    /// Whether VMs execute their user data. `false` for a test driver without guests; the contract
+    /// suite then omits the checks that need a guest.
     pub runs_guests: bool,
 }
 
 impl Capabilities {
-    /// A provider that takes plain user data of this many bytes and nothing else.
+    /// A provider with plain user data of at most this many bytes and no other capability.
     #[must_use]
     pub fn new(user_data: UserDataLimits) -> Self {
         Self {
@@ -60,11 +60,11 @@ impl Capabilities {
     }
 }
 
-/// What user data may look like.
+/// The size limit and the encodings of user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserDataLimits {
-    /// The most bytes as sent.
+    /// The maximum number of bytes, as sent.
     pub max_bytes: usize,
     /// Whether the guest's cloud-init decodes base64 of gzip on this cloud: 24,576 bytes of gzip
     /// then fit into 32 KiB.
@@ -72,14 +72,14 @@ pub struct UserDataLimits {
 }
 
 impl UserDataLimits {
-    /// Limits.
+    /// Creates limits.
     #[must_use]
     pub fn new(max_bytes: usize, base64_gzip: bool) -> Self {
         Self { max_bytes, base64_gzip }
     }
 }
 
-/// A way to bring a build context of any size to the guest.
+/// A way to deliver a build context of any size to the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContextDelivery {

@@ -2,21 +2,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a provider asks for a build, as far as its price list says. Amounts are decimal numbers as
-/// text, net of tax, so that nothing is rounded on the way.
+/// The estimated price of a build. Amounts are decimal numbers as text, without tax and without
+/// rounding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cost {
     /// ISO 4217 code of the currency, such as `EUR`.
     pub currency: String,
-    /// For VM and volume while the build runs.
+    /// The price of VM and volume for the run time of the build.
     pub build: String,
-    /// For the image, each month that it is kept, if it takes as much as was given.
+    /// The price of the image per month, for the stored size that was given.
     pub image_month: String,
 }
 
 impl Cost {
-    /// A cost.
+    /// Creates a cost.
     #[must_use]
     pub fn new(
         currency: impl Into<String>,

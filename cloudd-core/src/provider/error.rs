@@ -4,7 +4,7 @@ use std::fmt;
 /// The result of a call to a provider.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What kind of failure an [`Error`] is: what a program branches on.
+/// The kind of an [`Error`], for programs that handle kinds differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -16,7 +16,7 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The credentials are missing, wrong, or may not do this.
     Unauthorized,
-    /// The other side is not who it should be, such as a guest with another host key.
+    /// The identity of the other side is wrong, such as a guest with an unexpected host key.
     Untrusted,
     /// A quota of the account is used up.
     QuotaExceeded,
@@ -54,8 +54,8 @@ impl ErrorKind {
     }
 }
 
-/// A failed call to a provider, written for the person who reads it at night: what was being done,
-/// to which resource, why it failed, and what can be done about it.
+/// A failed call to a provider: the operation, the resource, the reason, and what the reader can do
+/// about it.
 ///
 /// Displays as `create volume cloudd-abc: the pool is full (correlation id 7f)`; the cause is in
 /// [`source`](StdError::source) and not repeated.
@@ -118,14 +118,14 @@ impl Error {
         self
     }
 
-    /// Says why it failed: lower case, no final dot, no secret.
+    /// Sets the reason: lower case, no final dot, no secret.
     #[must_use]
     pub fn with_message(mut self, message: impl fmt::Display) -> Self {
         self.0.message = Some(message.to_string());
         self
     }
 
-    /// Says how many times it was tried.
+    /// Sets the number of attempts.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
@@ -139,7 +139,7 @@ impl Error {
         self
     }
 
-    /// Says what the reader can do about it.
+    /// Sets a hint: what the reader can do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -153,7 +153,7 @@ impl Error {
         self
     }
 
-    /// What a program branches on.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::hex;
 
-/// Declares a newtype for an id that a provider gives out.
+/// Declares a newtype for an id that a provider assigns.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -15,7 +15,7 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as the provider wrote it.
+            /// An id in the provider's form.
             #[must_use]
             pub fn new(id: impl Into<String>) -> Self {
                 Self(id.into())
@@ -66,7 +66,7 @@ id! {
     VolumeId
 }
 id! {
-    /// An image of a provider: what a build returns and what servers are started from.
+    /// An image of a provider: the result of a build, from which servers are started.
     ImageId
 }
 
@@ -75,7 +75,7 @@ id! {
     LeaseId
 }
 
-/// Anything a provider created for a build and can delete again.
+/// A resource that a provider created for a build and can delete.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "id")]
 #[non_exhaustive]
@@ -91,19 +91,19 @@ pub enum ResourceId {
 }
 
 impl ResourceId {
-    /// The order in which resources are deleted: what uses others goes first.
+    /// The order in which resources are deleted: users of a resource before it.
     #[must_use]
     pub fn delete_order(&self) -> u8 {
         match self {
             Self::Vm(_) => 0,
             Self::Image(_) => 1,
             Self::Volume(_) => 2,
-            // The lease is what a later run finds leftovers by, so it is deleted last.
+            // A later run finds leftovers by the lease, so it is deleted last.
             Self::Lease(_) => 3,
         }
     }
 
-    /// What kind of thing it is.
+    /// The kind of the resource.
     #[must_use]
     pub fn kind(&self) -> ResourceKind {
         match self {
@@ -170,7 +170,7 @@ impl From<LeaseId> for ResourceId {
     }
 }
 
-/// The kinds of things that a [`ResourceId`] names.
+/// The kind of a [`ResourceId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -196,16 +196,16 @@ impl fmt::Display for ResourceKind {
     }
 }
 
-/// A text that is not what the newtype it was parsed as demands.
+/// A text that does not follow the rule of the type as which it was parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {what}: expected {rule}")]
 #[non_exhaustive]
 pub struct InvalidName {
-    /// What it should have been.
+    /// The expected kind of value.
     pub what: &'static str,
     /// The offending value.
     pub value: String,
-    /// What the value must look like.
+    /// The rule for the value.
     pub rule: &'static str,
 }
 
@@ -223,10 +223,10 @@ pub struct BuildId(String);
 impl BuildId {
     const LENGTH: usize = 10;
 
-    /// A new id, 51 bits of chance.
+    /// A new random id with 51 bits of entropy.
     ///
-    /// The chance is that of the standard library's hash maps, whose keys come from the operating
-    /// system: an id has to be new, not secret.
+    /// The randomness is that of the standard library's hash maps, whose keys come from the operating
+    /// system: an id has to be unique, not secret.
     #[must_use]
     pub fn random() -> Self {
         const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
@@ -234,7 +234,7 @@ impl BuildId {
         let mut chance = RandomState::new().hash_one((now, std::process::id()));
         let mut id = String::with_capacity(Self::LENGTH);
         for _ in 0..Self::LENGTH {
-            // Below 36, so that it fits whatever a usize is.
+            // Below 36, so it fits a `usize` of any width.
             id.push(char::from(ALPHABET[(chance % 36) as usize]));
             chance /= 36;
         }
@@ -281,8 +281,8 @@ impl fmt::Display for BuildId {
     }
 }
 
-/// What an image is made from: 40 hexadecimal characters (160 bits of SHA-256), so that it fits a
-/// label value of Hetzner Cloud (63 characters).
+/// A hash of everything an image is made from: 40 hexadecimal characters (160 bits of SHA-256), so
+/// that it fits a label value of Hetzner Cloud (63 characters).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint(String);

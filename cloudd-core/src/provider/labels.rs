@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, btree_map};
 
 use serde::{Deserialize, Serialize};
 
-/// The labels that cloudd puts on everything it creates. The prefix is its own: a user's label
+/// The labels of every resource that cloudd creates. The prefix is reserved: a user's label
 /// must not begin with `cloudd/`.
 pub mod keys {
     /// The image name given to the builder.
     pub const NAME: &str = "cloudd/name";
-    /// What the image is made from ([`Fingerprint`](super::super::Fingerprint)).
+    /// The fingerprint of the image ([`Fingerprint`](super::super::Fingerprint)).
     pub const FINGERPRINT: &str = "cloudd/fingerprint";
     /// The run that created the resource ([`BuildId`](super::super::BuildId)).
     pub const BUILD: &str = "cloudd/build";
@@ -22,30 +22,30 @@ pub mod keys {
     /// On a lease, its fencing token: 1 for the first lease of a name, and one more for each lease
     /// that takes over an expired one. The lease with the highest token is the valid one.
     pub const FENCING_TOKEN: &str = "cloudd/fencing-token";
-    /// On an image, `passed` once a VM that was started from it has shown a sign of life.
+    /// On an image, `passed` once a VM that was started from it has passed the readiness probe.
     pub const BOOT_CHECK: &str = "cloudd/boot-check";
     /// UNIX time in seconds after which a sweep may delete the resource.
     pub const EXPIRES: &str = "cloudd/expires";
     /// The processor architecture of an image.
     pub const ARCHITECTURE: &str = "cloudd/architecture";
-    /// What all keys of cloudd begin with.
+    /// The prefix of all keys of cloudd.
     pub const PREFIX: &str = "cloudd/";
 }
 
-/// A label that no provider would take.
+/// A label that is not valid on any provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLabel {
-    /// The key breaks the rule.
+    /// The key does not follow the rule.
     #[error(
         "label key {0:?}: expected [prefix/]name, the name 1 to 63 characters, letters and digits \
          at both ends, also '-', '_' and '.' inside"
     )]
     Key(String),
-    /// The key is cloudd's own.
+    /// The key has the reserved prefix.
     #[error("label key {0:?}: the prefix cloudd/ is reserved")]
     Reserved(String),
-    /// The value breaks the rule.
+    /// The value does not follow the rule.
     #[error(
         "label {key:?} with value {value:?}: expected 0 to 63 characters, letters and digits at \
          both ends, also '-', '_' and '.' inside"

@@ -1,14 +1,15 @@
-//! What a cloud must be able to do so that images can be built on it: the [`Provider`] trait, its
-//! contract in prose, and the values that cross it.
+//! The [`Provider`] trait that a cloud implements so that images can be built on it, its contract, and
+//! the types of its arguments and results.
 //!
 //! Differences between clouds are data ([`Capabilities`]), never a test for a provider's name.
-//! The contract suite (feature `testing`, [`crate::testing`]) tells whether an implementation is
-//! done; [`crate::memory::Memory`] is the reference semantics in one file.
+//! The contract suite (feature `testing`, [`crate::testing`]) checks an implementation;
+//! [`crate::memory::Memory`] is the reference implementation.
 
 mod capabilities;
 mod contract;
 mod cost;
 mod error;
+mod forward;
 mod ids;
 mod labels;
 mod reporter;

@@ -7,31 +7,31 @@ use super::{ResourceId, Size};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {
-    /// How far something is, such as a download.
+    /// Progress in bytes, such as that of a download.
     Progress {
-        /// What is progressing, such as `download base image`.
+        /// The operation, such as `download base image`.
         what: String,
-        /// Done so far.
+        /// Bytes done.
         done: Size,
-        /// The whole, when it is known.
+        /// Bytes in total, if known.
         total: Option<Size>,
     },
-    /// How far an action of the cloud is, which counts in hundredths.
+    /// Progress of an action of the cloud in percent.
     Percent {
-        /// What is progressing, such as `create_image`.
+        /// The operation, such as `create_image`.
         what: String,
         /// 0 to 100.
         percent: u8,
     },
     /// A message for the reader, such as a fallback and its reason, or a retry.
     Note(String),
-    /// A resource exists from now on, or was found to exist.
+    /// A resource was created, or found to exist.
     Created(ResourceId),
     /// The provider deleted a resource that it had reported as created.
     Deleted(ResourceId),
 }
 
-/// Receives the reports of a provider. Passed into the calls that take long.
+/// Receives the reports of a provider. Passed to the calls that can take long.
 #[derive(Clone)]
 pub struct Reporter(Arc<dyn Fn(Report) + Send + Sync>);
 

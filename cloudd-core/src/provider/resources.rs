@@ -52,7 +52,7 @@ impl FromStr for Architecture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerState {
-    /// Off, by the guest's own doing or never started.
+    /// Off: the guest powered off, or the VM was never started.
     Off,
     /// Between two states.
     Changing,
@@ -70,9 +70,9 @@ pub struct Vm {
     pub id: VmId,
     /// Its name.
     pub name: String,
-    /// What it is doing.
+    /// Its power state.
     pub state: PowerState,
-    /// Where it can be reached from outside, if anywhere: complete when it runs, if not before.
+    /// The addresses at which it can be reached from outside. Complete once it runs, possibly earlier.
     pub addresses: Vec<IpAddr>,
     /// Whether the VM was ever started; `None` if the provider does not know. A VM that is off and
     /// was never started has not failed.
@@ -140,57 +140,57 @@ impl Volume {
     }
 }
 
-/// How far an image is.
+/// The state of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ImageStatus {
-    /// Being made; not to be used.
+    /// In creation; cannot be used yet.
     Creating,
-    /// Complete: servers can be started from it.
+    /// Complete; servers can be started from it.
     Available,
-    /// Half made and given up.
+    /// Incomplete; its creation has failed.
     Broken,
 }
 
-/// An image: what a build returns.
+/// An image: the result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Image {
-    /// Its id: what servers are started from.
+    /// Its id, from which servers are started.
     pub id: ImageId,
-    /// How far it is.
+    /// Its state.
     pub status: ImageStatus,
-    /// The size of the disk that a server needs at least.
+    /// The minimum disk size of a server that is started from it.
     pub disk_size: Size,
-    /// When it was made, in seconds since 1970 by the provider's clock; 0 when it does not say.
+    /// When it was created: UNIX time in seconds by the provider's clock; 0 if unknown.
     pub created: u64,
-    /// Whether the provider refuses to delete it until somebody lifts the protection.
+    /// Whether the provider refuses to delete it until the protection is lifted.
     pub protected: bool,
     /// Its labels.
     pub labels: Labels,
 }
 
 impl Image {
-    /// An image without labels and protection, of an unknown age.
+    /// An image without labels and protection, and of unknown age.
     #[must_use]
     pub fn new(id: ImageId, status: ImageStatus, disk_size: Size) -> Self {
         Self { id, status, disk_size, created: 0, protected: false, labels: Labels::new() }
     }
 }
 
-/// Anything a provider found.
+/// A resource that [`Provider::find`](super::Provider::find) returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resource {
-    /// What it is.
+    /// Its id.
     pub id: ResourceId,
     /// Its labels.
     pub labels: Labels,
 }
 
 impl Resource {
-    /// A found resource.
+    /// Creates a found resource.
     #[must_use]
     pub fn new(id: impl Into<ResourceId>, labels: Labels) -> Self {
         Self { id: id.into(), labels }

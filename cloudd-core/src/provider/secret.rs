@@ -3,29 +3,29 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-/// A secret of one build, the same in every process that holds the provider's credentials and
-/// unknown to everybody else.
+/// A secret of one build. Every process with the provider's credentials derives the same secret; it
+/// cannot be derived without them.
 ///
-/// The keys of a build are made from it, so that a process that goes on with the build of one that
-/// died can speak with its guest: no key is ever stored outside the builder VM.
+/// The SSH keys of a build are derived from it, so that a process that resumes a build can connect to
+/// the guest. No key is stored outside the builder VM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BuildSecret(Zeroizing<[u8; 32]>);
 
 impl BuildSecret {
-    /// The secret, 32 bytes that cannot be guessed: the output of a keyed hash whose key only holders
-    /// of the credentials have, such as HMAC-SHA256 with the API token over the build id.
+    /// Creates a secret from the output of a keyed hash over the build id whose key is derived from
+    /// the credentials, such as HMAC-SHA256 with the API token.
     #[must_use]
     pub fn new(secret: [u8; 32]) -> Self {
         Self(Zeroizing::new(secret))
     }
 
-    /// 32 bytes for one purpose, from which neither the secret nor those of another purpose can be
-    /// computed.
+    /// Derives 32 bytes for one purpose. Neither the secret nor the bytes of another purpose can be
+    /// computed from them.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut hasher = Sha256::new();
-        // The length keeps purposes apart from the secret. SHA-256 of a secret of full length, never
-        // shown itself: nothing can be appended to what nobody sees.
+        // The length separates the purpose from the secret. A length extension attack on SHA-256 needs
+        // the hash of the input to be extended, and no hash of the secret alone is published.
         hasher.update((purpose.len() as u64).to_be_bytes());
         hasher.update(purpose);
         hasher.update(self.0.as_slice());

@@ -40,7 +40,7 @@ impl Size {
         self.0
     }
 
-    /// This size in whole `unit`s, rounded up, for clouds that sell whole gigabytes.
+    /// This size in whole `unit`s, rounded up; for clouds whose sizes are whole gigabytes.
     #[must_use]
     pub const fn in_units_of(self, unit: Self) -> u64 {
         self.0.div_ceil(unit.0)

@@ -17,21 +17,21 @@ use crate::provider::{
     VmId,
 };
 
-/// What goes wrong at one call.
+/// A fault that is injected at one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
     /// The call fails and has no effect.
     Fails(ErrorKind),
-    /// The call has its effect and its answer is lost.
+    /// The call takes effect and its answer is lost.
     AnswerLost(ErrorKind),
-    /// The call has no effect and never ends.
+    /// The call has no effect and never returns.
     NeverArrives,
-    /// The call has its effect and never ends.
+    /// The call takes effect and never returns.
     NeverAnswered,
 }
 
-/// A provider that fails at call `k`, counted from 0, so that a test can walk every `k`.
+/// A provider that fails at call `k`, counted from 0. A test can run a build for every `k`.
 ///
 /// Every call of a method of [`Provider`] that can fail counts, reading and waiting ones included.
 /// `create_builder` counts twice: the second time when the volume exists and the VM does not.
@@ -47,7 +47,7 @@ pub struct Faulty<P> {
 }
 
 impl<P> Faulty<P> {
-    /// `inner`, with `fault` at call `at`.
+    /// Wraps `inner`, with `fault` at call `at`.
     #[must_use]
     pub fn new(inner: P, at: usize, fault: Fault) -> Self {
         Self {
@@ -61,13 +61,14 @@ impl<P> Faulty<P> {
         }
     }
 
-    /// `inner` without any fault, to count calls.
+    /// Wraps `inner` without a fault, to count calls.
     #[must_use]
     pub fn never(inner: P) -> Self {
         Self::new(inner, usize::MAX, Fault::Fails(ErrorKind::Failed))
     }
 
-    /// Calls `observe` with number and name before each call: to cancel a build there, say.
+    /// Calls `observe` with the number and the name of each call before it is made, for example to
+    /// cancel a build there.
     #[must_use]
     pub fn observed(
         mut self,
@@ -77,7 +78,7 @@ impl<P> Faulty<P> {
         self
     }
 
-    /// Changes what is created, for example to a larger volume than was asked for.
+    /// Changes the created resources, for example to a volume larger than requested.
     #[must_use]
     pub fn altering_spec(
         mut self,
@@ -97,13 +98,13 @@ impl<P> Faulty<P> {
         self
     }
 
-    /// How many calls there were.
+    /// The number of calls so far.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Makes a call, or the fault if it is its turn.
+    /// Makes a call, or injects the fault if this is call `at`.
     async fn call<T>(
         &self,
         name: &'static str,
@@ -131,7 +132,7 @@ impl<P> Faulty<P> {
 }
 
 impl<P: Provider> Faulty<P> {
-    /// Creates volume and VM as two calls, so that a fault can strike between them: once the volume
+    /// Creates volume and VM as two calls, so that a fault can occur between them: once the volume
     /// exists, the next call is the creation of the VM.
     async fn create_both(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
         let volume_exists = Arc::new(AtomicBool::new(false));
