@@ -1,26 +1,23 @@
-//! A provider for a cloud that this workspace has never heard of, outside of it: the made-up Acme
-//! Cloud, with its client, its ids and its way to write labels. Runs the contract suite against it
-//! and then builds an image.
+//! A provider outside of this workspace, for the made-up Acme Cloud. Runs the contract suite against
+//! it and then builds an image.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cloudd_core::build::ImageBuilder;
-use cloudd_core::guest::GuestChannel;
-use cloudd_core::install::InstallContainer;
 use cloudd_core::provider::{
-    Architecture, BuildRequirements, Capabilities, Error, ErrorKind, Image, ImageId, ImageSpec,
-    ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter, ResolvedBuilder,
-    Resource, ResourceId, Result, Selector, Size, UserDataLimits, Vm, VmId, VmSpec, Volume,
-    VolumeId, VolumeSpec, keys,
+    Architecture, BuildRequirements, BuilderSpec, BuilderVm, Capabilities, Error, ErrorKind, Image,
+    ImageId, ImageSpec, ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Reporter,
+    ResolvedBuilder, Resource, ResourceId, Result, Selector, Size, UserDataLimits, Vm, VmId,
+    Volume, VolumeId, keys,
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
+use cloudd_core::{ImageBuilder, InstallContainer};
 
-/// What Acme sells, in place of HTTP: things with a number, a kind, a name and labels.
+/// The resources of Acme, which a real provider would reach over HTTP. Each has a number.
 #[derive(Debug, Default)]
 struct Things {
     last: u64,
@@ -41,10 +38,13 @@ struct Thing {
     name: String,
     labels: Labels,
     size: Size,
-    /// A machine's volume.
-    uses: Option<u64>,
-    /// Machines of Acme's run for two looks, and then are off: their guests are quick.
-    looks_until_off: Option<u32>,
+    /// The number of the disk that is attached to a machine.
+    disk: Option<u64>,
+    /// For how many more queries a machine runs before its guest powers it off; `None`: it was never
+    /// started.
+    queries_until_off: Option<u32>,
+    /// Whether a person has protected a snapshot against deletion.
+    protected: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ enum Kind {
     Machine,
     Disk,
     Snapshot,
-    /// Acme's tags for nothing in particular: free, and with a unique name like all that it sells.
+    /// Free of charge, and with a unique name like all resources of Acme.
     Note,
 }
 
@@ -67,7 +67,7 @@ impl Acme {
     const ROOT: Size = Size::gib(20);
 
     fn new() -> Self {
-        // No channel, no media: the power state alone tells. It is enough.
+        // No channel and no media: the power state alone is enough for a build.
         let mut capabilities = Capabilities::new(UserDataLimits::new(64 * 1024, true));
         capabilities.min_volume = Size::gib(1);
         Self { capabilities, things: Mutex::default() }
@@ -77,18 +77,32 @@ impl Acme {
         self.things.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Creates a thing, or finds that an earlier call has: of the same build, or for a note, of the
-    /// same owner.
-    fn create(&self, operation: &str, thing: Thing) -> Result<u64> {
+    /// Creates a resource, or adopts one of the same kind and name if it belongs to the same build, or
+    /// for a note, to the same holder.
+    fn create(
+        &self,
+        kind: Kind,
+        (name, labels): (&str, &Labels),
+        size: Size,
+        disk: Option<u64>,
+    ) -> Result<u64> {
         let mut things = self.things();
+        let thing = Thing {
+            kind,
+            name: name.to_owned(),
+            labels: labels.clone(),
+            size,
+            disk,
+            queries_until_off: None,
+            protected: false,
+        };
         let same = |it: &Thing| it.kind == thing.kind && it.name == thing.name;
         if let Some((number, found)) = things.all.iter().find(|(_, it)| same(it)) {
             let key = if thing.kind == Kind::Note { keys::HOLDER } else { keys::BUILD };
             return match found.labels.get(key) == thing.labels.get(key) {
                 true => Ok(*number),
-                false => {
-                    Err(Error::new(ErrorKind::AlreadyExists, operation).with_resource(&thing.name))
-                }
+                false => Err(Error::new(ErrorKind::AlreadyExists, format!("create {kind:?}"))
+                    .with_resource(name)),
             };
         }
         Ok(things.add(thing))
@@ -99,8 +113,9 @@ impl Acme {
         let machine = things.all.get_mut(&number(vm.as_str())?)?;
         let mut found = Vm::new(vm.clone(), &machine.name);
         found.labels = machine.labels.clone();
-        if let Some(looks @ 1..) = &mut machine.looks_until_off {
-            *looks -= 1;
+        found.started = Some(machine.queries_until_off.is_some());
+        if let Some(queries @ 1..) = &mut machine.queries_until_off {
+            *queries -= 1;
             found.state = PowerState::Running;
         }
         Some(found)
@@ -127,7 +142,7 @@ impl Provider for Acme {
         &self.capabilities
     }
 
-    async fn check(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
+    async fn resolve(&self, requirements: &BuildRequirements) -> Result<ResolvedBuilder> {
         if requirements.architecture != Architecture::X86_64 {
             return Err(Error::new(ErrorKind::InvalidInput, "choose machine")
                 .with_message("Acme has x86_64 machines only"));
@@ -135,59 +150,48 @@ impl Provider for Acme {
         let wanted = requirements.root_size.unwrap_or(Self::ROOT).max(requirements.volume_size);
         if wanted > Self::ROOT {
             return Err(Error::new(ErrorKind::InvalidInput, "choose machine").with_message(
-                format_args!("Acme's disks have {}, wanted is {wanted}", Self::ROOT),
+                format_args!("a root disk of {wanted}, expected at most {}", Self::ROOT),
             ));
         }
         Ok(ResolvedBuilder::new("acme-linux-7", Self::ROOT))
     }
 
     async fn create_lease(&self, spec: &LeaseSpec) -> Result<LeaseId> {
-        let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), Size::bytes(0));
-        let kind = Kind::Note;
-        let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
-        Ok(LeaseId::new(self.create("create note", thing)?.to_string()))
+        let labelled = (spec.name.as_str(), &spec.labels);
+        let number = self.create(Kind::Note, labelled, Size::bytes(0), None)?;
+        Ok(LeaseId::new(number.to_string()))
     }
 
-    async fn create_volume(&self, spec: &VolumeSpec, _: &Reporter) -> Result<Volume> {
-        let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), spec.size);
-        let kind = Kind::Disk;
-        let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
-        let number = self.create("create disk", thing)?;
-        let device = format!("/dev/disk/by-id/virtio-acme-{number}").into();
-        let mut volume = Volume::new(VolumeId::new(number.to_string()), &spec.name, size, device);
+    async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm> {
+        let labelled = (spec.name.as_str(), &spec.labels);
+        // Acme sells disks in whole GiB.
+        let gib = spec.requirements.volume_size.as_bytes().div_ceil(1 << 30);
+        let disk = self.create(Kind::Disk, labelled, Size::gib(gib), None)?;
+        let id = VolumeId::new(disk.to_string());
+        reporter.created(id.clone());
+
+        let device = format!("/dev/disk/by-id/virtio-acme-{disk}").into();
+        let mut volume = Volume::new(id, &spec.name, Size::gib(gib), device);
         volume.labels = spec.labels.clone();
-        Ok(volume)
-    }
-
-    async fn create_vm(&self, spec: &VmSpec, _: &Reporter) -> Result<Vm> {
-        let uses = number(spec.volume.id.as_str());
-        let (name, labels, size) = (spec.name.clone(), spec.labels.clone(), spec.offer.root_size);
-        let kind = Kind::Machine;
-        let thing = Thing { kind, name, labels, size, uses, looks_until_off: None };
-        let id = VmId::new(self.create("create machine", thing)?.to_string());
-        self.machine(&id).ok_or_else(|| missing("create machine", &id))
+        // A real machine is created with these.
+        let _user_data = spec.user_data.render(&volume.device)?;
+        let machine = self.create(Kind::Machine, labelled, spec.resolved.root_size, Some(disk))?;
+        let id = VmId::new(machine.to_string());
+        reporter.created(id.clone());
+        let vm = self.machine(&id).ok_or_else(|| missing("create machine", &id))?;
+        Ok(BuilderVm::new(vm, volume))
     }
 
     async fn start_vm(&self, vm: &VmId, _: &Reporter) -> Result<()> {
         let mut things = self.things();
         let machine = number(vm.as_str()).and_then(|number| things.all.get_mut(&number));
-        machine.ok_or_else(|| missing("start machine", vm))?.looks_until_off.get_or_insert(2);
-        Ok(())
-    }
-
-    async fn stop_vm(&self, vm: &VmId) -> Result<()> {
-        let mut things = self.things();
-        let machine = number(vm.as_str()).and_then(|number| things.all.get_mut(&number));
-        machine.ok_or_else(|| missing("stop machine", vm))?.looks_until_off = Some(0);
+        let machine = machine.ok_or_else(|| missing("start machine", vm))?;
+        machine.queries_until_off = Some(2);
         Ok(())
     }
 
     async fn vm(&self, vm: &VmId) -> Result<Option<Vm>> {
         Ok(self.machine(vm))
-    }
-
-    async fn open_channel(&self, _: &VmId) -> Result<Option<Box<dyn GuestChannel>>> {
-        Ok(None)
     }
 
     async fn create_image(&self, vm: &VmId, spec: &ImageSpec, _: &Reporter) -> Result<Image> {
@@ -200,9 +204,8 @@ impl Provider for Acme {
         };
         // The name is not unique, so the build is part of it: then one build makes one snapshot.
         let name = format!("{} {}", spec.name, spec.labels.get(keys::BUILD).unwrap_or_default());
-        let (kind, labels) = (Kind::Snapshot, spec.labels.clone());
-        let thing = Thing { kind, name, labels, size, uses: None, looks_until_off: None };
-        let id = ImageId::new(self.create("create snapshot", thing)?.to_string());
+        let number = self.create(Kind::Snapshot, (&name, &spec.labels), size, None)?;
+        let id = ImageId::new(number.to_string());
         self.image(&id).await?.ok_or_else(|| missing("create snapshot", &id))
     }
 
@@ -212,6 +215,7 @@ impl Provider for Acme {
         Ok(found.map(|thing| {
             let mut found = Image::new(image.clone(), ImageStatus::Available, thing.size);
             found.labels = thing.labels.clone();
+            found.protected = thing.protected;
             found
         }))
     }
@@ -234,10 +238,13 @@ impl Provider for Acme {
     async fn delete(&self, resource: &ResourceId) -> Result<()> {
         let mut things = self.things();
         let Some(number) = number(text(resource)) else { return Ok(()) };
-        if things.all.values().any(|thing| thing.uses == Some(number)) {
+        if things.all.values().any(|thing| thing.disk == Some(number)) {
             return Err(Error::new(ErrorKind::Busy, "delete disk")
                 .with_resource(resource)
-                .with_message("a machine uses it"));
+                .with_message("it is attached to a machine"));
+        }
+        if things.all.get(&number).is_some_and(|thing| thing.protected) {
+            return Err(Error::new(ErrorKind::Protected, "delete snapshot").with_resource(resource));
         }
         things.all.remove(&number);
         Ok(())
@@ -266,16 +273,23 @@ fn text(resource: &ResourceId) -> &str {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn StdError>> {
-    let acme = Acme::new();
-    let mut fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::PowersOff);
-    fixture.patience = Duration::from_secs(60);
-    for check in run_all(&acme, &fixture).await {
-        println!("kept: {check}");
-    }
+    let acme = Arc::new(Acme::new());
+    let console = Arc::clone(&acme);
+    let mut fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::PowersOff)
+        .protect_image(move |image, on| {
+            if let Some(thing) =
+                number(image.as_str()).and_then(|it| console.things().all.get_mut(&it))
+            {
+                thing.protected = on;
+            }
+            Box::pin(async { Ok(()) })
+        });
+    fixture.timeout = Duration::from_secs(60);
+    println!("{}", run_all(&acme, &fixture).await);
 
     let container = InstallContainer::reference("registry.example/installer:1");
-    let image = ImageBuilder::new("hello", container).build(&acme).await?;
-    println!("image: {}", image.id);
+    let built = ImageBuilder::new("hello", container).build(&acme).await?;
+    println!("image: {}", built.image.id);
     let left = acme.find(&Selector::all()).await?;
     println!("in the cloud afterwards: {} resource", left.len());
     Ok(())

@@ -23,15 +23,44 @@ pub mod install_containers {}
 /// [`Provider`]: crate::provider::Provider
 /// [`Capabilities`]: crate::provider::Capabilities
 /// [`Capabilities::new`]: crate::provider::Capabilities::new
+/// [`Capabilities::event_port`]: crate::provider::Capabilities::event_port
+/// [`ContextDelivery::Media`]: crate::provider::ContextDelivery::Media
+/// [`UserDataLimits::unlimited`]: crate::provider::UserDataLimits::unlimited
+/// [`Stage2Entry`]: crate::guest::Stage2Entry
 /// [`ResolvedBuilder`]: crate::provider::ResolvedBuilder
+/// [`Vm::started`]: crate::provider::Vm::started
+/// [Boot is silent: where to look]: crate::guide::boot_is_silent
+/// [page on the guest side]: https://github.com/cloudd-rs/cloudd/blob/main/cloudd-core/assets/README.md
 /// [`Memory`]: crate::memory::Memory
 /// [`Error`]: crate::provider::Error
 /// [`ErrorKind`]: crate::provider::ErrorKind
-#[cfg_attr(feature = "testing", doc = "[`Faulty`]: crate::testing::Faulty\n")]
-#[cfg_attr(not(feature = "testing"), doc = "[`Faulty`]: crate::guide::provider#in-this-order\n")]
+#[cfg_attr(
+    feature = "testing",
+    doc = "[`Faulty`]: crate::testing::Faulty
+[`Fixture`]: crate::testing::Fixture
+[`Fixture::power_off`]: crate::testing::Fixture::power_off
+[`Fixture::protect_image`]: crate::testing::Fixture::protect_image
+"
+)]
+#[cfg_attr(
+    not(feature = "testing"),
+    doc = "[`Faulty`]: crate::guide::provider#faults
+[`Fixture`]: crate::guide::provider#the-contract-suite
+[`Fixture::power_off`]: crate::guide::provider#the-contract-suite
+[`Fixture::protect_image`]: crate::guide::provider#the-contract-suite
+"
+)]
 ///
 #[doc = include_str!("provider.md")]
 pub mod provider {}
+
+/// Why a build receives no event of its guest, in the order of the boot.
+///
+/// [`OnFailure::Keep`]: crate::OnFailure::Keep
+/// [`Capabilities::event_port`]: crate::provider::Capabilities::event_port
+/// [`Capabilities::ssh`]: crate::provider::Capabilities::ssh
+#[doc = include_str!("boot_is_silent.md")]
+pub mod boot_is_silent {}
 
 /// What a build trusts, what it discloses, and what an image can contain.
 ///

@@ -12,6 +12,9 @@ use crate::provider::{
     VolumeId, keys,
 };
 
+/// What a builder VM prints on its console once it was started.
+const BUILDER_CONSOLE: &[u8] = b"memory builder\n";
+
 #[async_trait]
 impl Provider for Memory {
     fn capabilities(&self) -> &Capabilities {
@@ -176,9 +179,12 @@ impl Provider for Memory {
 
     async fn console(&self, vm: &VmId) -> Result<Vec<u8>> {
         let state = self.state();
-        let runs =
-            state.vms.get(vm).is_some_and(|it| it.vm.started == Some(true) && it.builder.is_none());
-        Ok(if runs { self.prints.clone().into_bytes() } else { Vec::new() })
+        let started = state.vms.get(vm).filter(|record| record.vm.started == Some(true));
+        Ok(match started {
+            None => Vec::new(),
+            Some(record) if record.builder.is_some() => BUILDER_CONSOLE.to_vec(),
+            Some(_) => self.prints.clone().into_bytes(),
+        })
     }
 
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()> {
@@ -269,7 +275,11 @@ impl GuestChannel for Channel {
             self.memory.reached().await;
             let (new, off) = match self.memory.state().vms.get(&self.vm) {
                 None => return Ok(None),
-                Some(vm) => (vm.said[self.read..].to_vec(), vm.vm.state == PowerState::Off),
+                Some(VmRecord { vm, said, .. }) => {
+                    // Before its first start, the VM is off and nothing has ended.
+                    let off = vm.state == PowerState::Off && vm.started != Some(false);
+                    (said[self.read..].to_vec(), off)
+                }
             };
             if !new.is_empty() {
                 self.read += new.len();

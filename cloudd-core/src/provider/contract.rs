@@ -30,6 +30,13 @@ use crate::retry::{self, Backoff};
 ///   VM stops it first. When `delete` returns, `find` does not return the resource any more.
 /// * **Managed resources only.** `find` and [`images`](Self::images) never return a resource
 ///   without the label `cloudd/build`.
+/// * **Limits are checked by the build.** Before the build creates anything, it compares the size of
+///   the volume and of the user data with the [`Capabilities`]. A provider may round the size of a
+///   volume up, never down. The limit of user data is measured on the bytes that
+///   [`UserDataTemplate::render`](super::UserDataTemplate::render) returns.
+///
+/// The contract suite (`cloudd_core::testing::run_all`, feature `testing`) has a check for each rule
+/// that can be observed from outside.
 ///
 /// # Cancellation
 /// The build never drops the future of a `create_*` call, of `set_labels` or of `delete` before it
@@ -95,7 +102,8 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// Creates a lease: a resource without cost that holds only its name and its labels. Creation
     /// under a unique name is the atomic step of the distributed lock.
     ///
-    /// A lease that is deleted and created again under the same name has another id.
+    /// A lease that is deleted and created again under the same name has another id: a holder that lost
+    /// its lease must not renew or delete the lease of its successor.
     ///
     /// # Errors
     /// See the trait. [`ErrorKind::AlreadyExists`] if a lease of this name has another holder.
@@ -109,22 +117,27 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// cloud has no capacity for the VM at the volume's location, the provider deletes the volume
     /// ([`Reporter::deleted`]), creates both at another location and reports the fallback as a note.
     ///
-    /// Calling it again with the same spec returns the same VM and volume and creates what is
-    /// missing of the two.
+    /// A repeated call with the same name and build label adopts the existing VM and volume, whatever
+    /// else its spec says, and creates what is missing of the two. A VM whose creation was interrupted
+    /// is completed.
     ///
     /// # Errors
     /// See the trait. [`ErrorKind::Unavailable`] if no location has capacity. After an error the
     /// volume, or both, may exist; they are found by their labels.
     async fn create_builder(&self, spec: &BuilderSpec, reporter: &Reporter) -> Result<BuilderVm>;
 
-    /// Starts a VM and returns when it runs. Starting a running VM succeeds; starting one that went
-    /// off starts it again.
+    /// Starts a VM and returns when it runs. Starting a running VM succeeds. A VM that went off, by its
+    /// guest or by a power cut, is started again from its root disk.
     ///
     /// # Errors
     /// See the trait.
     async fn start_vm(&self, vm: &VmId, reporter: &Reporter) -> Result<()>;
 
-    /// Returns the current state of a VM. A VM whose creation was interrupted is returned, too.
+    /// Returns the current state of a VM. A VM whose creation was interrupted is returned, too: it is
+    /// off.
+    ///
+    /// A VM whose hypervisor was killed is [`PowerState::Error`] if the provider can tell it from a VM
+    /// that its guest powered off, otherwise [`PowerState::Off`].
     ///
     /// # Errors
     /// See the trait.
@@ -148,10 +161,13 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         .await
     }
 
-    /// Opens the provider's own channel to the guest, from the first byte that the guest sent. It
-    /// may be opened before the first start and read after power-off. `Ok(None)` if the provider has
-    /// no such channel ([`Capabilities::channel`]); the build then uses SSH if the capabilities name
-    /// a port.
+    /// Opens the provider's own channel to the guest, from the first byte that the guest sent.
+    /// `Ok(None)` if the provider has no such channel ([`Capabilities::channel`]); the build then uses
+    /// SSH if the capabilities name a port.
+    ///
+    /// The channel may be opened at any time. Before the first start of the VM,
+    /// [`receive`](GuestChannel::receive) waits. After power-off it returns what the guest has sent and
+    /// then `None`, also on a channel that is opened only then.
     ///
     /// # Errors
     /// See the trait.
@@ -163,8 +179,9 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     /// Creates an image of the root disk of a VM that is off. Returns the existing image, complete
     /// or not, if this build has one already; there is never a second one.
     ///
-    /// The call may return an image that is still [`ImageStatus::Creating`];
-    /// [`wait_image`](Self::wait_image) then waits for it, and the VM is kept until it is available.
+    /// The call may return an image that is still [`ImageStatus::Creating`], and leave the copying to
+    /// [`wait_image`](Self::wait_image) or to the cloud. Neither call deletes the VM: the build deletes
+    /// it after the image is available.
     ///
     /// # Errors
     /// See the trait. [`ErrorKind::Busy`] if the VM is not off.
@@ -192,7 +209,7 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
         Ok(images)
     }
 
-    /// Waits until an image is available. Has no deadline.
+    /// Waits until an image is available, and does what is left to be done for it. Has no deadline.
     ///
     /// # Errors
     /// See the trait. [`ErrorKind::Gone`] if the image disappears, [`ErrorKind::Failed`] if it is
@@ -223,8 +240,8 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
             .with_message("this provider cannot start a VM from an image"))
     }
 
-    /// Returns everything that a VM has printed on its console so far. Empty if the provider has no
-    /// console ([`Capabilities::console`]).
+    /// Returns everything that a VM has printed on its console so far. Empty before its first start, and
+    /// if the provider has no console ([`Capabilities::console`]).
     ///
     /// # Errors
     /// See the trait.
@@ -242,17 +259,19 @@ pub trait Provider: Debug + Display + Send + Sync + 'static {
     async fn set_labels(&self, resource: &ResourceId, labels: &Labels) -> Result<()>;
 
     /// Returns every managed resource that the selector matches, of every kind that this provider
-    /// creates. Resources whose creation was interrupted are included; an incomplete VM is found as a
-    /// VM.
+    /// creates. Resources whose creation was interrupted are included: whatever a half-made VM consists
+    /// of in the cloud, it is found as a VM, and deleting it deletes all of it.
     ///
     /// # Errors
     /// See the trait.
     async fn find(&self, selector: &Selector) -> Result<Vec<Resource>>;
 
-    /// Deletes a resource.
+    /// Deletes a resource. A VM is stopped first and deleted with its root disk and media, and its
+    /// volume is kept. An image is kept when the VM that it was made of is deleted.
     ///
     /// # Errors
-    /// See the trait. [`ErrorKind::Busy`] for a volume that is attached to a VM,
-    /// [`ErrorKind::Protected`] for an image whose protection has to be lifted first.
+    /// See the trait; an error means that the resource still exists. [`ErrorKind::Busy`] for a volume
+    /// that is attached to a VM, whether the VM runs or not. [`ErrorKind::Protected`] for an image that
+    /// a person has protected against deletion.
     async fn delete(&self, resource: &ResourceId) -> Result<()>;
 }

@@ -52,13 +52,15 @@ impl FromStr for Architecture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerState {
-    /// Off: the guest powered off, or the VM was never started.
+    /// Off: never started, powered off by the guest, or its power was cut.
     Off,
     /// Between two states.
     Changing,
     /// Running.
     Running,
-    /// Stopped by the provider, with the provider's reason; the guest cannot continue.
+    /// Stopped by a fault of the host, with the provider's reason; the guest cannot continue. A VM whose
+    /// hypervisor was killed is in this state if the provider can tell it from `Off`. Where the
+    /// provider cannot, `Off` is correct: the build then sees that the last event is missing.
     Error(String),
 }
 

@@ -1,10 +1,9 @@
-//! For those who write a provider: the contract suite, and a wrapper that injects faults.
-//! Feature `testing`.
+//! Tests of a provider: the contract suite, and a wrapper that injects faults. Feature `testing`.
 
 mod contract;
 mod faults;
 mod lease_checks;
 
-pub use contract::{Fixture, GuestBehaviour, run_all};
+pub use contract::{Fixture, GuestBehaviour, Skipped, SuiteReport, run_all};
 pub use faults::{Fault, Faulty};
 pub use lease_checks::LeaseChecks;

@@ -5,7 +5,7 @@ use cloudd_core::provider::{Provider, Reporter, Size, VmId};
 
 use crate::standing_copy::StandingCopy;
 use crate::support::{
-    Bench, Guest, POWERS_OFF, STAYS_ON, eventually_virsh, pool, soon, virsh, with_guest,
+    Bench, Guest, HELLO, POWERS_OFF, STAYS_ON, eventually_virsh, pool, soon, virsh, with_guest,
 };
 
 const LINES: usize = 280_000;
@@ -31,7 +31,7 @@ async fn a_channel_opened_before_the_start_gives_everything_and_ends_with_the_vm
         let channel = channel(&bench, &vm.id).await;
         let reading = tokio::spawn(read_to_end(channel));
         bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
-        assert_eq!(reading.await.unwrap(), b"{\"event\":\"hello\"}\n");
+        assert_eq!(reading.await.unwrap(), format!("{HELLO}\n").as_bytes());
     })
     .await;
 }
@@ -42,7 +42,7 @@ async fn events_are_heard_while_the_guest_runs() {
         let vm = bench.started_vm().await;
         let mut channel = channel(&bench, &vm.id).await;
         let first = soon(channel.receive()).await.unwrap().unwrap();
-        assert!(first.starts_with(b"{\"event\""), "{first:?}");
+        assert!(first.starts_with(b"{\"cloudd\""), "{first:?}");
     })
     .await;
 }
@@ -81,7 +81,7 @@ async fn nothing_is_lost_when_the_log_is_rotated_away() {
 pub(crate) fn assert_flood(all: &[u8]) {
     let text = std::str::from_utf8(all).unwrap();
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("{\"event\":\"hello\"}"));
+    assert_eq!(lines.next(), Some(HELLO));
     let mut count = 0;
     for (number, line) in lines.enumerate() {
         let digits = line.strip_prefix("line   ").unwrap_or_else(|| panic!("{number}: {line:?}"));

@@ -108,7 +108,9 @@ packet: .byte   16, 0                   # one sector to sector 2, from the marke
         .word   marker, 0
         .quad   2
 hello:  .asciz  "hello from the guest\n"
-event:  .asciz  "{\"event\":\"hello\"}\n"
+# A complete event of the protocol; the suite of the contract accepts any build id.
+event:  .ascii  "{\"cloudd\":1,\"build\":\"any\",\"from\":\"stage1\",\"seq\":1,"
+        .asciz  "\"event\":\"hello\"}\n"
 text:   .ascii  "line   "
 number: .asciz  "________\n"
 marker: .ascii  "CLOUDD-MARKER"

@@ -7,7 +7,7 @@ use cloudd_libvirt::BaseImage;
 
 use crate::events::{FLOODS, assert_flood, read_to_end};
 use crate::sshd::Sshd;
-use crate::support::{Bench, Guest, POWERS_OFF, STAYS_ON, builder_at, soon, with_provider};
+use crate::support::{Bench, Guest, HELLO, POWERS_OFF, STAYS_ON, builder_at, soon, with_provider};
 
 async fn with_remote<F, Fut>(guest: Guest, sshd: &Sshd, test: F)
 where
@@ -29,7 +29,7 @@ async fn a_remote_vm_is_built_heard_and_exported_as_a_local_one() {
         let heard = tokio::spawn(read_to_end(channel));
         bench.provider.start_vm(&vm.id, &Reporter::silent()).await.unwrap();
         soon(bench.provider.wait_vm_off(&vm.id)).await.unwrap();
-        assert_eq!(heard.await.unwrap(), b"{\"event\":\"hello\"}\n");
+        assert_eq!(heard.await.unwrap(), format!("{HELLO}\n").as_bytes());
         let silent = Reporter::silent();
         let image = bench.provider.create_image(&vm.id, &bench.image_spec(), &silent).await;
         assert_eq!(image.unwrap().disk_size, cloudd_core::provider::Size::mib(16));

@@ -15,6 +15,10 @@ use cloudd_libvirt::{Accel, BaseImage, DiskCache, Libvirt, LibvirtBuilder};
 /// The disk that guests begin with, and how much of it the boot sector needs.
 pub(crate) const BASE_SIZE: usize = 4 << 20;
 
+/// The event that the guest sends at each boot; see `guest.S`.
+pub(crate) const HELLO: &str =
+    r#"{"cloudd":1,"build":"any","from":"stage1","seq":1,"event":"hello"}"#;
+
 pub(crate) fn uri() -> String {
     std::env::var("CLOUDD_TEST_URI").unwrap_or_else(|_| "qemu:///system".to_owned())
 }

@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 
-use super::{Harness, expect_kind, internal};
+use super::harness::{Harness, expect_kind};
+use super::internal;
 use crate::provider::{ErrorKind, Labels, ResourceId, ResourceKind, Result, Selector, keys};
 
 pub(super) async fn one_succeeds(harness: Harness<'_>) -> Result<()> {
@@ -46,6 +47,14 @@ pub(super) async fn labels(harness: Harness<'_>) -> Result<()> {
     harness.provider.delete(&id).await?;
     let found = harness.provider.find(&leases(&harness)).await?;
     assert_eq!(found.len(), 1, "the lease of another holder was deleted: {found:?}");
+    Ok(())
+}
+
+pub(super) async fn new_id(harness: Harness<'_>) -> Result<()> {
+    let first = harness.lease("holder").await?;
+    harness.provider.delete(&first.clone().into()).await?;
+    let second = harness.lease("holder").await?;
+    assert_ne!(first, second, "the id of a lease that was deleted and created again");
     Ok(())
 }
 

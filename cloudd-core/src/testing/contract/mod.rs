@@ -1,230 +1,199 @@
+//! The contract suite: one check for each rule of [`Provider`](crate::provider::Provider) that can be
+//! observed from outside.
+
+mod builder;
+mod fixture;
+mod guest;
+mod harness;
 mod images;
 mod leases;
+mod report;
+mod vm;
 
-use std::fmt;
+use std::any::Any;
 use std::future::Future;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
 
-use crate::provider::{
-    Architecture, BuildId, BuildRequirements, BuilderSpec, BuilderVm, Error, ErrorKind, ImageSpec,
-    ImageStatus, Labels, LeaseId, LeaseSpec, PowerState, Provider, Report, Reporter,
-    ResolvedBuilder, ResourceId, ResourceKind, Result, Selector, Size, UserDataTemplate, Vm, VmId,
-    keys,
-};
+use crate::provider::{BuildId, Error, ErrorKind, Provider, Result, Selector};
+use harness::Harness;
 
-/// What the suite needs to know about the provider it is run against.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Fixture {
-    /// What the VMs of the suite ask for.
-    pub requirements: BuildRequirements,
-    /// Their user data.
-    pub user_data: Vec<u8>,
-    /// What they do when they are started.
-    pub guest: GuestBehaviour,
-    /// How long each check may take.
-    pub timeout: Duration,
-    power_off: Option<PowerOff>,
-}
+pub use fixture::{Fixture, GuestBehaviour};
+pub use report::{Skipped, SuiteReport};
 
-/// Cuts the power of a VM, which a provider itself never does.
-#[derive(Clone)]
-struct PowerOff(Arc<dyn Fn(VmId) -> BoxFuture<'static, Result<()>> + Send + Sync>);
-
-impl fmt::Debug for PowerOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PowerOff(…)")
-    }
-}
-
-/// What a VM of the suite does when it is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GuestBehaviour {
-    /// It goes off by itself, soon.
-    PowersOff,
-    /// It stays on.
-    StaysOn,
-}
-
-impl Fixture {
-    /// A small volume and empty user data.
-    #[must_use]
-    pub fn new(architecture: Architecture, volume_size: Size, guest: GuestBehaviour) -> Self {
-        Self {
-            requirements: BuildRequirements::new(architecture, volume_size),
-            user_data: b"#cloud-config\n{}\n".to_vec(),
-            guest,
-            timeout: Duration::from_secs(120),
-            power_off: None,
-        }
-    }
-
-    /// How the suite cuts the power of a VM whose guest stays on. Without it, such a fixture leaves
-    /// out the checks that need a VM that has run.
-    #[must_use]
-    pub fn power_off(
-        mut self,
-        power_off: impl Fn(VmId) -> BoxFuture<'static, Result<()>> + Send + Sync + 'static,
-    ) -> Self {
-        self.power_off = Some(PowerOff(Arc::new(power_off)));
-        self
-    }
-}
-
-/// Runs every check of the contract of [`Provider`] that the provider's capabilities allow, and
-/// deletes what they created. Returns the names of the checks that were run.
+/// Runs every check of the contract of [`Provider`] that the provider's capabilities and the fixture
+/// allow, and deletes what they created.
+///
+/// The checks with guests boot the fixture's guest and wait for its event `hello` and for its console
+/// output. They fail for a fixture whose guest sends nothing: such a provider would pass all other
+/// checks and then wait in phase Boot of its first build.
 ///
 /// # Panics
-/// With the name of the check and what was found, at the first breach of the contract.
-pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> Vec<&'static str> {
-    let mut suite = Suite { provider, fixture, ran: Vec::new() };
-    suite.run("the root disk is as large as the volume", root_disk_holds_the_volume).await;
+/// At the first breach of the contract, with the name of the check and what was found. If
+/// [`Fixture::leave_out`] names a check that does not exist.
+pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> SuiteReport {
+    let needs = Needs { provider, fixture };
+    let mut suite = Suite { provider, fixture, report: SuiteReport::default() };
+
+    let check = builder::root_disk_holds_the_volume;
+    suite.run("the root disk is as large as the volume", check).await;
     suite.run("of several holders one gets the lease", leases::one_succeeds).await;
     suite.run("a lease is labelled until it is deleted", leases::labels).await;
-    suite.run("a volume is found by its labels and deleted twice", volume_life).await;
-    suite.run("a taken name is adopted by its own build only", names_are_unique).await;
-    suite.run("created resources are reported", created_resources_are_reported).await;
-    suite.run("a VM is off, labelled and found when it is created", vm_life).await;
-    suite.run("labels are merged", labels_are_merged).await;
-    suite.run("a selector finds one build and not another", builds_are_apart).await;
-    suite.run("an attached volume is not deleted", attached_volume_stays).await;
-    suite.run("a missing resource is None, and deleting it succeeds", absence).await;
-    suite.run("a VM starts, and starting it again succeeds", vm_starts).await;
-    suite.run("waiting for a deleted VM ends at once", vanished_vm).await;
-    suite.run("a VM that was never started is not reported as started", never_started).await;
-    if provider.capabilities().runs_guests {
-        suite.run("an image is made of a VM that is off", image_life).await;
-        suite.run("no image is made of a running VM", no_image_of_running_vm).await;
-        suite.run("one build makes one image", images::one_a_build).await;
-        if provider.capabilities().boots_images {
-            suite.run("a VM is created from an image and starts", images::boots).await;
+    suite.run("a lease that is created again has another id", leases::new_id).await;
+
+    suite.run("a volume is found by its labels and deleted twice", builder::volume_life).await;
+    suite.run("the size of a volume is rounded up", builder::sizes_are_rounded_up).await;
+    let check = builder::user_data_at_the_limit;
+    suite.run("user data as large as the limit are accepted", check).await;
+    suite.run("a taken name is adopted by its own build only", builder::names_are_unique).await;
+    suite.run("created resources are reported", builder::created_resources_are_reported).await;
+    suite.run("a half-made builder is found by its labels", builder::half_made_is_found).await;
+    suite.run("a VM is off, labelled and found when it is created", builder::vm_life).await;
+    suite.run("labels are merged", builder::labels_are_merged).await;
+    suite.run("a selector finds one build and not another", builder::builds_are_apart).await;
+    suite.run("an attached volume is not deleted", builder::attached_volume_stays).await;
+    suite.run("a missing resource is None, and deleting it succeeds", builder::absence).await;
+
+    suite.run("a VM starts, and starting it again succeeds", vm::starts).await;
+    let check = vm::starts_after_power_off;
+    suite.run_if(needs.off(), "a VM that went off starts again", check).await;
+    suite.run("waiting for a deleted VM ends at once", vm::vanished).await;
+    let check = vm::never_started;
+    suite.run("a VM that was never started is not reported as started", check).await;
+
+    suite.run("open_channel agrees with the capabilities", guest::channel_as_promised).await;
+    let channel = needs.channel();
+    suite.run_if(channel, "the hello of a guest is received", guest::hello).await;
+    let check = guest::channel_before_start;
+    suite.run_if(channel, "receive waits before the first start", check).await;
+    let (both, check) = (channel.and(needs.off()), guest::channel_after_power_off);
+    suite.run_if(both, "receive ends after power-off", check).await;
+    let console = needs.console();
+    suite.run_if(console, "the console of a guest is shown", guest::console).await;
+
+    suite.run_if(needs.off(), "an image is made of a VM that is off", images::life).await;
+    suite.run_if(needs.off(), "an image does not take its VM away", images::vm_is_kept).await;
+    let check = images::not_of_running_vm;
+    suite.run_if(needs.stays_on(), "no image is made of a running VM", check).await;
+    suite.run_if(needs.off(), "one build makes one image", images::one_a_build).await;
+    let check = images::protected_stays;
+    suite.run_if(needs.protection(), "a protected image is not deleted", check).await;
+    let boots = needs.boots();
+    suite.run_if(boots, "a VM is created from an image and starts", images::boots).await;
+    let (both, check) = (boots.and(console), images::console_of_booted);
+    suite.run_if(both, "the console of a VM from an image is shown", check).await;
+
+    suite.finish()
+}
+
+/// What checks need beyond the methods that every provider has: an error is the reason why a check is
+/// left out.
+struct Needs<'a> {
+    provider: &'a dyn Provider,
+    fixture: &'a Fixture,
+}
+
+impl Needs<'_> {
+    fn guests(&self) -> Result<(), &'static str> {
+        let runs = self.provider.capabilities().runs_guests;
+        if runs { Ok(()) } else { Err("VMs of this provider run no guest") }
+    }
+
+    /// A VM that has run and is off.
+    fn off(&self) -> Result<(), &'static str> {
+        self.guests()?;
+        let goes_off = self.fixture.guest == GuestBehaviour::PowersOff;
+        if goes_off || self.fixture.power_off.is_some() {
+            return Ok(());
+        }
+        Err("the guest stays on, and the fixture has no `power_off`")
+    }
+
+    /// A VM that runs until it is deleted.
+    fn stays_on(&self) -> Result<(), &'static str> {
+        self.guests()?;
+        match self.fixture.guest {
+            GuestBehaviour::StaysOn => Ok(()),
+            GuestBehaviour::PowersOff => Err("the guest of the fixture powers off"),
         }
     }
-    suite.ran
+
+    fn channel(&self) -> Result<(), &'static str> {
+        self.guests()?;
+        let capabilities = self.provider.capabilities();
+        if capabilities.channel {
+            return Ok(());
+        }
+        if capabilities.ssh.is_some() {
+            return Err("events come over SSH, which the builder opens and the suite does not");
+        }
+        Err("the provider has no channel to the guest")
+    }
+
+    fn console(&self) -> Result<(), &'static str> {
+        self.guests()?;
+        let console = self.provider.capabilities().console;
+        if console { Ok(()) } else { Err("the provider has no console") }
+    }
+
+    fn boots(&self) -> Result<(), &'static str> {
+        self.off()?;
+        let boots = self.provider.capabilities().boots_images;
+        if boots { Ok(()) } else { Err("the provider creates no VMs from images") }
+    }
+
+    fn protection(&self) -> Result<(), &'static str> {
+        self.off()?;
+        let hook = self.fixture.protect_image.is_some();
+        if hook { Ok(()) } else { Err("the fixture has no `protect_image`") }
+    }
 }
 
 struct Suite<'a> {
     provider: &'a dyn Provider,
     fixture: &'a Fixture,
-    ran: Vec<&'static str>,
+    report: SuiteReport,
 }
 
 impl<'a> Suite<'a> {
-    async fn run<F, Fut>(&mut self, name: &'static str, check: F)
+    async fn check<F, Fut>(&mut self, name: &'static str, needs: Result<(), &'static str>, check: F)
     where
         F: FnOnce(Harness<'a>) -> Fut,
         Fut: Future<Output = Result<()>>,
     {
+        let left_out = self.fixture.left_out.iter().find(|(check, _)| check == name);
+        let reason = match (left_out, needs) {
+            (Some((_, reason)), _) => Some(reason.clone()),
+            (None, needs) => needs.err().map(str::to_owned),
+        };
+        if let Some(reason) = reason {
+            self.report.skipped.push(Skipped { check: name, reason });
+            return;
+        }
         let harness = Harness::new(self.provider, self.fixture);
         let builds = [harness.build.clone(), harness.other_build.clone()];
-        let outcome = tokio::time::timeout(self.fixture.timeout, check(harness)).await;
+        // A failed assertion must not keep the clean-up from running.
+        let check = AssertUnwindSafe(check(harness)).catch_unwind();
+        let outcome = tokio::time::timeout(self.fixture.timeout, check).await;
         for build in &builds {
             clean_up(self.provider, build).await;
         }
         match outcome {
-            Ok(Ok(())) => self.ran.push(name),
-            Ok(Err(error)) => panic!("{name}: {error:?}"),
+            Ok(Ok(Ok(()))) => self.report.passed.push(name),
+            Ok(Ok(Err(error))) => panic!("{name}: {error:?}"),
+            Ok(Err(panicked)) => panic!("{name}: {}", message(panicked.as_ref())),
             Err(_) => panic!("{name}: not done within {:?}", self.fixture.timeout),
         }
     }
-}
 
-/// One check's own build, on the provider under test.
-#[derive(Clone)]
-struct Harness<'a> {
-    provider: &'a dyn Provider,
-    fixture: &'a Fixture,
-    build: BuildId,
-    other_build: BuildId,
-    silent: Reporter,
-}
-
-impl<'a> Harness<'a> {
-    fn new(provider: &'a dyn Provider, fixture: &'a Fixture) -> Self {
-        Self {
-            provider,
-            fixture,
-            build: BuildId::random(),
-            other_build: BuildId::random(),
-            silent: Reporter::silent(),
+    fn finish(self) -> SuiteReport {
+        for (name, _) in &self.fixture.left_out {
+            let known = self.report.skipped.iter().any(|skipped| skipped.check == name);
+            assert!(known, "the fixture leaves out {name:?}, and there is no such check");
         }
+        self.report
     }
-
-    fn name(&self) -> String {
-        format!("cloudd-{}", self.build)
-    }
-
-    async fn resolve(&self) -> Result<ResolvedBuilder> {
-        let requirements = &self.fixture.requirements;
-        let resolved = self.provider.resolve(requirements).await?;
-        self.provider.ensure_base_image(requirements, &resolved, &self.silent).await?;
-        Ok(resolved)
-    }
-
-    async fn builder_spec(&self, build: &BuildId) -> Result<BuilderSpec> {
-        let Fixture { requirements, user_data, .. } = self.fixture.clone();
-        let resolved = self.resolve().await?;
-        let user_data = UserDataTemplate::fixed(user_data);
-        let mut spec =
-            BuilderSpec::new(self.name(), labels(build), requirements, resolved, user_data);
-        spec.lease = Some(self.lease("holder").await?);
-        Ok(spec)
-    }
-
-    async fn builder(&self) -> Result<BuilderVm> {
-        let spec = self.builder_spec(&self.build).await?;
-        self.provider.create_builder(&spec, &self.silent).await
-    }
-
-    async fn vm(&self) -> Result<Vm> {
-        Ok(self.builder().await?.vm)
-    }
-
-    fn lease_spec(&self, holder: &str) -> LeaseSpec {
-        let holder = Labels::from_iter([(keys::HOLDER, holder)]);
-        LeaseSpec::new(format!("{}-lease", self.name()), labels(&self.build).merged(&holder))
-    }
-
-    /// The lease of this check, as this holder.
-    async fn lease(&self, holder: &str) -> Result<LeaseId> {
-        self.provider.create_lease(&self.lease_spec(holder)).await
-    }
-
-    /// A VM that has run and is off; `None` if the guest stays on and the fixture cannot power it
-    /// off.
-    async fn vm_that_ran(&self) -> Result<Option<Vm>> {
-        if self.fixture.guest == GuestBehaviour::StaysOn && self.fixture.power_off.is_none() {
-            return Ok(None);
-        }
-        let vm = self.vm().await?;
-        self.provider.start_vm(&vm.id, &self.silent).await?;
-        if let Some(power_off) = &self.fixture.power_off {
-            (power_off.0)(vm.id.clone()).await?;
-        }
-        self.provider.wait_vm_off(&vm.id).await?;
-        Ok(Some(vm))
-    }
-
-    fn image_spec(&self) -> ImageSpec {
-        let architecture = self.fixture.requirements.architecture;
-        ImageSpec::new("contract-suite", "made by the suite", labels(&self.build), architecture)
-    }
-
-    /// What there is of this check's build beside leases.
-    async fn found(&self) -> Result<Vec<ResourceId>> {
-        let found = self.provider.find(&Selector::build(&self.build)).await?;
-        let found = found.into_iter().map(|resource| resource.id);
-        Ok(found.filter(|id| id.kind() != ResourceKind::Lease).collect())
-    }
-}
-
-fn labels(build: &BuildId) -> Labels {
-    Labels::from_iter([(keys::BUILD, build.as_str()), (keys::NAME, "contract-suite")])
 }
 
 async fn clean_up(provider: &dyn Provider, build: &BuildId) {
@@ -237,192 +206,12 @@ async fn clean_up(provider: &dyn Provider, build: &BuildId) {
     }
 }
 
-async fn root_disk_holds_the_volume(harness: Harness<'_>) -> Result<()> {
-    let resolved = harness.resolve().await?;
-    assert!(resolved.root_size >= harness.fixture.requirements.volume_size, "{resolved:?}");
-    assert!(!resolved.base_image.is_empty(), "resolve does not name the base image");
-    Ok(())
-}
-
-async fn volume_life(harness: Harness<'_>) -> Result<()> {
-    let BuilderVm { vm, volume } = harness.builder().await?;
-    assert!(volume.size >= harness.fixture.requirements.volume_size, "{volume:?}");
-    assert!(volume.device.starts_with(Path::new("/dev/disk/by-id")), "{volume:?}");
-    let id = ResourceId::from(volume.id);
-    assert!(harness.found().await?.contains(&id), "{id} is not found by its label");
-    harness.provider.delete(&vm.id.into()).await?;
-    harness.provider.delete(&id).await?;
-    assert!(!harness.found().await?.contains(&id), "{id} is found after it was deleted");
-    harness.provider.delete(&id).await
-}
-
-async fn names_are_unique(harness: Harness<'_>) -> Result<()> {
-    let first = harness.builder().await?;
-    let again = harness.builder().await?;
-    assert_eq!(first.volume.id, again.volume.id, "the volume of the same build was not adopted");
-    assert_eq!(first.vm.id, again.vm.id, "the VM of the same build was not adopted");
-    let foreign = harness.builder_spec(&harness.other_build).await?;
-    let taken = harness.provider.create_builder(&foreign, &harness.silent).await;
-    expect_kind("a taken name", taken, ErrorKind::AlreadyExists);
-
-    // Half of the builder is completed: a process can die between volume and VM.
-    harness.provider.delete(&first.vm.id.clone().into()).await?;
-    let again = harness.builder().await?;
-    assert_eq!(first.volume.id, again.volume.id, "the volume left alone was not adopted");
-    assert_ne!(first.vm.id, again.vm.id, "a deleted VM was returned");
-    Ok(())
-}
-
-async fn created_resources_are_reported(harness: Harness<'_>) -> Result<()> {
-    let reported = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&reported);
-    let reporter = Reporter::new(move |report| {
-        if let Report::Created(id) = report {
-            sink.lock().unwrap_or_else(PoisonError::into_inner).push(id);
-        }
-    });
-    let spec = harness.builder_spec(&harness.build).await?;
-    let builder = harness.provider.create_builder(&spec, &reporter).await?;
-    let expected = [ResourceId::from(builder.volume.id), ResourceId::from(builder.vm.id)];
-    let reported = std::mem::take(&mut *reported.lock().unwrap_or_else(PoisonError::into_inner));
-    assert!(expected.iter().all(|id| reported.contains(id)), "{reported:?} lacks {expected:?}");
-    Ok(())
-}
-
-async fn vm_life(harness: Harness<'_>) -> Result<()> {
-    let created = harness.vm().await?;
-    assert_eq!(created.labels.get(keys::BUILD), Some(harness.build.as_str()));
-    let vm = exists(harness.provider.vm(&created.id).await?, &created.id);
-    assert_eq!(vm.state, PowerState::Off, "a created VM is off");
-    assert_eq!(vm.labels.get(keys::NAME), Some("contract-suite"));
-    let id = ResourceId::from(vm.id.clone());
-    assert!(harness.found().await?.contains(&id));
-    harness.provider.delete(&id).await?;
-    assert_eq!(harness.provider.vm(&vm.id).await?, None, "the VM is there after it was deleted");
-    let left = harness.found().await?;
-    assert!(
-        left.iter().all(|id| matches!(id, ResourceId::Volume(_))),
-        "deleting the VM left what was created with it: {left:?}"
-    );
-    harness.provider.delete(&id).await
-}
-
-async fn labels_are_merged(harness: Harness<'_>) -> Result<()> {
-    let vm = harness.vm().await?;
-    let mut change = Labels::new();
-    change.insert(keys::PHASE, "started").map_err(internal)?;
-    harness.provider.set_labels(&vm.id.clone().into(), &change).await?;
-    let vm = exists(harness.provider.vm(&vm.id).await?, &vm.id);
-    assert_eq!(vm.labels.get(keys::PHASE), Some("started"));
-    assert_eq!(vm.labels.get(keys::BUILD), Some(harness.build.as_str()), "another label is gone");
-    Ok(())
-}
-
-async fn builds_are_apart(harness: Harness<'_>) -> Result<()> {
-    harness.vm().await?;
-    let other = Harness { build: harness.other_build.clone(), ..harness.clone() };
-    other.vm().await?;
-    let (ours, others) = (harness.found().await?, other.found().await?);
-    assert_eq!(others.len(), 2, "{others:?}");
-    assert!(others.iter().all(|id| !ours.contains(id)), "{ours:?} {others:?}");
-    let all = harness.provider.find(&Selector::all()).await?;
-    let all: Vec<_> = all.into_iter().map(|resource| resource.id).collect();
-    assert!(ours.iter().chain(&others).all(|id| all.contains(id)), "{all:?}");
-    Ok(())
-}
-
-async fn attached_volume_stays(harness: Harness<'_>) -> Result<()> {
-    let vm = harness.vm().await?;
-    let volumes = harness.found().await?;
-    let volume = volumes.iter().find(|id| matches!(id, ResourceId::Volume(_)));
-    let Some(volume) = volume else { panic!("the volume is not found: {volumes:?}") };
-    let refused = harness.provider.delete(volume).await;
-    expect_kind("deleting an attached volume", refused, ErrorKind::Busy);
-    harness.provider.delete(&vm.id.into()).await?;
-    harness.provider.delete(volume).await
-}
-
-async fn absence(harness: Harness<'_>) -> Result<()> {
-    // Ids of the right shape that do not exist any more are the best that a suite can know.
-    let vm = harness.vm().await?;
-    harness.provider.delete(&vm.id.clone().into()).await?;
-    assert_eq!(harness.provider.vm(&vm.id).await?, None);
-    harness.provider.delete(&vm.id.into()).await?;
-    assert_eq!(harness.found().await?.len(), 1, "only the volume is left");
-    Ok(())
-}
-
-async fn vm_starts(harness: Harness<'_>) -> Result<()> {
-    let vm = harness.vm().await?;
-    harness.provider.start_vm(&vm.id, &harness.silent).await?;
-    if harness.fixture.guest == GuestBehaviour::StaysOn {
-        harness.provider.start_vm(&vm.id, &harness.silent).await?;
-        let vm = exists(harness.provider.vm(&vm.id).await?, &vm.id);
-        assert_eq!(vm.state, PowerState::Running);
-    }
-    if let Some(power_off) = &harness.fixture.power_off {
-        (power_off.0)(vm.id.clone()).await?;
-        let vm = exists(harness.provider.vm(&vm.id).await?, &vm.id);
-        assert_eq!(vm.state, PowerState::Off);
-        assert_ne!(vm.started, Some(false), "after its first start");
-        harness.provider.start_vm(&vm.id, &harness.silent).await?;
-    }
-    Ok(())
-}
-
-async fn vanished_vm(harness: Harness<'_>) -> Result<()> {
-    let vm = harness.vm().await?;
-    harness.provider.delete(&vm.id.clone().into()).await?;
-    let waited = harness.provider.wait_vm_off(&vm.id).await;
-    expect_kind("waiting for a deleted VM", waited, ErrorKind::Gone);
-    Ok(())
-}
-
-async fn image_life(harness: Harness<'_>) -> Result<()> {
-    let Some(vm) = harness.vm_that_ran().await? else { return Ok(()) };
-    let image =
-        harness.provider.create_image(&vm.id, &harness.image_spec(), &harness.silent).await?;
-    let id = ResourceId::from(image.id.clone());
-    assert!(harness.found().await?.contains(&id), "the image is not found by its label");
-    let image = harness.provider.wait_image(&image.id, &harness.silent).await?;
-    assert_eq!(image.status, ImageStatus::Available);
-    assert_eq!(image.labels.get(keys::BUILD), Some(harness.build.as_str()));
-    assert!(image.disk_size >= harness.fixture.requirements.volume_size, "{image:?}");
-    harness.provider.delete(&vm.id.into()).await?;
-    assert!(harness.provider.image(&image.id).await?.is_some(), "the image went with its VM");
-    harness.provider.delete(&id).await?;
-    assert_eq!(harness.provider.image(&image.id).await?, None);
-    harness.provider.delete(&id).await
-}
-
-async fn no_image_of_running_vm(harness: Harness<'_>) -> Result<()> {
-    if harness.fixture.guest == GuestBehaviour::PowersOff {
-        return Ok(()); // it might be off by then
-    }
-    let vm = harness.vm().await?;
-    harness.provider.start_vm(&vm.id, &harness.silent).await?;
-    let refused =
-        harness.provider.create_image(&vm.id, &harness.image_spec(), &harness.silent).await;
-    expect_kind("an image of a running VM", refused, ErrorKind::Busy);
-    Ok(())
-}
-
-async fn never_started(harness: Harness<'_>) -> Result<()> {
-    let vm = harness.vm().await?;
-    let vm = exists(harness.provider.vm(&vm.id).await?, &vm.id);
-    assert_ne!(vm.started, Some(true), "before its first start");
-    Ok(())
-}
-
-fn exists(vm: Option<Vm>, id: &VmId) -> Vm {
-    let Some(vm) = vm else { panic!("VM {id} does not exist") };
-    vm
-}
-
-fn expect_kind<T: fmt::Debug>(what: &str, result: Result<T>, kind: ErrorKind) {
-    match result {
-        Err(error) if error.kind() == kind => {}
-        other => panic!("{what} gave {other:?}, expected an error of kind {kind:?}"),
+/// The message of a failed assertion.
+fn message(panicked: &(dyn Any + Send)) -> &str {
+    match (panicked.downcast_ref::<String>(), panicked.downcast_ref::<&str>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "a panic without a message",
     }
 }
 
