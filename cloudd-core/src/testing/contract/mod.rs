@@ -157,8 +157,21 @@ struct Suite<'a> {
 }
 
 impl<'a> Suite<'a> {
-    async fn check<F, Fut>(&mut self, name: &'static str, needs: Result<(), &'static str>, check: F)
+    async fn run<F, Fut>(&mut self, name: &'static str, check: F)
     where
+        F: FnOnce(Harness<'a>) -> Fut,
+        Fut: Future<Output = Result<()>>,
+    {
+        self.run_if(Ok(()), name, check).await;
+    }
+
+    /// Runs a check if what it needs is there.
+    async fn run_if<F, Fut>(
+        &mut self,
+        needs: Result<(), &'static str>,
+        name: &'static str,
+        check: F,
+    ) where
         F: FnOnce(Harness<'a>) -> Fut,
         Fut: Future<Output = Result<()>>,
     {
