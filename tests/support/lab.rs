@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::build::{BuildError, BuildEvent, CancelHandle, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildEvent, BuiltImage, CancelHandle, ImageBuilder};
 use cloudd_core::install::InstallContainer;
-use cloudd_core::provider::{BuildId, Image, ImageId, Provider, Size, VmId};
+use cloudd_core::provider::{BuildId, ImageId, Provider, Size, VmId};
 use cloudd_libvirt::{BaseImage, Libvirt, VmOptions};
 
 use crate::story::{self, Story};
@@ -54,18 +54,18 @@ impl Lab {
     }
 
     /// Builds, prints the story as it happens, and gives it with the outcome.
-    pub async fn build(&self, builder: &ImageBuilder) -> (Result<Image, BuildError>, Story) {
+    pub async fn build(&self, builder: &ImageBuilder) -> (Result<BuiltImage, BuildError>, Story) {
         self.build_watched(&*self.libvirt, builder, |_, _| {}).await
     }
 
     /// Builds on this libvirt through any wrapper of it; `watch` sees each event as it comes. The
     /// logs of a guest whose build fails are kept.
-    pub async fn build_watched(
+    pub async fn build_watched<P: Provider + Clone>(
         &self,
-        provider: &dyn Provider,
+        provider: &P,
         builder: &ImageBuilder,
         watch: impl FnMut(&BuildEvent, &CancelHandle),
-    ) -> (Result<Image, BuildError>, Story) {
+    ) -> (Result<BuiltImage, BuildError>, Story) {
         story::of_build(provider, builder, |vm| self.logs(vm), watch).await
     }
 
