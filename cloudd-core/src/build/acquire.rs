@@ -88,7 +88,12 @@ pub(super) async fn acquire<'a>(
         attempts += 1;
         match (observer.observe(&leases), image) {
             (LeaseState::Unheld, None) => {}
-            // If a process holds a lease, it is about to delete what it needed for the image.
+            // The image is not final before its build has released the lease: if that build fails, it
+            // deletes the image, and if it has lost its lease, its VM may still have to be deleted.
+            (LeaseState::Held, Some(image)) if is_of_held_build(&image, &leases) => {
+                wait_for_other(cx, &terms, &mut observer, leases, waiting_since).await?;
+                attempts = 0;
+            }
             (LeaseState::Unheld | LeaseState::Held, Some(image)) => {
                 if reuse::is_available(cx, &image).await? {
                     cx.events.send(BuildEventKind::Reused { image: image.id.clone() });
@@ -129,6 +134,12 @@ fn new_build<'a>(
     let events = cx.events.for_build(id.clone());
     let (phase, log) = (Phase::Plan, LogTail::default());
     Box::new(Build { cx, plan, id, lease, access: None, events, journal, phase, log })
+}
+
+/// Whether the image was made by the build that one of the leases belongs to.
+fn is_of_held_build(image: &Image, leases: &[LeaseRecord]) -> bool {
+    let build = image.labels.get(keys::BUILD);
+    build.is_some_and(|build| leases.iter().any(|lease| lease.label(keys::BUILD) == build))
 }
 
 /// The build that the expired leases belong to. Leases with a higher token and another build were

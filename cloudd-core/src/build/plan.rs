@@ -230,10 +230,13 @@ impl GuestInputs {
     fn user_data_size(&self, delivery: ContainerDelivery) -> Result<usize, InvalidInput> {
         // The device is known only when the volume exists; by-id paths are shorter than this one.
         let device = PathBuf::from(format!("/dev/disk/by-id/{}", "x".repeat(100)));
-        let sizes = self.user_data(delivery, &device)?.sizes();
-        let limits = self.capabilities.user_data;
-        let encoded = if limits.base64_gzip { sizes.gzip_base64 } else { sizes.plain };
-        Ok(encoded.min(sizes.plain))
+        let user_data = self.user_data(delivery, &device)?;
+        let (plain, limits) = (user_data.as_str().len(), self.capabilities.user_data);
+        // Compressed only if it has to be: that takes longer than everything else in a plan.
+        if plain <= limits.max_bytes || !limits.base64_gzip {
+            return Ok(plain);
+        }
+        Ok(user_data.sizes().gzip_base64.min(plain))
     }
 }
 
