@@ -277,8 +277,8 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     let console = Arc::clone(&acme);
     let mut fixture = Fixture::new(Architecture::X86_64, Size::gib(10), GuestBehaviour::PowersOff)
         .protect_image(move |image, on| {
-            if let Some(thing) =
-                number(image.as_str()).and_then(|it| console.things().all.get_mut(&it))
+            if let Some(number) = number(image.as_str())
+                && let Some(thing) = console.things().all.get_mut(&number)
             {
                 thing.protected = on;
             }

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
+use cloudd_core::build::{
+    BuildError, BuildErrorKind, BuildEventKind, BuiltImage, Deadlines, ImageBuilder,
+};
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{
-    ErrorKind, Image, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
+    ErrorKind, ImageStatus, Labels, Provider as _, ResourceId, ResourceKind, Selector, keys,
 };
 use cloudd_core::sweep::Sweep;
 use cloudd_hcloud::Hcloud;
@@ -15,6 +17,7 @@ use cloudd_hcloud::client::Token;
 use cloudd_tests::console::Console;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
+use cloudd_tests::killed::killed_after;
 use reqwest::Method;
 use tokio::time::{sleep, timeout};
 

@@ -264,7 +264,7 @@ async fn a_protected_image_is_not_deleted() {
     let image = build(&hcloud).await.unwrap();
     assert!(!image.protected);
     let protect = async |protection| {
-        let id = cloudd_hcloud::cloudd_hcloud::schema::ImageId(image.id.as_str().parse().unwrap());
+        let id = cloudd_hcloud::schema::ImageId(image.id.as_str().parse().unwrap());
         let action = hcloud.client().protect_image(id, protection).await.unwrap();
         hcloud.client().wait([action], Duration::from_secs(60)).await.unwrap();
     };

@@ -197,7 +197,7 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
 async fn position_of(call: &'static str, builder: &ImageBuilder) -> usize {
     let memory = Memory::new();
     build(&memory, builder).await;
-    let first = std::sync::Arc::new(std::sync::OnceLock::new());
+    let first = Arc::new(std::sync::OnceLock::new());
     let found = first.clone();
     let provider = Faulty::never(memory).observed(move |number, name| {
         if name == call {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use cloudd_core::build::{BuildEventKind, ImageBuilder, Phase};
 use cloudd_core::guest::{Stage2Entry, StepState};
 use cloudd_core::provider::{
-    Architecture, BuildId, BuildRequirements, ImageSpec, Labels, Provider, Reporter, ResourceId,
-    Size, VmSpec, VolumeSpec, keys,
+    Architecture, BuildId, BuildRequirements, BuilderSpec, BuilderVm, ImageSpec, Labels, Provider,
+    Reporter, ResourceId, Size, UserDataTemplate, keys,
 };
 use cloudd_tests::containers::Context;
 use cloudd_tests::installer::Installer;
@@ -46,7 +46,7 @@ async fn measure(lab: &Lab, context: &Context, written: u64, entry: Stage2Entry)
         })
         .await;
     let total = begun.elapsed();
-    let image = result.unwrap();
+    let image = result.unwrap().image;
     lab.libvirt.delete(&image.id.into()).await.unwrap();
     Measured { total, story, read: reads.get(), written }
 }
@@ -195,16 +195,14 @@ async fn the_original(lab: &Lab, context: &Context) -> [(&'static str, Duration)
     let mut requirements = BuildRequirements::new(Architecture::X86_64, DISK);
     requirements.root_size = Some(DISK);
     let begun = Instant::now();
-    let offer = provider.resolve(&requirements).await.unwrap();
-    provider.prepare(&requirements, &offer, &silent).await.unwrap();
+    let resolved = provider.resolve(&requirements).await.unwrap();
+    provider.ensure_base_image(&requirements, &resolved, &silent).await.unwrap();
     let name = format!("cloudd-{build}");
-    let spec = VolumeSpec::new(&name, DISK, labels.clone());
-    let volume = provider.create_volume(&spec, &silent).await.unwrap();
     let (user_data, media) = original::pipeline(context);
-    let mut spec =
-        VmSpec::new(&name, labels.clone(), requirements, offer, volume.clone(), user_data);
+    let user_data = UserDataTemplate::fixed(user_data);
+    let mut spec = BuilderSpec::new(&name, labels.clone(), requirements, resolved, user_data);
     spec.media = Some(media);
-    let vm = provider.create_vm(&spec, &silent).await.unwrap();
+    let BuilderVm { vm, volume, .. } = provider.create_builder(&spec, &silent).await.unwrap();
     provider.start_vm(&vm.id, &silent).await.unwrap();
     let off = provider.wait_vm_off(&vm.id);
     let off = tokio::time::timeout(Duration::from_secs(60 * 60), off).await;

@@ -53,7 +53,7 @@ async fn e2e_debian_installed_from_its_packages_takes_user_data_and_shows_its_lo
         // Base image, packages and tree stand on the builder's disk.
         .root_size(Size::gib(8));
     let (result, _) = lab.build(&builder).await;
-    let image = result.unwrap();
+    let image = result.unwrap().image;
     let console = console_until(&lab, &image, "named-by-user-data login:").await;
     lab.libvirt.delete(&image.id.into()).await.unwrap();
     assert!(console.is_ok(), "{console:?}");

@@ -19,7 +19,7 @@ async fn the_image_is_exact_and_boots(entry: Stage2Entry) {
         .root_size(DISK)
         .entry(entry);
     let (result, story) = lab.build(&builder).await;
-    let image = result.unwrap();
+    let image = result.unwrap().image;
 
     assert_eq!(image.status, ImageStatus::Available);
     assert_eq!(image.disk_size, DISK);

@@ -123,8 +123,9 @@ async fn fails_on(lab: &Lab, provider: Faulty<Arc<Libvirt>>, builder: &ImageBuil
 async fn e2e_a_volume_larger_than_the_root_disk_is_refused_before_the_container_runs() {
     let lab = Lab::new().await;
     let context = shell_container("echo never run");
-    let provider =
-        Faulty::never(lab.libvirt.clone()).altering_spec(|spec| spec.size = Size::gib(11));
+    let provider = Faulty::never(lab.libvirt.clone()).altering_spec(|spec| {
+        spec.requirements.volume_size = Size::gib(11);
+    });
     let builder = lab.builder("too-large", context.container()).root_size(Size::gib(10));
     let error = fails_on(&lab, provider, &builder).await;
     assert_eq!(reason(&error).0, &FailureReason::ImageTooLarge);
@@ -135,9 +136,8 @@ async fn e2e_a_volume_that_does_not_appear_is_named() {
     let lab = Lab::new().await;
     let context = shell_container("echo never run");
     let missing = "/dev/disk/by-id/virtio-not-there";
-    let provider = Faulty::never(lab.libvirt.clone())
-        .altering_volume(move |volume| volume.device = missing.into());
+    let provider = Faulty::never(lab.libvirt.clone()).altering_device(move |_| missing.into());
     let error = fails_on(&lab, provider, &lab.builder("no-volume", context.container())).await;
     assert_eq!(reason(&error).0, &FailureReason::VolumeMissing);
-    assert!(error.to_string().contains(missing), "{error}");
+    assert!(error.report().to_string().contains(missing), "{error}");
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, BuiltImage, ImageBuilder};
 use cloudd_core::guest::{Step, StepState};
 use cloudd_core::provider::{ErrorKind, Image, PowerState, Provider, ResourceId, Size, VmId};
 use cloudd_core::ssh::SshKeys;
@@ -58,7 +58,7 @@ impl Project {
         Self { sim, hcloud, files: QemuFiles::new(directory.path()), _directory: directory }
     }
 
-    async fn build(&self, builder: &ImageBuilder) -> (Result<Image, BuildError>, Story) {
+    async fn build(&self, builder: &ImageBuilder) -> (Result<BuiltImage, BuildError>, Story) {
         let console = |vm: &VmId| vec![self.files.console(number(vm))];
         story::of_build(&self.hcloud, builder, console, |_, _| {}).await
     }
@@ -134,7 +134,7 @@ async fn e2e_on_hetzner_the_snapshot_is_exact_and_a_server_from_it_boots() {
     let container = container.env("PAUSE", "5");
     let builder = ImageBuilder::new("exact", container).volume_size(VOLUME);
     let (result, story) = project.build(&builder).await;
-    let image = result.unwrap();
+    let image = result.unwrap().image;
 
     let console = fs::read(project.files.console(builder_of(&story))).unwrap();
     let console = String::from_utf8_lossy(&console);
@@ -176,7 +176,7 @@ async fn e2e_on_hetzner_a_small_context_is_built_without_any_way_to_the_server()
     let context = context.file("sector", sector);
     let builder = ImageBuilder::new("small", context.container()).volume_size(VOLUME);
     let (result, _) = project.build(&builder).await;
-    let image = result.unwrap();
+    let image = result.unwrap().image;
 
     let expected = tempfile::NamedTempFile::new().unwrap();
     fs::write(expected.path(), sector).unwrap();
