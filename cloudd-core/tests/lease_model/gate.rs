@@ -367,7 +367,7 @@ impl Gated {
     }
 
     /// The holder label as this holder reads it.
-    fn from_cloud(&self, label: &str) -> String {
+    fn label_of_cloud(&self, label: &str) -> String {
         let label = label.strip_prefix(ELSEWHERE).unwrap_or(label);
         self.to_cloud(label)
     }
@@ -528,7 +528,7 @@ impl Provider for Gated {
             self.call(Access::Reads, text, effect, |inner, found| listed(inner, found)).await?;
         for resource in &mut found {
             if let Some(label) = resource.labels.get(keys::HOLDER) {
-                let label = Labels::from_iter([(keys::HOLDER, self.from_cloud(label))]);
+                let label = Labels::from_iter([(keys::HOLDER, self.label_of_cloud(label))]);
                 resource.labels = std::mem::take(&mut resource.labels).merged(&label);
             }
         }
