@@ -117,7 +117,10 @@ fn bad_input_is_exit_code_2_before_anything_is_created() {
     let cases: [(&[&str], &str); 5] = [
         (&["build", "hello", "/nowhere"], "nothing was created; correct the input"),
         (&["build", "no good name", CONTEXT], "expected 1 to 63 characters"),
-        (&["build", "hello", CONTEXT, "--location", "mars1"], "no location \"mars1\", but fsn1"),
+        (
+            &["build", "hello", CONTEXT, "--location", "mars1"],
+            "no location \"mars1\"; available: fsn1",
+        ),
         (&["build", "hello", CONTEXT, "--volume-size", "1GiB"], "volumes from 10 GiB"),
         (&["build", "hello", CONTEXT, "--on", "libvirt"], "libvirt"),
     ];
