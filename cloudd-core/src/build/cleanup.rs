@@ -3,7 +3,7 @@ use super::events::{BuildEventKind, Phase};
 use super::outcome::BuiltImage;
 use super::policy::OnFailure;
 use super::state::Build;
-use crate::lease::{self, LeaseRecord};
+use crate::lease;
 use crate::provider::{
     Error, ErrorKind, Image, ImageId, ImageStatus, ResourceId, ResourceKind, Result, Selector, keys,
 };
@@ -146,21 +146,21 @@ async fn release(build: &Build<'_>) -> Result<(), Leftovers> {
     }
 }
 
-/// The lease is lost. If another process has taken over, the build is its own now. If the lease was
-/// deleted by hand, what the build has made is deleted, except an available image, which may have
-/// been handed out.
+/// The lease is lost. Nothing may be deleted while a lease of this build exists: it is that of a
+/// process that has taken over, or the own one, which a process can still take over, this one
+/// included. If the lease was deleted by hand, what the build has made is deleted, except an
+/// available image, which may have been handed out.
 pub(super) async fn after_lost_lease(mut build: Build<'_>) -> Result<(), BuildError> {
     build.journal.close();
     let cx = build.cx;
     let failed = |kind| BuildError::new(&cx.config.name, build.id.clone(), build.phase, kind);
     let terms = cx.lease_terms(&build.plan.fingerprint);
     let leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await;
-    let of_build =
-        |it: &LeaseRecord| it.label(keys::BUILD) == build.id.as_str() && it.id != *build.lease.id();
-    if leases.map_err(failed)?.iter().any(of_build) {
+    let leases = leases.map_err(failed)?;
+    if leases.iter().any(|it| it.label(keys::BUILD) == build.id.as_str()) {
         build.events.note(
-            "another process has taken over the build: this one was silent for longer \
-                           than its lease allows",
+            "the lease of this build expired before it was renewed: the build is continued by the \
+             process that takes it over, which may be this one",
         );
         return Ok(());
     }
