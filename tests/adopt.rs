@@ -1,4 +1,4 @@
-//! A build whose process died goes on where it is.
+//! A build whose process died is resumed by the next build.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a second run tells, and its image.
-async fn goes_on(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<BuildEventKind>) {
+/// The image and the events of a second run.
+async fn resume(memory: &Memory, builder: &ImageBuilder) -> (Image, Vec<BuildEventKind>) {
     let mut build = builder.start(Arc::new(memory.clone()));
     let mut events = build.events();
     let image = build.await.unwrap().image;
@@ -32,7 +32,7 @@ fn adopted(updates: &[BuildEventKind]) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wherever_a_build_is_killed_the_next_one_completes_it() {
+async fn a_build_that_is_killed_at_any_point_is_completed_by_the_next_one() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("x", context.container());
     let (mut vms, mut went_on) = (0, 0);
@@ -40,7 +40,7 @@ async fn wherever_a_build_is_killed_the_next_one_completes_it() {
     for half in points.clone() {
         let memory = Memory::new().pace(SECOND).image_time(SECOND * 5);
         let ended = killed_after(SECOND / 2 * half, &builder, &memory).await;
-        let (image, updates) = goes_on(&memory, &builder).await;
+        let (image, updates) = resume(&memory, &builder).await;
         assert_eq!(memory.images_ever_made(), 1, "killed after {half} half seconds");
         if let Some(first) = ended {
             assert_eq!(first.unwrap().image.id, image.id);
@@ -54,13 +54,13 @@ async fn wherever_a_build_is_killed_the_next_one_completes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
+async fn a_vm_that_powered_off_after_its_process_died_is_evaluated_by_its_events() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("x", context.container());
     let memory = Memory::new().pace(SECOND);
     assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     sleep(SECOND * 100).await;
-    let (_, updates) = goes_on(&memory, &builder).await;
+    let (_, updates) = resume(&memory, &builder).await;
     assert!(adopted(&updates));
     let heard =
         updates.iter().filter(|update| matches!(update, BuildEventKind::Step { .. })).count();
@@ -76,17 +76,17 @@ async fn a_vm_that_ended_while_nobody_listened_is_judged_by_what_it_had_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn off_before_the_first_start_is_not_taken_for_success() {
+async fn a_vm_that_was_never_started_is_not_taken_for_success() {
     let context = Context::plausible();
     let builder = ImageBuilder::new("x", context.container());
-    // No channel: the power state is all there is.
+    // Without a channel, only the power state is known.
     let silent = || {
         Memory::new().with_capabilities(|capabilities| {
             capabilities.channel = false;
             capabilities.event_port = None;
         })
     };
-    // Killed before the VM starts, at each await point there is.
+    // Killed at each await point before the start of the VM.
     for polls in 1..40 {
         let memory = silent().pace(SECOND);
         let build = builder.start(Arc::new(memory.clone()));
@@ -94,14 +94,14 @@ async fn off_before_the_first_start_is_not_taken_for_success() {
             tokio::task::yield_now().await;
         }
         build.kill().await;
-        let (image, _) = goes_on(&memory, &builder).await;
+        let (image, _) = resume(&memory, &builder).await;
         assert_eq!(image.labels.get(keys::NAME), Some("x"));
         assert_eq!(memory.images_ever_made(), 1);
     }
 }
 
-/// Makes every lease look as if a process of another machine held it.
-fn disguise(memory: &Memory) {
+/// Changes the holder of every lease to a process of another machine.
+fn set_foreign_holder(memory: &Memory) {
     for id in memory.resources() {
         if id.kind() == ResourceKind::Lease {
             memory.relabel(&id, |labels| {
@@ -113,14 +113,14 @@ fn disguise(memory: &Memory) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() {
+async fn a_dead_holder_on_another_machine_is_waited_for_until_its_lease_expires() {
     let context = Context::plausible();
     let memory = Memory::new().pace(SECOND);
     let builder = ImageBuilder::new("x", context.container());
     assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
-    disguise(&memory);
+    set_foreign_holder(&memory);
     let begun = Instant::now();
-    let (_, updates) = goes_on(&memory, &builder).await;
+    let (_, updates) = resume(&memory, &builder).await;
     let lease = Deadlines::default().lease;
     assert!(begun.elapsed() >= lease, "{:?}", begun.elapsed());
     assert!(begun.elapsed() < lease + SECOND * 60, "{:?}", begun.elapsed());
@@ -131,15 +131,15 @@ async fn a_dead_process_of_another_machine_is_waited_for_as_long_as_its_lease() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_living_process_of_another_machine_is_never_taken_for_dead() {
+async fn the_lease_of_a_running_process_on_another_machine_does_not_expire() {
     let context = Context::plausible();
-    // A hundred seconds a step: it lives for many leases.
+    // With 100 s per step the build runs for many lease durations.
     let memory = Memory::new().pace(SECOND * 100);
     let builder = ImageBuilder::new("x", context.container());
     let disguised = memory.clone();
     let provider = Faulty::never(memory.clone()).observed(move |_, call| {
         if call == "create_builder" {
-            disguise(&disguised);
+            set_foreign_holder(&disguised);
         }
     });
     let other = async {

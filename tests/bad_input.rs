@@ -1,4 +1,4 @@
-//! Inputs that cannot work end before anything is created, each with a named error that holds the
+//! Invalid inputs fail before anything is created, each with an error variant that contains the
 //! offending value.
 
 use cloudd_core::build::{BuildError, BuildErrorKind, ImageBuilder, InvalidInput, Phase};
@@ -7,7 +7,7 @@ use cloudd_core::memory::Memory;
 use cloudd_core::provider::Size;
 use cloudd_tests::containers::{Context, noise};
 
-/// Builds on a cloud that must stay untouched, and gives the error.
+/// Builds on a cloud that must not be changed, and returns the error.
 async fn refused(builder: ImageBuilder, memory: Memory) -> BuildError {
     let error = builder.build(&memory).await.unwrap_err();
     assert_eq!(error.phase(), Phase::Plan, "{error}");
@@ -80,7 +80,7 @@ async fn a_volume_larger_than_the_root_disk_is_refused_with_both_sizes() {
     assert!(error.report().to_string().contains("volume of 20 GiB"), "{error}");
     assert!(error.report().to_string().contains("root disk of 10 GiB"), "{error}");
 
-    // The same when it is the provider's own disk that is smaller.
+    // The same if the provider's default root disk is too small.
     let builder = ImageBuilder::new("x", context.container()).volume_size(Size::gib(20));
     let error = refused(builder, Memory::new().root_size(Size::gib(10))).await;
     assert!(matches!(

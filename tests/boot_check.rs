@@ -1,4 +1,4 @@
-//! An image is tried before it is handed out.
+//! An image with a boot check is returned only after a VM has been started from it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -19,20 +19,20 @@ fn console(text: &str) -> BootCheck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_shows_its_prompt_is_handed_out_and_its_vm_is_gone() {
+async fn an_image_that_shows_its_prompt_is_returned_and_its_vm_is_deleted() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("Debian 12\nx login: "));
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
     let image = builder.build(&memory).await.unwrap().image;
     assert_eq!(image.labels.get(keys::BOOT_CHECK), Some("passed"));
     assert_eq!(memory.resources(), [ResourceId::Image(image.id.clone())]);
     assert_eq!(memory.vms_ever_created(), 2);
-    // It has passed: no second check.
+    // It has passed, so it is not checked again.
     assert_eq!(builder.build(&memory).await.unwrap().image.id, image.id);
     assert_eq!(memory.vms_ever_created(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_without_sign_of_life_is_deleted_and_the_error_shows_its_console() {
+async fn an_image_that_fails_its_probe_is_deleted_and_the_error_shows_its_console() {
     let context = Context::plausible();
     let memory = Memory::new().prints("Kernel panic - not syncing: no init found");
     let builder = ImageBuilder::new("x", context.container());
@@ -47,7 +47,7 @@ async fn an_image_without_sign_of_life_is_deleted_and_the_error_shows_its_consol
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() {
+async fn an_image_that_fails_is_kept_if_configured_and_never_reused() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("panic"));
     let check = console("login:").on_failure(OnBootCheckFailure::Keep);
     let builder = ImageBuilder::new("x", context.container()).boot_check(check);
@@ -56,13 +56,13 @@ async fn an_image_that_fails_is_kept_where_that_is_asked_for_and_never_reused() 
         panic!("{error}")
     };
     assert_eq!(memory.resources(), [ResourceId::Image(kept.clone())]);
-    // Tried again, not built again: somebody may have mended what it waits for.
+    // It is checked again, not built again: the cause of the failure may have been removed.
     let mended = memory.clone().prints("login:");
     assert_eq!(builder.build(&mended).await.unwrap().image.id, *kept);
     assert_eq!(memory.images_ever_made(), 1);
 }
 
-/// A provider on which VMs that were started from an image go off at this call.
+/// A provider on which the VM of a boot check powers off at this call.
 fn goes_off_at(call: &'static str, memory: &Memory) -> Arc<Faulty<Memory>> {
     let trigger = memory.clone();
     Arc::new(Faulty::never(memory.clone()).observed(move |_, made| {
@@ -80,7 +80,7 @@ fn goes_off_at(call: &'static str, memory: &Memory) -> Arc<Faulty<Memory>> {
 #[tokio::test(start_paused = true)]
 async fn a_vm_that_goes_off_ends_the_check_at_once() {
     let (context, memory) = (Context::plausible(), Memory::new().prints("bye"));
-    // Looked at once, and off from then on.
+    // Polled once, and off from then on.
     let provider = goes_off_at("console", &memory);
     let begun = tokio::time::Instant::now();
     let builder = ImageBuilder::new("x", context.container()).boot_check(console("login:"));
@@ -91,8 +91,8 @@ async fn a_vm_that_goes_off_ends_the_check_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vm_that_goes_off_with_the_sign_as_its_last_words_passes() {
-    // Whether the words or the end are seen first is up to chance.
+async fn a_vm_that_powers_off_right_after_the_expected_output_passes() {
+    // The order in which console output and power-off are observed is not defined.
     for _ in 0..16 {
         let (context, memory) = (Context::plausible(), Memory::new().prints("all is well"));
         let provider = goes_off_at("wait_vm_off", &memory);
@@ -102,7 +102,7 @@ async fn a_vm_that_goes_off_with_the_sign_as_its_last_words_passes() {
 }
 
 #[tokio::test]
-async fn ports_ssh_servers_and_web_servers_are_signs_of_life() {
+async fn ports_ssh_servers_and_web_servers_pass_their_probes() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answers: [(&[u8], ReadinessProbe); 3] = [
@@ -125,7 +125,7 @@ async fn ports_ssh_servers_and_web_servers_are_signs_of_life() {
         let serve = async {
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
-                // Whoever only wanted to connect has gone by then.
+                // A client of the TCP probe has disconnected by then.
                 let _gone = connection.write_all(answer).await;
             }
         };

@@ -1,4 +1,4 @@
-//! What a build does and leaves, on the provider in memory.
+//! The effects of a build on the provider in memory.
 
 use std::sync::Arc;
 use std::time::Duration;

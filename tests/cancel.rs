@@ -1,5 +1,5 @@
-//! Cancelling and failing at every single point of a build leaves nothing behind. The points are
-//! enumerated, not sampled.
+//! Cancellation or failure at any point of a build leaves no resource. The points are enumerated, not
+//! sampled.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use cloudd_core::provider::{ErrorKind, ResourceId, keys};
 use cloudd_core::testing::{Fault, Faulty};
 use cloudd_tests::containers::Context;
 
-/// How many calls an undisturbed build makes.
+/// The number of provider calls of a build without faults.
 async fn calls_of_a_build(context: &Context) -> usize {
     let provider = Faulty::never(Memory::new());
     let built = ImageBuilder::new("x", context.container()).build(&provider).await;
@@ -105,7 +105,7 @@ async fn each_call_that_fails_before_or_after_its_effect_leaves_nothing() {
                         nothing_but(&memory, None);
                         failed += 1;
                     }
-                    // A token revoked while deleting: nothing can be done, and all is told.
+                    // The token is revoked during cleanup: nothing can be deleted, and the error lists it.
                     Err(error) => {
                         assert_eq!(kind, ErrorKind::Unauthorized, "call {at}, {fault:?}: {error}");
                         for left in memory.resources() {
@@ -162,12 +162,12 @@ async fn a_lease_is_renewed_although_the_caller_does_not_poll() {
     while memory.resources().is_empty() {
         tokio::task::yield_now().await;
     }
-    // Only the task of the build and that of its lease run meanwhile.
+    // Only the tasks of the build and of its lease run during this time.
     while let Some(renewal) = renewals(&memory) {
         seen.insert(renewal);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // It takes 7 s, and is renewed twice a second; three of these writes are phases.
+    // The build takes 7 s and its lease is renewed twice a second; three of the writes are phases.
     assert!(seen.len() > 8, "{seen:?}");
     build.await.unwrap();
 }

@@ -1,5 +1,5 @@
-//! Whatever somebody does to a build from outside: it recovers, or ends with an error that has a
-//! name, and leaves nothing.
+//! If other programs change or delete the resources of a build, it recovers or fails with a specific
+//! error, and leaves nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +33,13 @@ fn builder(context: &Context) -> ImageBuilder {
     ImageBuilder::new("leap", context.container())
 }
 
-/// Of this kind, if there is one.
+/// The first resource of this kind, if there is one.
 fn one(memory: &Memory, kind: ResourceKind) -> Option<ResourceId> {
     memory.resources().into_iter().find(|id| id.kind() == kind)
 }
 
-/// Everything there is, without the image of the build and without what its error tells is left.
-fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
+/// The existing resources, except the image of the build and the leftovers that its error lists.
+fn unlisted(memory: &Memory, built: &Built) -> Vec<ResourceId> {
     let told = match built {
         Ok(built) => vec![ResourceId::Image(built.image.id.clone())],
         Err(error) => error.remaining().to_vec(),
@@ -49,19 +49,19 @@ fn untold(memory: &Memory, built: &Built) -> Vec<ResourceId> {
     left
 }
 
-/// What stays, but for images that can be used, when all that expires has expired.
+/// The resources that remain, except available images, after a sweep when everything has expired.
 async fn left_after_a_sweep(memory: &Memory) -> Vec<ResourceId> {
     for id in memory.resources() {
         memory.relabel(&id, |labels| *labels = edited(labels, keys::EXPIRES, Some("1")));
     }
     let swept = Sweep::find(memory).await.unwrap().run(memory).await;
-    drop(swept); // what failed is still there
+    drop(swept); // resources that could not be deleted still exist
     let mut left = memory.resources();
     left.retain(|id| id.kind() != ResourceKind::Image);
     left
 }
 
-/// A build that somebody does something to after a while, from outside. A build that hangs panics.
+/// Runs a build and changes the cloud from outside after a while. Panics if the build hangs.
 async fn disturbed(
     memory: &Memory,
     builder: &ImageBuilder,
@@ -76,7 +76,7 @@ async fn disturbed(
     tokio::join!(build, disturb).0.expect("it ends within a day")
 }
 
-/// The same, but its process dies then, and another one comes.
+/// The same, but the process of the build dies at that point and another one is started.
 async fn died(
     memory: &Memory,
     builder: &ImageBuilder,
@@ -89,7 +89,7 @@ async fn died(
 }
 
 #[tokio::test(start_paused = true)]
-async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
+async fn edited_labels_leave_nothing_that_a_sweep_cannot_find() {
     const KEYS: [&str; 9] = [
         keys::NAME,
         keys::FINGERPRINT,
@@ -122,7 +122,7 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
                             false => disturbed(&memory, &builder, after, edit).await,
                         };
                         let case = format!("{kind} {key}={value:?} at {seconds} s, died: {dies}");
-                        let left = untold(&memory, &result);
+                        let left = unlisted(&memory, &result);
                         match &result {
                             Ok(_) => built += 1,
                             Err(error) => {
@@ -139,7 +139,7 @@ async fn labels_that_somebody_edits_leave_nothing_that_a_sweep_cannot_find() {
                         }
                         swept += usize::from(!left.is_empty());
                         let left = left_after_a_sweep(&memory).await;
-                        // What somebody has made foreign is, and it may hold a volume.
+                        // A resource without cloudd's labels remains, and it may have a volume attached.
                         let foreign = key == keys::BUILD && dies;
                         assert!(left.is_empty() || foreign, "{case}: {left:?}");
                     }
@@ -158,7 +158,7 @@ fn edited(labels: &Labels, key: &str, value: Option<&str>) -> Labels {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
+async fn a_resource_deleted_from_outside_at_any_moment_leaves_nothing() {
     let context = Context::plausible();
     let builder = builder(&context);
     let (mut built, mut failed) = (0, 0);
@@ -168,7 +168,7 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
                 let memory = slow();
                 let delete = async |memory: &Memory| {
                     if let Some(id) = one(memory, kind) {
-                        // A volume that is attached cannot be.
+                        // An attached volume cannot be deleted.
                         memory.delete(&id).await.ok();
                     }
                 };
@@ -189,10 +189,10 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
                         assert!(gone.contains(&cause.kind()), "{case}: {error}");
                     }
                 }
-                // Without a lease nobody knows that a process has died: a sweep, when it has expired.
+                // Without a lease the death of a process is not detected; a sweep deletes after the expiry.
                 let left = match dies && kind == ResourceKind::Lease {
                     true => left_after_a_sweep(&memory).await,
-                    false => untold(&memory, &result),
+                    false => unlisted(&memory, &result),
                 };
                 assert_eq!(left, [], "{case}: {result:?}");
             }
@@ -202,7 +202,7 @@ async fn whatever_is_deleted_from_outside_at_any_moment_nothing_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_never_done_is_an_error_and_goes_also_for_who_adopts_it() {
+async fn an_image_that_is_never_completed_is_an_error_and_is_deleted_after_recovery_too() {
     let context = Context::plausible();
     let mut deadlines = Deadlines::default();
     deadlines.image = SECOND * 60;
@@ -224,13 +224,13 @@ async fn an_image_that_is_never_done_is_an_error_and_goes_also_for_who_adopts_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
+async fn clocks_that_differ_by_an_hour_cause_no_takeover_and_no_sweep() {
     const HOUR: i64 = 3600;
     let context = Context::plausible();
     let builder = builder(&context);
     for skew in [-HOUR, HOUR, -1000 * HOUR, 1000 * HOUR] {
         let memory = slow();
-        // What a build on another machine looks like, whose clock is wrong.
+        // The labels of a build on another machine with a wrong clock.
         let elsewhere = async |memory: &Memory| {
             for resource in memory.find(&Selector::all()).await.unwrap() {
                 memory.relabel(&resource.id, |labels| {
@@ -257,7 +257,7 @@ async fn clocks_that_differ_by_an_hour_neither_steal_a_build_nor_sweep_it() {
 }
 
 #[tokio::test]
-async fn a_volume_that_is_taken_from_a_server_before_its_start_is_an_error_and_then_forgotten() {
+async fn a_volume_detached_before_the_start_of_its_server_is_an_error_and_leaves_nothing() {
     const SPEED: f64 = 100.0;
     let (sim, context) = (HcloudSim::start(SPEED), Context::plausible());
     let hcloud = || {

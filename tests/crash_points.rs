@@ -1,5 +1,5 @@
-//! A build whose process is killed at any call, before or after its effect, is ended by the next
-//! run: one image, and nothing else. The points are enumerated, not sampled.
+//! A build whose process is killed at any call, before or after its effect, is completed by the next
+//! run: one image exists, and nothing else. The points are enumerated, not sampled.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ struct Place {
 }
 
 impl Place {
-    /// A cloud in a hurry: the walk is about calls, not about waiting.
+    /// A cloud without delays: the test enumerates calls, not times.
     fn new(check_port: Option<u16>) -> Self {
         let seconds = Duration::from_secs;
         let times = GuestTimes { stage1: seconds(10), stage2: seconds(5), ..GuestTimes::default() };
@@ -47,7 +47,7 @@ impl Place {
         Process::start(&mut command)
     }
 
-    /// Nothing but this image, and no other was ever made.
+    /// Asserts that only this image exists and that no other was created.
     fn only(&self, image: &str, point: &str) {
         let Inventory { servers, volumes, images, ssh_keys } = self.sim.inventory();
         assert_eq!((servers, volumes, ssh_keys), (vec![], vec![], vec![]), "{point}");
@@ -58,7 +58,7 @@ impl Place {
         assert_eq!(self.sim.images_ever_made(), 1, "{point}");
     }
 
-    /// How many requests an undisturbed build sends.
+    /// The number of requests of a build without faults.
     async fn calls(&self) -> u64 {
         let ended = self.start().end().await;
         self.only(ended.image(), "undisturbed");
@@ -66,14 +66,14 @@ impl Place {
     }
 }
 
-/// What one point has shown.
+/// The observations at one point.
 struct Shown {
     adopted: bool,
     servers: u64,
 }
 
-/// Kills a build at a call, and runs it twice more. `None` when it ended without that call: how
-/// often it asks whether something has ended varies.
+/// Kills a build at a call, and runs it twice more. `None` if it ended without that call: the number
+/// of polls varies.
 async fn killed_at(call: u64, when: &str, check_port: Option<u16>) -> Option<Shown> {
     let (place, point) = (Place::new(check_port), format!("{call}:hold@{when}"));
     place.sim.set_faults(Faults::parse(&point).unwrap());
@@ -102,7 +102,7 @@ fn writes(sim: &HcloudSim) -> u64 {
     ["POST", "PUT", "DELETE"].iter().map(|method| stats.requests_to(method)).sum()
 }
 
-/// Walks all points and says how many there were.
+/// Runs all points and prints their number.
 async fn walk(check_port: Option<u16>) {
     let calls = Place::new(check_port).calls().await;
     let points: Vec<_> = (1..=calls).flat_map(|call| [(call, "before"), (call, "after")]).collect();
@@ -125,7 +125,7 @@ async fn walk(check_port: Option<u16>) {
         servers.iter().sum::<u64>()
     );
     assert!(all.len() + 6 >= points.len(), "only {} of {} points", all.len(), points.len());
-    // One that builds; and for a boot check one more, or two where the first was killed meanwhile.
+    // One builder; for a boot check one more VM, or two if the first was killed during the check.
     let each = if check_port.is_some() { 2..=3 } else { 1..=1 };
     assert!(servers.iter().all(|servers| each.contains(servers)), "{servers:?}");
     assert!(adopted * 2 > all.len(), "only {adopted} builds were gone on with");
@@ -138,12 +138,12 @@ async fn a_process_that_is_killed_at_any_call_leaves_one_image_to_the_next_run()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_is_killed_at_any_call_of_a_build_with_boot_check_does_so_too() {
-    // Servers have addresses on loopback: this listens on all of them.
+    // Servers have addresses on loopback; the listener accepts on all of them.
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
     walk(Some(listener.local_addr().unwrap().port())).await;
 }
 
-/// A cloud that takes its time, and how long: so that things half made and running are met.
+/// A cloud with delays, so that builds are killed while resources are in creation or running.
 fn slow() -> Memory {
     Memory::new().pace(Duration::from_secs(1)).image_time(Duration::from_secs(10))
 }
@@ -158,10 +158,10 @@ async fn kill_at_each_call(builder: &ImageBuilder, most_vms: usize) {
         for fault in [Fault::NeverArrives, Fault::NeverAnswered] {
             let memory = slow();
             let faulty = Faulty::new(memory.clone(), at, fault);
-            // Longer than all of a build, shorter than any deadline.
+            // Longer than a whole build, shorter than any deadline.
             let ended = killed_after(Duration::from_secs(120), builder, &faulty).await;
             if let Some(ended) = ended {
-                // Waited for together with something else that came.
+                // Polled together with another future that completed first.
                 let only = [ResourceId::Image(ended.unwrap().image.id)];
                 assert_eq!(memory.resources(), only, "call {at}, {fault:?}");
                 continue;
@@ -186,7 +186,7 @@ async fn kill_at_each_call(builder: &ImageBuilder, most_vms: usize) {
         }
     }
     println!("{points} points in {calls} calls: {adopted} builds were gone on with");
-    // Which of two questions that are asked together comes first is chance.
+    // The order of two concurrent requests is not defined.
     assert!(points + 6 >= 2 * calls, "only {points}");
     assert!(adopted * 2 > points, "only {adopted}");
 }

@@ -1,4 +1,4 @@
-//! Builds on Hetzner Cloud, through real HTTP against the simulated one.
+//! Builds on the simulated Hetzner Cloud, over HTTP.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -25,13 +25,13 @@ fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
         .ssh_port(1)
 }
 
-/// How fast time passes where delays are measured: `make bench-api` takes its time, as at speed 20
-/// each 50 ms that this machine is busy count as a second.
+/// The speed of the simulated time in measurements of delays. `make bench-api` sets a lower one: at
+/// speed 20, each 50 ms of load on this machine count as a second.
 fn speed(usually: f64) -> f64 {
     std::env::var("HCLOUD_SIM_SPEED").map_or(usually, |speed| speed.parse().unwrap())
 }
 
-/// Nothing but one image, which holds what was installed.
+/// Asserts that only one image exists and that it contains the installed data.
 fn only(sim: &HcloudSim, image: &ImageId) {
     let Inventory { servers, volumes, images, ssh_keys } = sim.inventory();
     assert_eq!((servers, volumes, ssh_keys), (vec![], vec![], vec![]));
@@ -113,7 +113,7 @@ async fn api_of_one_build_and_it_leaves_an_available_image_with_labels_and_nothi
         println!("  {count} {route}");
     }
     assert!(stats.requests <= 25, "{:?}", stats.by_route);
-    // A busy machine would make a test of this; `make bench-api` takes its time.
+    // Depends on the load of the machine, so only `make bench-api` asserts it.
     if std::env::var_os("HCLOUD_SIM_SPEED").is_some() {
         assert!(delay <= Duration::from_secs(2), "{:?}", stats.ended);
     }
@@ -178,7 +178,7 @@ fn sim_server_actions(sim: &HcloudSim) -> u64 {
     sim.stats().requests_to("POST /servers/")
 }
 
-/// What `create_builder` is called with for one build.
+/// The arguments of `create_builder` for one build.
 async fn builder_spec(hcloud: &Hcloud, build: &BuildId) -> BuilderSpec {
     let name = format!("cloudd-{build}");
     let labels = Labels::from_iter([(keys::BUILD, build.as_str()), (keys::HOLDER, "holder")]);
@@ -191,7 +191,7 @@ async fn builder_spec(hcloud: &Hcloud, build: &BuildId) -> BuilderSpec {
     spec
 }
 
-/// Creates the builder of a build, and returns what was reported meanwhile.
+/// Creates the builder of a build, and returns the reports.
 async fn create_builder(
     hcloud: &Hcloud,
     build: &BuildId,
@@ -349,14 +349,14 @@ async fn a_token_that_may_only_read_ends_at_the_first_write() {
     assert_eq!(sim.inventory(), Inventory::default());
 }
 
-/// Times of a cloud in a hurry: the walk is about calls, not about waiting.
+/// A cloud without delays: the test enumerates calls, not times.
 fn hasty() -> (Durations, GuestTimes) {
     let durations = Durations { create_image: Duration::from_secs(10), ..Durations::default() };
     let (stage1, stage2) = (Duration::from_secs(10), Duration::from_secs(5));
     (durations, GuestTimes { stage1, stage2, ..GuestTimes::default() })
 }
 
-/// Builds with a fault, and says whether there is an image. Panics where anything is left.
+/// Builds with a fault, and returns whether an image exists. Panics if another resource remains.
 async fn survives(spec: String) -> (u64, bool) {
     // A late request is late in real time, and not later than a guest takes: one that arrived when the
     // guest was done would start it once more.

@@ -1,5 +1,5 @@
-//! Debian's `hcloud` command, which knows nothing of simulators, drives one through the lives of
-//! servers, volumes, keys and images.
+//! Debian's `hcloud` command creates, changes and deletes servers, volumes, keys and images on the
+//! simulator.
 
 use std::process::{Command, Output};
 
@@ -34,7 +34,7 @@ impl Project {
         output.expect("this test needs the command `hcloud` (Debian: hcloud-cli): run `make setup`")
     }
 
-    /// Runs it and expects success.
+    /// Runs `hcloud` and asserts success.
     fn hcloud(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -42,7 +42,7 @@ impl Project {
         out
     }
 
-    /// Runs it and expects failure.
+    /// Runs `hcloud` and asserts failure.
     fn fails(&self, arguments: &str) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "hcloud {arguments}: {}", text(&output.stdout));

@@ -1,4 +1,4 @@
-//! Every link inside the Markdown files of this repository leads somewhere.
+//! Every link between the Markdown files of this repository has a target.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned()
 }
 
-/// The Markdown files that git knows or would take.
+/// The Markdown files that git tracks or does not ignore.
 fn pages(root: &Path) -> Vec<PathBuf> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"])
@@ -20,7 +20,7 @@ fn pages(root: &Path) -> Vec<PathBuf> {
     list.lines().map(|name| root.join(name)).filter(|page| page.is_file()).collect()
 }
 
-/// The text without fenced code, in which brackets are no links.
+/// The text without fenced code, where brackets are not links.
 fn prose(text: &str) -> String {
     let mut fence: Option<&str> = None;
     let mut prose = String::new();
@@ -48,13 +48,13 @@ fn definitions(prose: &str) -> BTreeMap<String, String> {
     prose.lines().filter_map(definition).collect()
 }
 
-/// What follows `](` up to the closing bracket: the targets of inline links.
+/// The targets of inline links: the text from `](` to the closing bracket.
 fn inline_targets(prose: &str) -> Vec<String> {
     let after = prose.split("](").skip(1);
     after.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.to_owned()).collect()
 }
 
-/// The labels of `[label][]`, `[text][label]` and `[label]` links, as far as they may be ones.
+/// The labels of `[label][]`, `[text][label]` and `[label]`, which may be links.
 fn labels(prose: &str) -> BTreeSet<String> {
     let mut labels = BTreeSet::new();
     for (at, _) in prose.match_indices('[') {
@@ -78,7 +78,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings.map(|line| slug(line.trim_start_matches('#').trim())).collect()
 }
 
-/// Why a target leads nowhere.
+/// The reason why a target does not exist, if it does not.
 fn broken(page: &Path, target: &str) -> Option<String> {
     if ["https://", "http://", "mailto:"].iter().any(|scheme| target.starts_with(scheme)) {
         return None;
@@ -99,7 +99,7 @@ fn broken(page: &Path, target: &str) -> Option<String> {
     missing.then(|| format!("{}: {target}: there is no such heading", page.display()))
 }
 
-/// What is wrong with the links of one page.
+/// The problems of the links of one page.
 fn problems(page: &Path, text: &str) -> Vec<String> {
     let prose = prose(text);
     let definitions = definitions(&prose);

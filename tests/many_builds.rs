@@ -1,5 +1,5 @@
-//! Several builds at once, on clouds in memory: each ends on its own, and never more at once than
-//! allowed.
+//! Several builds at once, on clouds in memory: they end independently, and at most the allowed number
+//! runs at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ fn failing() -> GuestScript {
     GuestScript::FailsIn { step: Step::Run, reason: FailureReason::ContainerFailed, exit: Some(3) }
 }
 
-/// A build that differs from all others.
+/// A build with a name and a context of its own.
 fn named(context: &Context, number: usize) -> ImageBuilder {
     ImageBuilder::new(format!("image-{number}"), context.container())
 }
 
-/// A context of its own for each build, so that no two make the same image.
+/// One context per build, so that no two builds make the same image.
 fn contexts(count: usize) -> Vec<Context> {
     (0..count).map(|number| Context::plausible().file("number", number.to_string())).collect()
 }
 
-/// How many builders there are, and how many there were at most.
+/// The current and the highest number of builder VMs.
 #[derive(Default)]
 struct Peak(AtomicUsize);
 
@@ -86,7 +86,7 @@ async fn there_are_never_more_vms_than_the_limit_and_not_fewer_while_builds_wait
         let results = builds.limit(limit).run().await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         assert_eq!(peak.0.load(Ordering::Relaxed), limit.min(BUILDS), "with a limit of {limit}");
-        // 24 events of a second each, and the waits between.
+        // 24 events of one second each, and the pauses of polling.
         let rounds = u32::try_from(BUILDS.div_ceil(limit)).unwrap();
         let took = begun.elapsed();
         assert!(took < SECOND * 30 * rounds, "{took:?} with a limit of {limit}");
@@ -94,7 +94,7 @@ async fn there_are_never_more_vms_than_the_limit_and_not_fewer_while_builds_wait
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_first_build_does_not_hold_the_place_of_others() {
+async fn a_slow_first_build_does_not_delay_the_others() {
     let contexts = contexts(6);
     let (slow, quick) = (Memory::new().pace(SECOND * 100), Memory::new());
     let mut builds = Builds::new().limit(2).add(named(&contexts[0], 0), &slow);
@@ -118,7 +118,7 @@ async fn a_slow_first_build_does_not_hold_the_place_of_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_stays_alone() {
+async fn a_failure_does_not_affect_other_builds() {
     let contexts = contexts(5);
     let (good, bad) = (Memory::new().pace(SECOND), Memory::new().guests(failing()));
     let mut builds = Builds::new().limit(2);
@@ -152,7 +152,7 @@ async fn a_failure_cancels_the_rest_when_asked() {
     let contexts = contexts(6);
     let (good, slow) = (Memory::new(), Memory::new().pace(SECOND * 5));
     let bad = Memory::new().pace(SECOND).guests(failing());
-    // Done by then, failing, under way, and three that wait.
+    // One completed, one failing, one running, three waiting.
     let clouds = [&good, &bad, &slow, &slow, &slow, &slow];
     let builds = contexts
         .iter()
@@ -196,7 +196,7 @@ async fn cancelling_ends_all_and_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_stream_tells_the_story_of_each_build() {
+async fn one_stream_has_the_events_of_each_build() {
     let contexts = contexts(4);
     let memory = Memory::new().pace(SECOND);
     let builds =
@@ -229,7 +229,7 @@ async fn one_stream_tells_the_story_of_each_build() {
 }
 
 #[tokio::test]
-async fn no_builds_are_done_at_once() {
+async fn an_empty_set_of_builds_ends_immediately() {
     assert!(Builds::new().run().await.is_empty());
     let mut run = Builds::new().start();
     let mut events = run.events();

@@ -1,4 +1,4 @@
-//! However many ask for the same image at the same time: it is made once.
+//! If several processes or tasks build the same image at the same time, it is made once.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn twenty_processes_get_the_one_image_that_one_of_them_makes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twenty_tasks_of_a_process_do_so_too() {
+async fn twenty_tasks_of_a_process_get_the_same_image() {
     let (context, second) = (Context::plausible(), Duration::from_secs(1));
     let memory = Memory::new().pace(second).image_time(second * 10);
     let build = |_| {

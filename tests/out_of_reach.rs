@@ -1,5 +1,5 @@
-//! What a build does when its guest cannot be reached, for a while or at all: on the provider in
-//! memory, whose channel then ends with stage 1, as one over SSH does.
+//! Builds whose guest is unreachable, temporarily or permanently, on the provider in memory. Its
+//! channel then ends with stage 1, as a channel over SSH does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 const MINUTE: Duration = Duration::from_secs(60);
 const REFUSED: &str = "192.0.2.1:22: connection refused";
 
-/// A cloud whose guests say a word a minute: 14 in stage 1, and off after 25.
+/// A cloud whose guests send one event a minute: 14 in stage 1, power-off after 25.
 fn cloud(script: GuestScript, reachability: &Reachability) -> Memory {
     Memory::new().guests(script).pace(MINUTE).behind(reachability).with_capabilities(
         |capabilities| {
@@ -25,7 +25,7 @@ fn cloud(script: GuestScript, reachability: &Reachability) -> Memory {
     )
 }
 
-/// How a build ended, and the notes it made.
+/// The result of a build, and its notes.
 struct Ended {
     result: Result<BuiltImage, BuildError>,
     notes: Vec<String>,
@@ -38,7 +38,7 @@ impl Ended {
     }
 }
 
-/// Builds while something happens to the way to the guest.
+/// Builds while `happens` changes the reachability of the guest.
 async fn build(memory: &Memory, context: &Context, happens: impl Future<Output = ()>) -> Ended {
     let begun = Instant::now();
     let builder = ImageBuilder::new("x", context.container());
@@ -61,7 +61,7 @@ async fn build(memory: &Memory, context: &Context, happens: impl Future<Output =
 async fn nothing() {}
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_is_said() {
+async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_with_a_note() {
     let reachability = Reachability::new();
     reachability.set_unreachable(REFUSED);
     let memory = cloud(GuestScript::Succeeds, &reachability);
@@ -72,7 +72,7 @@ async fn a_guest_that_is_never_reached_is_followed_by_its_power_state_and_this_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_that_is_off_before_the_wait_for_a_route_is_over_is_done_too() {
+async fn a_guest_that_is_off_before_the_route_deadline_has_succeeded_too() {
     let reachability = Reachability::new();
     reachability.set_unreachable(REFUSED);
     let memory = cloud(GuestScript::Succeeds, &reachability).pace(Duration::from_secs(1));
@@ -94,7 +94,7 @@ async fn a_guest_that_is_never_reached_and_hangs_ends_at_the_longest_deadline() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_lost_for_long_and_then_off_is_done() {
+async fn a_guest_unreachable_for_long_and_then_off_has_succeeded() {
     let reachability = Reachability::new();
     reachability.set_reachable();
     let memory = cloud(GuestScript::Succeeds, &reachability);
@@ -108,10 +108,10 @@ async fn a_guest_lost_for_long_and_then_off_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
+async fn a_guest_whose_connection_and_power_end_together_has_failed() {
     let reachability = Reachability::new();
     reachability.set_reachable();
-    // Off in the 9th minute.
+    // The VM powers off in the 9th minute.
     let memory = cloud(GuestScript::PoweredOffIn(Step::Run), &reachability);
     let lose = async {
         sleep(MINUTE * 8 + MINUTE / 2).await;
@@ -124,7 +124,7 @@ async fn a_guest_whose_connection_and_power_end_together_is_not_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
+async fn a_guest_that_is_reachable_again_is_evaluated_by_its_events() {
     let reachability = Reachability::new();
     reachability.set_reachable();
     let memory = cloud(GuestScript::PoweredOffIn(Step::Check), &reachability);
@@ -134,7 +134,7 @@ async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
         sleep(MINUTE * 7).await;
         reachability.set_reachable();
         sleep(MINUTE).await;
-        // Shortly before the power goes, in the 11th minute.
+        // Shortly before the power-off in the 11th minute.
         reachability.set_unreachable("lost once more");
     };
     let ended = build(&memory, &Context::plausible(), lose_and_find).await;
@@ -144,7 +144,7 @@ async fn a_guest_lost_and_found_is_judged_by_its_words_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_that_has_armed_may_be_lost_without_a_word() {
+async fn a_guest_that_enters_stage_2_may_become_unreachable_without_a_note() {
     let reachability = Reachability::new();
     reachability.set_reachable();
     let memory = cloud(GuestScript::Succeeds, &reachability);
@@ -162,7 +162,7 @@ fn large() -> Context {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_is_over() {
+async fn a_context_that_cannot_be_uploaded_fails_the_build_at_the_route_deadline() {
     let reachability = Reachability::new();
     reachability.set_unreachable(REFUSED);
     let memory = cloud(GuestScript::Succeeds, &reachability);
@@ -178,7 +178,7 @@ async fn a_context_that_has_no_way_in_ends_the_build_when_the_wait_for_a_route_i
 async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
     let reachability = Reachability::new();
     let memory = cloud(GuestScript::HangsIn(Step::Prepare), &reachability);
-    // Reached for no longer than it takes to be lost again.
+    // Reachable only until the next loss.
     let come_and_go = async {
         for _ in 0..20 {
             reachability.set_reachable();
@@ -193,7 +193,7 @@ async fn an_upload_that_is_always_interrupted_ends_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vm_that_is_off_or_gone_amid_an_upload_ends_the_build_at_once() {
+async fn a_vm_that_is_off_or_gone_during_an_upload_fails_the_build_at_once() {
     let reachability = Reachability::new();
     reachability.set_unreachable(REFUSED);
     let memory = cloud(GuestScript::PoweredOffIn(Step::Prepare), &reachability);

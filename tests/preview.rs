@@ -1,4 +1,4 @@
-//! A preview says what a build would do, and does nothing.
+//! A preview lists what a build would do, and changes nothing.
 
 use std::time::Duration;
 

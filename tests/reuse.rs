@@ -1,4 +1,4 @@
-//! A second run is free: what exists is returned, and what is not wanted any more goes.
+//! Reuse of existing images, and retention.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -26,11 +26,11 @@ async fn build(memory: &Memory, builder: &ImageBuilder) -> Image {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_again_returns_the_image_and_writes_nothing() {
+async fn a_second_build_returns_the_image_and_writes_nothing() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("leap", context.container());
     let first = build(&memory, &builder).await;
-    // A provider that may only be read.
+    // A provider that rejects writes.
     let reading = Faulty::never(memory.clone()).observed(|_, call| {
         let reads = ["resolve", "images", "find", "image"];
         assert!(reads.contains(&call), "{call} was called");
@@ -49,7 +49,7 @@ async fn the_same_again_returns_the_image_and_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_the_image_is_made_of_makes_another_image() {
+async fn each_input_of_the_image_changes_the_fingerprint() {
     let memory = Memory::new();
     let context = Context::plausible();
     let builder = |name: &str| ImageBuilder::new(name, context.container());
@@ -66,7 +66,7 @@ async fn whatever_the_image_is_made_of_makes_another_image() {
         build(&memory, builder).await;
         assert_eq!(memory.images_ever_made(), made + 1, "{builder:?}");
     }
-    // What it is not made of does not.
+    // Inputs that do not influence the image do not change the fingerprint.
     build(&memory, &builder("leap").description("another").label("team", "b")).await;
     assert_eq!(memory.images_ever_made(), builders.len());
 }
@@ -75,25 +75,25 @@ async fn whatever_the_image_is_made_of_makes_another_image() {
 async fn a_fingerprint_is_the_same_on_every_machine() {
     use std::os::unix::fs::PermissionsExt as _;
     let (context, memory) = (Context::plausible(), Memory::new());
-    // Whatever the umask is.
+    // Independent of the umask.
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(context.path().join("Containerfile"), mode).unwrap();
     let image = build(&memory, &ImageBuilder::new("leap", context.container())).await;
     let fingerprint = image.labels.get(keys::FINGERPRINT).unwrap().to_owned();
     assert!(Fingerprint::try_from(fingerprint.clone()).is_ok());
-    // Whoever changes what goes into it raises the pipeline's number, and then this.
+    // A change of the hashed inputs requires a new pipeline number and a new value here.
     assert_eq!(fingerprint, "835a997a21e98b4d2a454b884eec48a4db1142b3");
 }
 
 #[tokio::test(start_paused = true)]
-async fn forced_builds_keep_or_replace_what_is_there() {
+async fn forced_builds_keep_or_replace_existing_images() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("leap", context.container());
     let first = build(&memory, &builder).await;
     let second = build(&memory, &builder.clone().reuse(ReusePolicy::Never)).await;
     assert_eq!(images(&memory).len(), 2);
     assert_ne!(first.id, second.id);
-    // Of several that would do, the newest.
+    // Of several suitable images, the newest is returned.
     assert_eq!(build(&memory, &builder).await.id, second.id);
 
     memory.tamper_image(&first.id, |image| image.protected = true);
@@ -112,7 +112,7 @@ async fn a_forced_build_that_fails_leaves_the_old_image() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_name_the_newest_is_returned_whatever_it_was_made_of() {
+async fn by_name_the_newest_image_is_returned_for_any_fingerprint() {
     let memory = Memory::new();
     let (old, new) = (Context::plausible(), Context::plausible().file("x", b"y"));
     let first = build(&memory, &ImageBuilder::new("leap", old.container())).await;
@@ -137,7 +137,7 @@ async fn an_image_that_is_deleted_while_it_is_reused_is_built_anew() {
     let builder = ImageBuilder::new("leap", context.container());
     let first = ResourceId::from(build(&memory, &builder).await.id);
     let (elsewhere, deleted) = (memory.clone(), first.clone());
-    // After it was found, before it is handed out.
+    // Between the search and the return of the image.
     let provider = Faulty::never(memory.clone()).observed(move |_, call| {
         if call == "find" {
             elsewhere.lose(&deleted);
@@ -193,7 +193,7 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     assert_eq!(images(&memory).len(), 2);
 }
 
-/// The number of the first call of this name in a build that replaces an image.
+/// The index of the first call of this name in a build that replaces an image.
 async fn position_of(call: &'static str, builder: &ImageBuilder) -> usize {
     let memory = Memory::new();
     build(&memory, builder).await;

@@ -1,4 +1,4 @@
-//! A sweep shows what dead builds have left, deletes exactly that, and nothing of anybody else.
+//! A sweep lists the resources of crashed builds, and deletes those and no others.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const SPEED: f64 = 1000.0;
 
-/// A project, and somebody at its console.
+/// A project of the simulator, with direct access to its API.
 struct Project {
     sim: HcloudSim,
     http: reqwest::Client,
@@ -102,7 +102,7 @@ fn id(object: &Value) -> u64 {
     object["id"].as_u64().unwrap()
 }
 
-/// The labels of what a build has made that can live until then.
+/// The labels of a resource of a build with this expiry.
 fn labels(build: &str, expires: &str) -> Value {
     json!({
         keys::BUILD: build, keys::NAME: "leap", keys::EXPIRES: expires,
@@ -127,9 +127,9 @@ fn number(id: &ResourceId) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
+async fn of_550_resources_on_many_pages_exactly_the_expired_ones_are_deleted() {
     let mut project = Project::new();
-    // Of others, some of whom use labels that look like ours.
+    // Resources of other programs, some with labels similar to those of cloudd.
     let foreign = [
         json!({}),
         json!({"team": "infra"}),
@@ -145,34 +145,34 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
             _ => project.key(labels).await,
         });
     }
-    // And of others who build with cloudd, too.
+    // Resources of other programs that use cloudd as well.
     for number in 0..80 {
         let labels = labels(&format!("otherbui{number:02}"), &in_seconds(3600));
         others.insert(project.key(&labels).await);
     }
     let (mut expired, mut stay) = (BTreeSet::new(), BTreeSet::new());
-    // Nine dead builds: lease, volume, and a server that holds it.
+    // Nine crashed builds: a lease, a volume, and a server to which it is attached.
     for number in 0..9 {
         let labels = labels(&format!("deadbuild{number}"), &in_seconds(-4 * 3600));
         let volume = project.volume(&labels).await;
         let server = project.server(&labels, &[volume]).await;
         expired.extend([project.key(&labels).await, volume, server]);
     }
-    // Builds that may be alive elsewhere: by their expiry; and by that of their lease, if clocks differ.
+    // Builds that may run elsewhere: not expired, or with a lease that may not have, if clocks differ.
     for (number, seconds) in [(0, 3600), (1, 60), (2, -3600)] {
         let labels = labels(&format!("livebuild{number}"), &in_seconds(seconds));
         let volume = project.volume(&labels).await;
         let server = project.server(&labels, &[volume]).await;
         stay.extend([project.key(&labels).await, volume, server]);
     }
-    // Images that can be used, long after the build.
+    // Available images, long after the build.
     let maker = project.server(&json!({}), &[]).await;
     others.insert(maker);
     for number in 0..8 {
         let labels = labels(&format!("goodbuild{number}"), "1");
         stay.insert(project.snapshot(maker, &labels).await);
     }
-    // Expiry spoilt or missing.
+    // Expiry invalid or missing.
     for expires in ["", "soon", "x1", "1e9", "99999999999999999999"] {
         stay.insert(project.volume(&labels("oddbuild00", expires)).await);
     }
@@ -190,7 +190,7 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
     let shown: BTreeSet<_> = sweep.leftovers().iter().map(|it| number(&it.id)).collect();
     assert_eq!(shown, expired);
     assert_eq!(project.ids(), before, "showing changed something");
-    // What uses others goes first, leases last.
+    // A user of a resource is deleted before it, leases last.
     let kinds: Vec<_> = sweep.leftovers().iter().map(|it| it.id.kind()).collect();
     let order = [ResourceKind::Vm, ResourceKind::Volume, ResourceKind::Lease];
     assert_eq!(kinds, order.map(|kind| [kind; 9]).concat());
@@ -210,7 +210,7 @@ async fn of_550_things_over_many_pages_exactly_those_go_that_have_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_protected_stays_with_its_lease_and_is_told() {
+async fn a_protected_resource_is_kept_with_its_lease_and_reported() {
     let mut project = Project::new();
     let labels = labels("deadbuild0", "1");
     let volume = project.volume(&labels).await;
@@ -218,7 +218,7 @@ async fn what_is_protected_stays_with_its_lease_and_is_told() {
     let key = project.key(&labels).await;
     let body = json!({"delete": true, "rebuild": true});
     project.post(&format!("/servers/{server}/actions/change_protection"), body).await;
-    // Held by a server of somebody else's.
+    // Attached to a server that cloudd did not create.
     let other_labels = self::labels("deadbuild1", "1");
     let held = project.volume(&other_labels).await;
     let foreign = project.server(&json!({}), &[held]).await;
@@ -239,7 +239,7 @@ async fn what_is_protected_stays_with_its_lease_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_live_build_is_not_swept_whatever_its_expiry_says_nor_one_that_goes_on_meanwhile() {
+async fn a_running_build_is_not_swept_after_its_expiry_nor_one_that_is_resumed_during_the_sweep() {
     const SECOND: Duration = Duration::from_secs(1);
     let context = Context::plausible();
     let builder = ImageBuilder::new("leap", context.container());
@@ -266,7 +266,7 @@ async fn a_live_build_is_not_swept_whatever_its_expiry_says_nor_one_that_goes_on
         labels.insert(keys::FINGERPRINT, "0".repeat(40)).unwrap();
     });
 
-    // Dead when it is shown, and gone on with when somebody has read it and says yes.
+    // Expired in the listing, and resumed before the deletion.
     assert!(killed_after(SECOND * 5, &builder, &memory).await.is_none());
     expire();
     let shown = Sweep::find(&memory).await.unwrap();

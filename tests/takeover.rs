@@ -1,5 +1,5 @@
-//! A process that was silent for longer than its lease has lost its build to another one. When it
-//! comes back it notices, touches nothing of the other's, and returns the same image.
+//! A process that was suspended for longer than its lease has lost the build to another process. When
+//! it continues, it detects that, deletes nothing of the other process, and returns the same image.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const SPEED: f64 = 20.0;
 
-/// How far the first process gets: its last event, and of what.
+/// The point up to which the first process runs: the name and the subject of its last event.
 type Point = (&'static str, &'static str);
 
 const POINTS: [Point; 8] = [
@@ -55,7 +55,7 @@ impl Place {
         process
     }
 
-    /// Both have this image, and there is nothing else.
+    /// Asserts that both processes return this image and that nothing else exists.
     fn only(&self, first: &Ended, second: &Ended, point: &str) {
         assert_eq!(first.image(), second.image(), "{point}");
         let Inventory { servers, volumes, images, ssh_keys } = self.sim.inventory();
@@ -66,8 +66,8 @@ impl Place {
     }
 }
 
-/// Stops a process, lets another one go on with its build, and wakes it: before the other one has
-/// ended, or after that.
+/// Suspends a process, has another one resume its build, and continues the first: before the other
+/// has ended, or after that.
 async fn stopped_at(point: Point, soon: bool) {
     let place = Place::new();
     let first = place.started_up_to(point).await;
@@ -86,12 +86,12 @@ async fn stopped_at(point: Point, soon: bool) {
     let point = format!("{point:?}, woken {}", if soon { "soon" } else { "late" });
     place.only(&first, &second, &point);
     assert_eq!(place.sim.images_ever_made(), 1, "{point}");
-    // What was on its way when it was stopped, it does: then the other one may have to clear up.
+    // A request that was sent before the suspension takes effect; the other process may delete it.
     assert!(place.sim.servers_ever_created() <= 2, "{point}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_was_stopped_for_longer_than_its_lease_returns_the_image_of_the_other() {
+async fn a_process_suspended_for_longer_than_its_lease_returns_the_image_of_the_other() {
     let points = POINTS.iter().flat_map(|point| [(*point, false), (*point, true)]);
     let running: Vec<_> =
         points.map(|(point, soon)| (point, soon, tokio::spawn(stopped_at(point, soon)))).collect();
@@ -101,8 +101,8 @@ async fn a_process_that_was_stopped_for_longer_than_its_lease_returns_the_image_
     }
 }
 
-/// Deletes the lease of a process by hand, and lets another one begin.
-async fn robbed_at(point: Point, another: bool) {
+/// Deletes the lease of a process from outside, and starts another process.
+async fn lease_deleted_at(point: Point, another: bool) {
     let place = Place::new();
     let first = place.started_up_to(point).await;
     let console = Console::new(&place.sim);
@@ -120,10 +120,10 @@ async fn robbed_at(point: Point, another: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_whose_lease_is_deleted_by_hand_leaves_nothing_but_one_image() {
+async fn a_process_whose_lease_is_deleted_from_outside_leaves_only_one_image() {
     let points = POINTS.iter().flat_map(|point| [(*point, false), (*point, true)]);
     let running: Vec<_> = points
-        .map(|(point, another)| (point, another, tokio::spawn(robbed_at(point, another))))
+        .map(|(point, another)| (point, another, tokio::spawn(lease_deleted_at(point, another))))
         .collect();
     println!("robbed at {} points", running.len());
     for (point, another, running) in running {
