@@ -109,7 +109,8 @@ fn a_lease_that_is_not_verified_after_its_creation_is_caught() {
     let mut checks = LeaseChecks::default();
     checks.verify_after_create = false;
     let scenario = Scenario::new("broken: not verified after create", 2);
-    let violation = walk(&Scenario { faults: 1, pauses: true, checks, ..scenario });
+    let violation =
+        walk(&Scenario { faults: 1, pauses: true, checks, preemptions: Some(3), ..scenario });
     println!("{}", violation.expect("the broken lease was not caught"));
 }
 
@@ -118,6 +119,7 @@ fn a_holder_that_does_not_look_for_its_successor_is_caught() {
     let mut checks = LeaseChecks::default();
     checks.look_for_successor = false;
     let scenario = Scenario::new("broken: no look for a successor", 2);
-    let violation = walk(&Scenario { faults: 1, pauses: true, checks, ..scenario });
+    let violation =
+        walk(&Scenario { faults: 1, pauses: true, checks, preemptions: Some(3), ..scenario });
     println!("{}", violation.expect("the broken lease was not caught"));
 }
