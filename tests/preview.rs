@@ -16,7 +16,7 @@ use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
 async fn steps(memory: &Memory, builder: &ImageBuilder) -> Vec<PreviewStep> {
     let before = memory.resources();
     let reading = Faulty::never(memory.clone()).observed(|_, call| {
-        let reads = ["check", "images", "find", "cost"];
+        let reads = ["resolve", "images", "find", "estimate_cost"];
         assert!(reads.contains(&call), "{call} was called");
     });
     let preview = builder.preview(&reading).await.unwrap();
@@ -100,7 +100,7 @@ async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
         json["steps"][0],
         serde_json::json!({"step": "create", "kind": "lease", "size": null})
     );
-    assert_eq!(json["cost"]["build"], "0.006548");
+    assert_eq!(json["estimate_cost"]["build"], "0.006548");
 }
 
 #[tokio::test(start_paused = true)]
