@@ -1,5 +1,6 @@
 //! A preview lists what a build would do, and changes nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::build::{
@@ -59,19 +60,16 @@ async fn it_tells_a_build_that_is_under_way_from_a_dead_one() {
     let context = Context::plausible();
     let memory = Memory::new().pace(Duration::from_secs(1));
     let builder = ImageBuilder::new("x", context.container());
-    let mut build = Box::pin(builder.build(&memory));
-    assert!(tokio::time::timeout(Duration::from_secs(5), &mut build).await.is_err());
+    let build = builder.start(Arc::new(memory.clone()));
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let first = steps(&memory, &builder).await;
     assert!(
-        matches!(&first[..], [PreviewStep::Wait { phase, .. }] if phase == "start"),
+        matches!(&first[..], [PreviewStep::Wait { phase, .. }] if phase == "boot"),
         "{first:?}"
     );
-    drop(build);
+    build.kill().await;
     let first = steps(&memory, &builder).await;
-    assert!(
-        matches!(&first[0], PreviewStep::Resume { phase, .. } if phase == "start"),
-        "{first:?}"
-    );
+    assert!(matches!(&first[0], PreviewStep::Resume { phase, .. } if phase == "boot"), "{first:?}");
 }
 
 #[tokio::test]
@@ -100,7 +98,7 @@ async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
         json["steps"][0],
         serde_json::json!({"step": "create", "kind": "lease", "size": null})
     );
-    assert_eq!(json["estimate_cost"]["build"], "0.006548");
+    assert_eq!(json["cost"]["build"], "0.006548");
 }
 
 #[tokio::test(start_paused = true)]

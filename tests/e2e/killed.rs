@@ -163,8 +163,9 @@ fn text(value: &Value) -> String {
 
 /// What the guest has said, without the times at which it was heard.
 fn words(events: &[Value]) -> Vec<Value> {
-    let is =
-        |event: &&Value| ["step", "log", "written", "armed"].iter().any(|it| event["event"] == *it);
+    let is = |event: &&Value| {
+        ["step", "log", "written", "entering_stage2"].iter().any(|it| event["event"] == *it)
+    };
     let mut words: Vec<_> = events.iter().filter(is).cloned().collect();
     for word in words.iter_mut().filter_map(Value::as_object_mut) {
         word.remove("at");
@@ -191,7 +192,7 @@ async fn e2e_killed_in_stage_1_the_next_run_goes_on_with_the_guest_and_boots_the
     let scene = Scene::new().await;
     let console = ["--check-console", scene.installer.nonce()];
     let killed = scene.kill_at(scene.start(&console), begins(Step::Run), async |_| {}).await;
-    assert_eq!((&killed.state, killed.phase()), (&PowerState::Running, Some("start")));
+    assert_eq!((&killed.state, killed.phase()), (&PowerState::Running, Some("boot")));
     assert!(killed.had_said("hello") && !killed.had_said("armed"), "not in stage 1");
 
     let next = scene.start(&console).end().await;
@@ -207,7 +208,7 @@ async fn e2e_killed_in_stage_1_the_next_run_goes_on_with_the_guest_and_boots_the
 async fn e2e_killed_in_stage_2_the_next_run_waits_for_its_end() {
     let scene = Scene::new().await;
     let killed = scene.kill_at(scene.start(&[]), begins(Step::Copy), async |_| {}).await;
-    assert_eq!((&killed.state, killed.phase()), (&PowerState::Running, Some("start")));
+    assert_eq!((&killed.state, killed.phase()), (&PowerState::Running, Some("boot")));
     assert!(killed.had_said("armed") && !killed.had_said("done"), "not in stage 2");
 
     let next = scene.start(&[]).end().await;
