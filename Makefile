@@ -4,7 +4,8 @@ machine := tests/machine
 cargo := cargo
 # End-to-end tests are the functions e2e_* and the measurements bench_*, all of one test binary. They
 # boot VMs; an emulated one keeps one processor busy, so two at a time suit two processors.
-e2e := $(machine)/run.sh $(cargo) test --locked -p cloudd-tests --all-features --test e2e --
+# With the features of the whole workspace, as in `unit`, so that what was compiled there is used again.
+e2e := $(machine)/run.sh $(cargo) test --locked --workspace --all-features --test e2e --
 
 .PHONY: help
 help: ## list the targets
@@ -36,7 +37,6 @@ unit: ## unit, contract, golden, libvirt and documentation tests: nothing that b
 .PHONY: e2e
 e2e: ## build and boot real images on the local libvirt
 	$(e2e) --test-threads=2 --skip e2e_debian e2e_
-	@# The workspace's features, as in `unit`: what was compiled there serves again.
 	$(cargo) build --locked --workspace --all-features --examples
 	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --no-fail-fast --test stories --test tool -- e2e_
 

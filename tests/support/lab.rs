@@ -69,13 +69,16 @@ impl Lab {
         story::of_build(provider, builder, |vm| self.logs(vm), watch).await
     }
 
-    /// The files that collect what a VM prints and what its agent says.
+    /// The files that collect what a VM prints and what its agent sends. The VM may be gone already.
     ///
     /// # Panics
-    /// When virsh fails, or there is no such VM.
+    /// If virsh fails.
     #[must_use]
     pub fn logs(&self, vm: &VmId) -> Vec<PathBuf> {
-        ["console", "events"].map(|kind| self.volume_path(&format!("{vm}.{kind}.log"))).into()
+        let pool = self.virsh(&["pool-dumpxml", &self.pool]);
+        let path = pool.split_once("<path>").and_then(|(_, rest)| rest.split_once("</path>"));
+        let (path, _) = path.unwrap_or_else(|| panic!("no path in\n{pool}"));
+        ["console", "events"].map(|kind| Path::new(path).join(format!("{vm}.{kind}.log"))).into()
     }
 
     /// What the agent in a VM has said until now, heard by anybody or not.

@@ -52,10 +52,6 @@ impl From<AcquireError> for AcquireFailure {
     }
 }
 
-/// How often the lease of another process is looked at. Each look is a request, of which a project
-/// at Hetzner has 3,600 an hour for all processes together (API reference, "Rate Limiting").
-const LEASE_POLL: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(30), 1.5, 0.3);
-
 /// The pauses of processes that contend for a lease.
 const CONTENTION: Backoff =
     Backoff::new(Duration::from_millis(200), Duration::from_secs(10), 2.0, 0.5);
@@ -173,7 +169,7 @@ async fn wait_for_other(
     const WAITING_FOR: &str = "image that another process makes";
     let longest = cx.config.deadlines.longest_build();
     let mut reported = None;
-    let mut pauses = LEASE_POLL.pauses();
+    let mut pauses = lease::POLL.pauses();
     loop {
         let newest = leases.last();
         let now = newest.map(|it| [it.label(keys::BUILD), it.label(keys::PHASE)].map(String::from));
@@ -183,7 +179,7 @@ async fn wait_for_other(
             cx.events.send(BuildEventKind::Waiting { build, phase });
         }
         reported = now;
-        cx.pause(pauses.next().unwrap_or(LEASE_POLL.longest)).await?;
+        cx.pause(pauses.next().unwrap_or(lease::POLL.longest)).await?;
         leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await?;
         if observer.observe(&leases) != LeaseState::Held {
             return Ok(());

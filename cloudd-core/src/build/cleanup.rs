@@ -3,7 +3,7 @@ use super::events::{BuildEventKind, Phase};
 use super::outcome::BuiltImage;
 use super::policy::OnFailure;
 use super::state::Build;
-use crate::lease;
+use crate::lease::{self, LeaseObserver, LeaseState};
 use crate::provider::{
     Error, ErrorKind, Image, ImageId, ImageStatus, ResourceId, ResourceKind, Result, Selector, keys,
 };
@@ -45,7 +45,9 @@ pub(super) async fn finish(
 }
 
 /// Deletes what the journal lists, except the image that the build returns. If the journal is
-/// incomplete, every other resource with the build's label is deleted, too.
+/// incomplete, every other resource with the build's label is deleted, too. The search is repeated
+/// until it finds nothing: a call of an earlier process, which was held back for longer than its lease,
+/// may create something after the first search.
 ///
 /// Has a deadline of its own. A deletion that fails is repeated until then: a VM that is still being
 /// started, for example, holds its volume for a while. The lease is kept if anything else remains.
@@ -59,6 +61,7 @@ async fn delete_all(build: &Build<'_>, returned: Option<&ImageId>) -> Result<(),
         // Dropped at the deadline: `remaining` is right at every await point.
         let pass = delete_once(build, &mut remaining, &mut to_search, returned.as_ref());
         let error = match attempts.attempt("delete what the build created", pass).await {
+            Ok(()) if to_search => continue,
             Ok(()) => return Ok(()),
             // Another process has taken over, and deletes what remains.
             Err(_) if build.lease.is_lost() => return Ok(()),
@@ -83,11 +86,10 @@ async fn delete_once(
     if *to_search {
         match build.cx.provider.find(&Selector::build(&build.id)).await {
             Ok(found) => {
-                let found = found.into_iter().map(|resource| resource.id);
-                remaining.extend(
-                    found.filter(|id| Some(id) != returned && id.kind() != ResourceKind::Lease),
-                );
-                *to_search = false;
+                let mut found: Vec<_> = found.into_iter().map(|resource| resource.id).collect();
+                found.retain(|id| Some(id) != returned && id.kind() != ResourceKind::Lease);
+                *to_search = !found.is_empty();
+                remaining.extend(found);
             }
             Err(error) => result = Err(error),
         }
@@ -148,24 +150,16 @@ async fn release(build: &Build<'_>) -> Result<(), Leftovers> {
 
 /// The lease is lost. Nothing may be deleted while a lease of this build exists: it is that of a
 /// process that has taken over, or the own one, which a process can still take over, this one
-/// included. If the lease was deleted by hand, what the build has made is deleted, except an
-/// available image, which may have been handed out.
+/// included. Once no lease of the build exists, nothing of it is in use: what is left is deleted,
+/// except an available image, which may have been handed out. Something is left if a call of this
+/// process took effect after its successor had cleaned up, or if the lease was deleted by hand.
 pub(super) async fn after_lost_lease(mut build: Build<'_>) -> Result<(), BuildError> {
     build.journal.close();
     let cx = build.cx;
     let failed = |kind| BuildError::new(&cx.config.name, build.id.clone(), build.phase, kind);
-    let terms = cx.lease_terms(&build.plan.fingerprint);
-    let leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await;
-    let leases = leases.map_err(failed)?;
-    if leases.iter().any(|it| it.label(keys::BUILD) == build.id.as_str()) {
-        build.events.note(
-            "the lease of this build expired before it was renewed: the build is continued by the \
-             process that takes it over, which may be this one",
-        );
+    if !wait_for_successor(&build).await.map_err(failed)? {
         return Ok(());
     }
-    build.events.note("the lease of this build was deleted by another program: it starts again");
-
     let selector = Selector::build(&build.id);
     let images = cx.read(cx.provider.images(&selector)).await.map_err(failed)?;
     let found = cx.read(cx.provider.find(&selector)).await.map_err(failed)?;
@@ -186,9 +180,32 @@ pub(super) async fn after_lost_lease(mut build: Build<'_>) -> Result<(), BuildEr
         if let Err(error) = attempts.pause_after(error).await {
             let lost = Error::new(ErrorKind::NotFound, "hold lease")
                 .with_resource(build.lease.id())
-                .with_message("it was deleted by another program");
+                .with_message("it expired, or was deleted by another program");
             let leftovers = Some(Leftovers { resources: remaining, error });
             return Err(failed(BuildErrorKind::Provider(lost)).with_leftovers(leftovers));
         }
+    }
+}
+
+/// Waits until no lease of the build exists: `true`. `false` if one exists that can be taken over.
+async fn wait_for_successor(build: &Build<'_>) -> Result<bool, BuildErrorKind> {
+    let cx = build.cx;
+    let terms = cx.lease_terms(&build.plan.fingerprint);
+    let (mut observer, mut pauses) = (LeaseObserver::default(), lease::POLL.pauses());
+    build.events.note(
+        "the lease of this build was not renewed in time, or was deleted by another program: the \
+         build is continued by the process that takes it over, which may be this one",
+    );
+    loop {
+        let mut leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await?;
+        leases.retain(|it| it.label(keys::BUILD) == build.id.as_str());
+        if leases.is_empty() {
+            return Ok(true);
+        }
+        leases.retain(|it| it.id != *build.lease.id());
+        if observer.observe(&leases) != LeaseState::Held {
+            return Ok(false);
+        }
+        cx.pause(pauses.next().unwrap_or(lease::POLL.longest)).await?;
     }
 }

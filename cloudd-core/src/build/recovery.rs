@@ -52,6 +52,7 @@ pub(super) async fn first_state(
 /// |---|---|
 /// | an available image of this build | `Imaged` |
 /// | an image in creation, and no VM | `Imaged` |
+/// | no VM, phase `provision` | `Planned`: the creation is completed |
 /// | a VM that runs | `Started` |
 /// | a VM that is off, phase `image` | `PoweredOff` |
 /// | a VM that is off and was started | `Started`: its last events, where they can be read |
@@ -73,6 +74,11 @@ async fn recover(build: &mut Build<'_>, phase: &str) -> Result<State, BuildError
     let Some(vm) = builder else {
         if let Some(image) = with_status(ImageStatus::Creating) {
             return Ok(State::Imaged(image));
+        }
+        if phase == Phase::Provision.label() {
+            // A volume that exists is returned by its creation. It is not deleted: a call of the
+            // former holder that was held back may still attach it to the VM.
+            return Ok(State::Planned);
         }
         return restart(build, "its VM is gone").await;
     };

@@ -39,6 +39,6 @@ mod terms;
 pub(crate) use acquire::{AcquireError, acquire_first, take_over};
 pub(crate) use guard::Lease;
 pub(crate) use holder::{Liveness, holder_liveness};
-pub(crate) use observer::{LeaseObserver, LeaseState};
+pub(crate) use observer::{LeaseObserver, LeaseState, POLL};
 pub(crate) use record::{LeaseRecord, list};
 pub(crate) use terms::LeaseTerms;

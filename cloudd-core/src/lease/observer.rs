@@ -7,6 +7,12 @@ use super::holder::{Liveness, holder_liveness};
 use super::record::LeaseRecord;
 use crate::expiry::{CLOCK_SKEW, is_expired};
 use crate::provider::{Labels, LeaseId, keys};
+use crate::retry::Backoff;
+
+/// How often the lease of another process is looked at. Each look is a request, of which a project
+/// at Hetzner has 3,600 an hour for all processes together (API reference, "Rate Limiting").
+pub(crate) const POLL: Backoff =
+    Backoff::new(Duration::from_secs(5), Duration::from_secs(30), 1.5, 0.3);
 
 /// The state of the lock, as far as it can be observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

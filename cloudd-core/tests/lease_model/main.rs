@@ -52,6 +52,10 @@ impl Scenario {
             checks: LeaseChecks::default(),
         }
     }
+
+    fn preempted_at_most(self, preemptions: u32) -> Self {
+        Self { preemptions: Some(preemptions), ..self }
+    }
 }
 
 /// The same in every execution.
@@ -91,10 +95,43 @@ fn two_holders_of_which_one_loses_an_answer_leave_nothing() {
     holds(&Scenario { faults: 1, lost_answers: true, ..scenario });
 }
 
+/// Walked with two preemptions in `make unit` and with three in `make e2e-full`.
+fn two_holders_with_a_pause(preemptions: u32) {
+    let scenario = Scenario::new("two holders, one pause", 2).preempted_at_most(preemptions);
+    holds(&Scenario { faults: 1, pauses: true, ..scenario });
+}
+
+#[test]
+fn two_holders_make_one_image_when_calls_are_held_back_for_longer_than_the_lease() {
+    two_holders_with_a_pause(2);
+}
+
+#[test]
+fn e2e_two_holders_make_one_image_when_calls_are_held_back_and_three_are_preempted() {
+    two_holders_with_a_pause(3);
+}
+
 #[test]
 fn three_holders_make_one_image() {
-    let scenario = Scenario::new("three holders, no fault, at most 2 preemptions", 3);
-    holds(&Scenario { preemptions: Some(2), ..scenario });
+    holds(&Scenario::new("three holders, no fault", 3).preempted_at_most(2));
+}
+
+#[test]
+fn three_holders_of_which_one_crashes_make_one_image() {
+    let scenario = Scenario::new("three holders, one crash", 3).preempted_at_most(1);
+    holds(&Scenario { faults: 1, crashes: true, ..scenario });
+}
+
+#[test]
+fn three_holders_of_which_one_loses_an_answer_leave_nothing() {
+    let scenario = Scenario::new("three holders, one lost answer", 3).preempted_at_most(1);
+    holds(&Scenario { faults: 1, lost_answers: true, ..scenario });
+}
+
+#[test]
+fn three_holders_make_one_image_when_calls_are_held_back_for_longer_than_the_lease() {
+    let scenario = Scenario::new("three holders, one pause", 3).preempted_at_most(1);
+    holds(&Scenario { faults: 1, pauses: true, ..scenario });
 }
 
 #[test]
@@ -110,8 +147,7 @@ fn a_lease_that_is_not_verified_after_its_creation_is_caught() {
 fn a_holder_that_does_not_look_for_its_successor_is_caught() {
     let mut checks = LeaseChecks::default();
     checks.look_for_successor = false;
-    let scenario = Scenario::new("broken: no look for a successor", 2);
-    let violation =
-        walk(&Scenario { faults: 1, pauses: true, checks, preemptions: Some(3), ..scenario });
+    let scenario = Scenario::new("broken: no look for a successor", 2).preempted_at_most(3);
+    let violation = walk(&Scenario { faults: 1, pauses: true, checks, ..scenario });
     println!("{}", violation.expect("the broken lease was not caught"));
 }

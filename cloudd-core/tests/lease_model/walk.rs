@@ -50,9 +50,11 @@ async fn search(scenario: &Scenario) -> Option<Violation> {
     let mut known: HashMap<u64, u128> = HashMap::new();
     let (mut runs, mut choices) = (0u64, 0u64);
     let print = |runs, choices, states, executions: u128| {
+        let bound = scenario.preemptions.map(|most| format!(", at most {most} preemptions"));
         println!(
-            "{}: {executions} interleavings, {states} states, {choices} steps, {runs} runs, {:.1} s",
+            "{}{}: {executions} interleavings, {states} states, {choices} steps, {runs} runs, {:.1} s",
             scenario.name,
+            bound.unwrap_or_default(),
             started.elapsed().as_secs_f64()
         );
     };
