@@ -231,7 +231,8 @@ impl Provider for Acme {
     async fn find(&self, selector: &Selector) -> Result<Vec<Resource>> {
         let things = self.things();
         let all = things.all.iter();
-        let all = all.map(|(number, it)| Resource::new(id(*number, it), it.labels.clone()));
+        let all =
+            all.map(|(number, it)| Resource::new(id(*number, it), &it.name, it.labels.clone()));
         Ok(all.filter(|resource| selector.selects(resource)).collect())
     }
 

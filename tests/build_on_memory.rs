@@ -25,9 +25,10 @@ async fn a_build_leaves_nothing_but_the_image_with_its_labels() {
     assert_eq!(image.status, ImageStatus::Available);
     assert_eq!(image.labels.get(keys::NAME), Some("leap-15.6"));
     assert_eq!(image.labels.get("team"), Some("infra"));
-    for key in [keys::FINGERPRINT, keys::BUILD, keys::EXPIRES, keys::ARCHITECTURE] {
+    for key in [keys::FINGERPRINT, keys::BUILD, keys::ARCHITECTURE] {
         assert!(image.labels.get(key).is_some(), "{key} is missing");
     }
+    assert_eq!(image.labels.get(keys::EXPIRES), None, "an image is not swept");
 }
 
 #[tokio::test(start_paused = true)]

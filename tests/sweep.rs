@@ -56,13 +56,21 @@ impl Project {
         }
     }
 
-    fn name(&mut self) -> String {
+    /// The name that a build gives to a resource with these labels, or another one.
+    fn name(&mut self, labels: &Value) -> String {
         self.made += 1;
-        format!("thing-{}", self.made)
+        match labels[keys::BUILD].as_str() {
+            Some(build) => format!("cloudd-{build}"),
+            None => format!("thing-{}", self.made),
+        }
     }
 
     async fn key(&mut self, labels: &Value) -> u64 {
-        let name = self.name();
+        let (mut labels, mut name) = (labels.clone(), self.name(&json!({})));
+        if let Some(fingerprint) = labels[keys::FINGERPRINT].as_str() {
+            name = format!("cloudd-{fingerprint}-{}", self.made);
+            labels[keys::FENCING_TOKEN] = self.made.to_string().into();
+        }
         let mut blob = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
         blob.extend([0; 28]);
         blob.extend(self.made.to_be_bytes());
@@ -72,13 +80,17 @@ impl Project {
     }
 
     async fn volume(&mut self, labels: &Value) -> u64 {
-        let name = self.name();
+        let name = self.name(labels);
         let body = json!({"name": name, "size": 10, "location": "fsn1", "labels": labels});
         id(&self.post("/volumes", body).await["volume"])
     }
 
     async fn server(&mut self, labels: &Value, volumes: &[u64]) -> u64 {
-        let name = self.name();
+        let name = self.name(labels);
+        self.named_server(&name, labels, volumes).await
+    }
+
+    async fn named_server(&mut self, name: &str, labels: &Value, volumes: &[u64]) -> u64 {
         let body = json!({
             "name": name, "server_type": "cx23", "image": "debian-12", "location": "fsn1",
             "labels": labels, "volumes": volumes, "start_after_create": false
@@ -127,7 +139,7 @@ fn number(id: &ResourceId) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_550_resources_on_many_pages_exactly_the_expired_ones_are_deleted() {
+async fn of_558_resources_on_many_pages_exactly_the_expired_ones_are_deleted() {
     let mut project = Project::new();
     // Resources of other programs, some with labels similar to those of cloudd.
     let foreign = [
@@ -173,11 +185,20 @@ async fn of_550_resources_on_many_pages_exactly_the_expired_ones_are_deleted() {
         stay.insert(project.snapshot(maker, &labels).await);
     }
     // Expiry invalid or missing.
-    for expires in ["", "soon", "x1", "1e9", "99999999999999999999"] {
-        stay.insert(project.volume(&labels("oddbuild00", expires)).await);
+    let odd = ["", "soon", "x1", "1e9", "99999999999999999999", "18446744073709551615"];
+    for (number, expires) in odd.iter().enumerate() {
+        stay.insert(project.volume(&labels(&format!("oddbuild0{number}"), expires)).await);
     }
-    stay.insert(project.volume(&json!({keys::BUILD: "oddbuild01"})).await);
-    assert_eq!((others.len(), expired.len() + stay.len()), (501, 50));
+    stay.insert(project.volume(&json!({keys::BUILD: "oddbuild10"})).await);
+    // Servers and volumes of a user, who copied the labels of an image to them.
+    for number in 0..3 {
+        let labels = labels(&format!("deadbuild{number}"), "1");
+        let name = format!("production-{number}");
+        stay.insert(project.named_server(&name, &labels, &[]).await);
+        let body = json!({"name": name, "size": 10, "location": "fsn1", "labels": labels});
+        stay.insert(id(&project.post("/volumes", body).await["volume"]));
+    }
+    assert_eq!((others.len(), expired.len() + stay.len()), (501, 57));
     while project.sim.inventory().images.iter().any(|image| image.status != "available") {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

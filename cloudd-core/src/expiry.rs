@@ -20,7 +20,8 @@ pub(crate) fn is_expired(labels: &Labels, margin: Duration) -> bool {
     expires.is_some_and(|expires| now() > Duration::from_secs(expires).saturating_add(margin))
 }
 
-fn now() -> Duration {
+/// The UNIX time by the clock of this machine.
+pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -27,6 +27,7 @@ pub mod guide;
 pub mod install;
 mod lease;
 pub mod memory;
+mod ownership;
 pub mod provider;
 pub mod retention;
 pub mod retry;
@@ -35,7 +36,7 @@ pub mod ssh;
 pub mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod text;
+pub mod text;
 
 pub use build::{
     BootCheck, BuildError, BuildErrorKind, BuildEvent, BuildEventKind, BuildHandle, Builds,

@@ -21,10 +21,15 @@
 //! # }
 //! ```
 //!
-//! A sweep never deletes an available image, a resource without cloudd's labels, a resource whose
-//! expiry is missing or not a number, or a resource of a build that may be running: one whose lease has
-//! not expired (with two hours added for clocks that differ) or is held by a running process of this
-//! machine.
+//! A sweep deletes a VM, a volume or a lease only if its name is the one that its build gave it and its
+//! expiry has passed, and an image only if it is incomplete and everything else of its build has
+//! expired. It never deletes
+//!
+//! * an available image,
+//! * a resource without cloudd's labels, or with labels that were copied to it: its name is another,
+//! * a VM, volume or lease whose expiry is missing or not a number,
+//! * a resource of a build that may be running: one whose lease has not expired (with two hours added
+//!   for clocks that differ) or is held by a running process of this machine.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,9 +38,15 @@ use serde::Serialize;
 
 use crate::expiry::{CLOCK_SKEW, is_expired};
 use crate::lease::{Liveness, holder_liveness};
+use crate::ownership;
 use crate::provider::{
     Error, ImageStatus, Provider, Resource, ResourceId, ResourceKind, Result, Selector, keys,
 };
+use crate::retry::with_timeout;
+use crate::text::sanitize_untrusted;
+
+/// The deadline of each call to the provider.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The expired resources of crashed builds: listed, not yet deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,32 +78,43 @@ pub struct Swept {
 }
 
 impl Sweep {
-    /// Lists the expired resources. Changes nothing.
+    /// Lists the expired resources. Changes nothing. Each call to the provider may take 10 minutes.
     ///
     /// # Errors
-    /// Those of [`Provider::find`] and [`Provider::images`].
+    /// Those of [`Provider::find`] and [`Provider::images`]; [`Timeout`](crate::provider::ErrorKind::Timeout).
     pub async fn find(provider: &dyn Provider) -> Result<Self> {
-        let all = provider.find(&Selector::all()).await?;
-        let alive: BTreeSet<_> =
-            all.iter().filter(|it| claims_life(it)).filter_map(|it| build(it)).collect();
+        let everything = Selector::all();
+        let find = provider.find(&everything);
+        let all = with_timeout("list", "resources", CALL_TIMEOUT, find).await?;
+        let builds = |of: fn(&Resource) -> bool| -> BTreeSet<_> {
+            all.iter().filter(|it| of(it)).filter_map(label_of_build).collect()
+        };
+        let (alive, unexpired) = (builds(claims_life), builds(is_unexpired));
         let dead = |resource: &&Resource| {
-            is_expired(&resource.labels, Duration::ZERO)
-                && !build(resource).is_some_and(|build| alive.contains(build))
+            let Some(build) = ownership::build_of(resource) else { return false };
+            let has_expired = match resource.id.kind() {
+                // An image has no expiry of its own.
+                ResourceKind::Image => !unexpired.contains(build.as_str()),
+                _ => is_expired(&resource.labels, Duration::ZERO),
+            };
+            has_expired && !alive.contains(build.as_str())
         };
         let mut dead: Vec<_> = all.iter().filter(dead).collect();
         if dead.iter().any(|resource| resource.id.kind() == ResourceKind::Image) {
-            let images = provider.images(&Selector::all()).await?;
-            let done = |id: &ResourceId| {
+            let images = provider.images(&everything);
+            let images = with_timeout("list", "images", CALL_TIMEOUT, images).await?;
+            let incomplete = |id: &ResourceId| {
                 images.iter().any(|image| {
-                    image.status == ImageStatus::Available
+                    image.status != ImageStatus::Available
                         && *id == ResourceId::from(image.id.clone())
                 })
             };
-            dead.retain(|resource| !done(&resource.id));
+            dead.retain(|it| it.id.kind() != ResourceKind::Image || incomplete(&it.id));
         }
         dead.sort_by_key(|resource| (resource.id.delete_order(), &resource.id));
-        let text =
-            |resource: &Resource, key| resource.labels.get(key).unwrap_or_default().to_owned();
+        let text = |resource: &Resource, key| {
+            sanitize_untrusted(resource.labels.get(key).unwrap_or_default(), 63)
+        };
         let leftovers = dead.into_iter().map(|resource| Leftover {
             id: resource.id.clone(),
             build: text(resource, keys::BUILD),
@@ -133,7 +155,8 @@ impl Sweep {
             if is_lease && incomplete.contains(&leftover.build) {
                 continue;
             }
-            match provider.delete(&leftover.id).await {
+            let delete = provider.delete(&leftover.id);
+            match with_timeout("delete", &leftover.id, CALL_TIMEOUT, delete).await {
                 Ok(()) => swept.deleted.push(leftover.id.clone()),
                 Err(error) => {
                     incomplete.insert(&leftover.build);
@@ -145,8 +168,13 @@ impl Sweep {
     }
 }
 
-fn build(resource: &Resource) -> Option<&str> {
+fn label_of_build(resource: &Resource) -> Option<&str> {
     resource.labels.get(keys::BUILD)
+}
+
+/// Whether this is a VM, volume or lease of a build whose time has not passed.
+fn is_unexpired(resource: &Resource) -> bool {
+    resource.id.kind() != ResourceKind::Image && !is_expired(&resource.labels, Duration::ZERO)
 }
 
 /// Whether this is the lease of a build that may be running.

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// A duration in the units that people use, such as `5 min`, `1 h 30 min`, `1.5 s` or `200 ms`.
 ///
 /// From one minute on, fractions of a second are dropped; from one hour on, seconds are dropped.
-pub(crate) fn human_duration(duration: Duration) -> String {
+#[must_use]
+pub fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (value, unit, rest, rest_unit) = match seconds {
         0 if duration.is_zero() => return "0 s".to_owned(),
@@ -22,10 +23,13 @@ pub(crate) fn human_duration(duration: Duration) -> String {
 }
 
 /// An untrusted text, safe to keep and to print: at most `max_bytes` of it, cut at a character and
-/// marked with `…`; control characters, which could control the reader's terminal, become U+FFFD.
-pub(crate) fn sanitize_untrusted(text: &str, max_bytes: usize) -> String {
+/// marked with `…`. Control characters, which could control the reader's terminal, and the characters
+/// that reorder text (Unicode Standard Annex 9, "Explicit Directional Formatting Characters"), which
+/// could show another text than the one that is there, become U+FFFD.
+#[must_use]
+pub fn sanitize_untrusted(text: &str, max_bytes: usize) -> String {
     const CUT: char = '…';
-    let mut sanitized = text.replace(char::is_control, "\u{fffd}");
+    let mut sanitized = text.replace(is_unsafe, "\u{fffd}");
     if sanitized.len() > max_bytes {
         let room = max_bytes.saturating_sub(CUT.len_utf8());
         let end = (0..=room).rev().find(|end| sanitized.is_char_boundary(*end)).unwrap_or(0);
@@ -33,6 +37,24 @@ pub(crate) fn sanitize_untrusted(text: &str, max_bytes: usize) -> String {
         sanitized.push(CUT);
     }
     sanitized
+}
+
+/// An untrusted text of several lines, safe to print: as [`sanitize_untrusted`], except that newlines
+/// stay.
+pub(crate) fn sanitize_lines(text: &str, max_bytes: usize) -> String {
+    // Two pieces can be longer than the whole: a cut is marked.
+    let lines: Vec<_> = text.split('\n').map(|line| sanitize_untrusted(line, max_bytes)).collect();
+    let end = lines.iter().scan(0_usize, |sum, line| {
+        *sum = sum.saturating_add(line.len());
+        Some(*sum)
+    });
+    let fitting = end.take_while(|end| *end <= max_bytes).count().max(1);
+    lines[..fitting.min(lines.len())].join("\n")
+}
+
+fn is_unsafe(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A word of POSIX shell that stands for exactly this text.
@@ -67,6 +89,10 @@ mod tests {
         assert_eq!(
             sanitize_untrusted("grüße \u{1b}[2J\u{9b}\u{7f}", 100),
             "grüße \u{fffd}[2J\u{fffd}\u{fffd}"
+        );
+        assert_eq!(
+            sanitize_untrusted("a\u{202e}b\u{2066}\u{2028}", 100),
+            "a\u{fffd}b\u{fffd}\u{fffd}"
         );
     }
 

@@ -60,11 +60,16 @@ impl Hcloud {
             self.find_images(selector),
             self.find_leases(selector),
         )?;
-        let servers = servers.iter().map(|it| resource(VmId::new(it.id.to_string()), &it.labels));
-        let volumes =
-            volumes.iter().map(|it| resource(VolumeId::new(it.id.to_string()), &it.labels));
-        let images = images.iter().map(|it| resource(ImageId::new(it.id.to_string()), &it.labels));
-        let leases = leases.iter().map(|it| resource(LeaseId::new(it.id.to_string()), &it.labels));
+        let servers =
+            servers.iter().map(|it| resource(VmId::new(it.id.to_string()), &it.name, &it.labels));
+        let volumes = volumes
+            .iter()
+            .map(|it| resource(VolumeId::new(it.id.to_string()), &it.name, &it.labels));
+        // A snapshot has a description and no name.
+        let images =
+            images.iter().map(|it| resource(ImageId::new(it.id.to_string()), "", &it.labels));
+        let leases =
+            leases.iter().map(|it| resource(LeaseId::new(it.id.to_string()), &it.name, &it.labels));
         let all = servers.chain(volumes).chain(images).chain(leases);
         Ok(all.filter(|it| selector.selects(it)).collect())
     }
@@ -108,8 +113,8 @@ impl Hcloud {
     }
 }
 
-fn resource(id: impl Into<ResourceId>, labels: &schema::Labels) -> Resource {
-    Resource::new(id, from_hetzner(labels))
+fn resource(id: impl Into<ResourceId>, name: &str, labels: &schema::Labels) -> Resource {
+    Resource::new(id, name, from_hetzner(labels))
 }
 
 /// The label `key`, which must be among `labels`.

@@ -83,7 +83,7 @@ impl ServerSpec {
         self
     }
 
-    /// Sets the labels.
+    /// Sets the labels. Keys must not begin with `cloudd/`.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
@@ -114,10 +114,16 @@ impl Hcloud {
     /// system has already powered off. A server that cannot be started is deleted.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a type or location that does not exist or that
-    /// the image does not fit; [`Unavailable`](ErrorKind::Unavailable) if no location has capacity,
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a label with the reserved prefix `cloudd/`, and
+    /// for a type or location that does not exist or that the image does not fit; [`Unavailable`](ErrorKind::Unavailable) if no location has capacity,
     /// with those that were tried; [`AlreadyExists`](ErrorKind::AlreadyExists) if the name is taken.
     pub async fn start_server(&self, spec: ServerSpec) -> Result<Server> {
+        spec.labels.ensure_unreserved().map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "start server from image")
+                .with_resource(&spec.name)
+                .with_source(error)
+                .with_hint("copy only the labels of the image that do not begin with cloudd/")
+        })?;
         let nonce_label = Label::new(NONCE, BuildId::random().as_str())?;
         let made = self.create_from_image("start server from image", &spec, &nonce_label).await?;
         let id = made.resource.id;

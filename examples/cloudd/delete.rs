@@ -1,11 +1,12 @@
 //! `cloudd delete`.
 
 use cloudd_core::provider::{Error, ResourceId, Selector};
+use cloudd_core::retry::with_timeout;
 use serde_json::json;
 
 use crate::cli::CloudOptions;
 use crate::exit::{Exit, ToolError, argument, error_chain};
-use crate::provider::provider;
+use crate::provider::{CALL_TIMEOUT, provider};
 
 pub(crate) async fn run(
     cloud: &CloudOptions,
@@ -15,7 +16,9 @@ pub(crate) async fn run(
     let provider = provider(cloud, None).await?;
     ids.sort_by_key(ResourceId::delete_order);
     // A mistyped id must not delete a resource of another program.
-    let found = provider.find(&Selector::all()).await?;
+    let everything = Selector::all();
+    let find = provider.find(&everything);
+    let found = with_timeout("list", "resources", CALL_TIMEOUT, find).await?;
     if let Some(foreign) = ids.iter().find(|id| found.iter().all(|it| it.id != **id)) {
         return Err(ToolError::input(format!(
             "{} does not exist on {provider}, or is not a resource of cloudd; nothing was deleted\n\
@@ -25,7 +28,7 @@ pub(crate) async fn run(
     }
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for id in ids {
-        match provider.delete(&id).await {
+        match with_timeout("delete", &id, CALL_TIMEOUT, provider.delete(&id)).await {
             Ok(()) => deleted.push(id),
             Err(error) => failed.push((id, error)),
         }

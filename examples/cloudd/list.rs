@@ -3,15 +3,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cloudd_core::provider::{Resource, ResourceId, Selector, keys};
+use cloudd_core::retry::with_timeout;
+use cloudd_core::text::sanitize_untrusted;
 use serde_json::json;
 
 use crate::cli::CloudOptions;
 use crate::exit::{Exit, ToolError, argument};
-use crate::provider::provider;
+use crate::provider::{CALL_TIMEOUT, provider};
 
 pub(crate) async fn run(cloud: &CloudOptions, json: bool) -> Result<Exit, ToolError> {
     let provider = provider(cloud, None).await?;
-    let mut found = provider.find(&Selector::all()).await?;
+    let everything = Selector::all();
+    let find = provider.find(&everything);
+    let mut found = with_timeout("list", "resources", CALL_TIMEOUT, find).await?;
     // Images first.
     found.sort_by_key(|it| (!matches!(it.id, ResourceId::Image(_)), it.id.clone()));
     if json {
@@ -39,7 +43,7 @@ pub(crate) async fn run(cloud: &CloudOptions, json: bool) -> Result<Exit, ToolEr
 }
 
 fn row(resource: &Resource) -> [String; 5] {
-    let label = |key| resource.labels.get(key).unwrap_or("-").to_owned();
+    let label = |key| sanitize_untrusted(resource.labels.get(key).unwrap_or("-"), 63);
     let state = match resource.id {
         ResourceId::Image(_) => "image".to_owned(),
         _ => expiry(resource),

@@ -1,6 +1,7 @@
 //! The provider of a command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudd_core::Provider;
 use cloudd_examples::hetzner_builder;
@@ -8,6 +9,9 @@ use cloudd_hcloud::BaseImage;
 
 use crate::cli::{BuildOptions, Cloud, CloudOptions};
 use crate::exit::{SET_TOKEN, ToolError};
+
+/// The deadline of each call of a command that only lists or deletes.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The provider, with the settings of a build if the command is one.
 pub(crate) async fn provider(

@@ -6,7 +6,8 @@ use cloudd_core::build::{BuildErrorKind, BuildEventKind, Phase};
 use cloudd_tests::installer::Installer;
 use cloudd_tests::lab::Lab;
 
-/// Cancels as soon as a phase begins.
+/// Cancels as soon as the beginning of a phase is reported. The build goes on meanwhile, so that a short
+/// phase before the first one of the guest may have ended.
 async fn cancelling_in(phase: Phase) {
     let lab = Lab::new().await;
     let context = Installer::new(16).context();
@@ -22,7 +23,7 @@ async fn cancelling_in(phase: Phase) {
         .await;
     let error = result.unwrap_err();
     assert!(matches!(error.kind(), BuildErrorKind::Cancelled), "{error}");
-    assert_eq!(error.phase(), phase);
+    assert!((phase..=phase.max(Phase::Boot)).contains(&error.phase()), "{error}");
     assert_eq!(error.remaining(), []);
     let took = story.0.last().unwrap().at - cancelled.unwrap();
     println!("cancelled in phase {phase}: gone after {took:?}");

@@ -97,7 +97,7 @@ impl Builds {
             Box::pin(async move {
                 // The clock of the events starts when the build does.
                 let events = EventSink::new(&config.name, index, Some(sender));
-                let cx = BuildContext { config, provider, events, cancelled: cancel.clone() };
+                let cx = BuildContext::new(config, provider, events, cancel.clone());
                 let result = drive(&cx).await;
                 if result.is_err() && cancel_rest {
                     cancel.cancel();

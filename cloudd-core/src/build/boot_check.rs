@@ -3,8 +3,9 @@ use tokio::time::timeout;
 use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
 use super::policy::OnBootCheckFailure;
-use super::reuse::PASSED;
+use super::reuse::{PASSED, PENDING};
 use super::state::Build;
+use crate::ownership::boot_check_name;
 use crate::provider::{BootSpec, ErrorKind, Image, Labels, Vm, VmId, keys};
 use crate::text::human_duration;
 
@@ -33,12 +34,15 @@ pub(super) async fn boot_check(
             }
             failure => return Err(failure),
         };
+        // An image of an earlier build was returned to its caller, and may be in use.
+        let is_own = image.labels.get(keys::BUILD) == Some(build.id.as_str())
+            && image.labels.get(keys::BOOT_CHECK) == Some(PENDING);
         let kept = match check.on_failure {
-            OnBootCheckFailure::Keep => Some(image.id),
-            OnBootCheckFailure::Delete => {
+            OnBootCheckFailure::Delete if is_own => {
                 build.journal.include(image.id.into());
                 None
             }
+            OnBootCheckFailure::Delete | OnBootCheckFailure::Keep => Some(image.id),
         };
         return Err(BuildErrorKind::BootCheck { probe: check.probe.clone(), reason, kept });
     }
@@ -52,9 +56,9 @@ pub(super) async fn boot_check(
 /// Starts a VM from the image.
 async fn start(build: &mut Build<'_>, image: &Image) -> Result<Vm, BuildErrorKind> {
     let cx = build.cx;
-    let name = format!("{}-check", build.name());
+    let name = boot_check_name(&build.id);
     let phase = Labels::from_iter([(keys::PHASE, Phase::BootCheck.label())]);
-    let labels = build.plan.labels(cx, &build.id).merged(&phase);
+    let labels = build.plan.temporary_labels(cx, &build.id).merged(&phase);
     let architecture = cx.config.architecture;
     let mut spec = BootSpec::new(&name, labels, image.id.clone(), architecture, image.disk_size);
     spec.lease = Some(build.lease.id().clone());

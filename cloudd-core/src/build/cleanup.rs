@@ -4,10 +4,11 @@ use super::outcome::BuiltImage;
 use super::policy::OnFailure;
 use super::state::Build;
 use crate::lease::{self, LeaseObserver, LeaseState};
+use crate::ownership::is_of_build;
 use crate::provider::{
     Error, ErrorKind, Image, ImageId, ImageStatus, ResourceId, ResourceKind, Result, Selector, keys,
 };
-use crate::retry::Attempts;
+use crate::retry::{self, Attempts};
 
 /// Deletes everything of a build but its image, releases the lease, and says how the build ended.
 pub(super) async fn finish(
@@ -27,6 +28,9 @@ pub(super) async fn finish(
     if !keeps_all && (!build.journal.created().is_empty() || build.journal.is_incomplete()) {
         build.enter(Phase::Teardown);
         leftovers = delete_all(&build, returned.as_ref()).await.err();
+        if build.lease.is_lost() {
+            leftovers = clean_up_after_loss(&build).await.err();
+        }
     }
     // The next build finds by the lease what could not be deleted.
     if leftovers.is_none() {
@@ -45,9 +49,9 @@ pub(super) async fn finish(
 }
 
 /// Deletes what the journal lists, except the image that the build returns. If the journal is
-/// incomplete, every other resource with the build's label is deleted, too. The search is repeated
-/// until it finds nothing: a call of an earlier process, which was held back for longer than its lease,
-/// may create something after the first search.
+/// incomplete, every other resource that the build created for itself is deleted, too. The search is
+/// repeated until it finds nothing: a call of an earlier process, which was held back for longer than
+/// its lease, may create something after the first search.
 ///
 /// Has a deadline of its own. A deletion that fails is repeated until then: a VM that is still being
 /// started, for example, holds its volume for a while. The lease is kept if anything else remains.
@@ -86,7 +90,8 @@ async fn delete_once(
     if *to_search {
         match build.cx.provider.find(&Selector::build(&build.id)).await {
             Ok(found) => {
-                let mut found: Vec<_> = found.into_iter().map(|resource| resource.id).collect();
+                let own = found.into_iter().filter(|resource| is_of_build(resource, &build.id));
+                let mut found: Vec<_> = own.map(|resource| resource.id).collect();
                 found.retain(|id| Some(id) != returned && id.kind() != ResourceKind::Lease);
                 *to_search = !found.is_empty();
                 remaining.extend(found);
@@ -148,47 +153,54 @@ async fn release(build: &Build<'_>) -> Result<(), Leftovers> {
     }
 }
 
-/// The lease is lost. Nothing may be deleted while a lease of this build exists: it is that of a
-/// process that has taken over, or the own one, which a process can still take over, this one
-/// included. Once no lease of the build exists, nothing of it is in use: what is left is deleted,
-/// except an available image, which may have been handed out. Something is left if a call of this
-/// process took effect after its successor had cleaned up, or if the lease was deleted by hand.
+/// The lease was lost before the build had a result.
 pub(super) async fn after_lost_lease(mut build: Build<'_>) -> Result<(), BuildError> {
     build.journal.close();
-    let cx = build.cx;
-    let failed = |kind| BuildError::new(&cx.config.name, build.id.clone(), build.phase, kind);
-    if !wait_for_successor(&build).await.map_err(failed)? {
-        return Ok(());
+    let cleaned = clean_up_after_loss(&build).await;
+    cleaned.map_err(|leftovers| {
+        let lost = Error::new(ErrorKind::NotFound, "hold lease")
+            .with_resource(build.lease.id())
+            .with_message("it expired, or was deleted by another program");
+        let (name, id) = (&build.cx.config.name, build.id.clone());
+        BuildError::new(name, id, build.phase, BuildErrorKind::Provider(lost))
+            .with_leftovers(Some(leftovers))
+    })
+}
+
+/// Deletes what is left of a build whose lease was lost. Nothing may be deleted while a lease of the
+/// build exists: it is that of a process that has taken over, or the own one, which a process can still
+/// take over, this one included. Once no lease of the build exists, nothing of it is in use: what is
+/// left is deleted, except an available image, which may have been handed out. Something is left if a
+/// call of this process took effect after its successor had cleaned up, or if the lease was deleted
+/// by hand.
+async fn clean_up_after_loss(build: &Build<'_>) -> Result<(), Leftovers> {
+    let mut remaining = Vec::new();
+    let mut attempts = Attempts::within(build.cx.config.deadlines.teardown);
+    match wait_for_successor(build).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        Err(error) => return Err(Leftovers { resources: remaining, error }),
     }
-    let selector = Selector::build(&build.id);
-    let images = cx.read(cx.provider.images(&selector)).await.map_err(failed)?;
-    let found = cx.read(cx.provider.find(&selector)).await.map_err(failed)?;
-    let is_kept = |id: &ResourceId| {
-        let is = |image: &&Image| ResourceId::from(image.id.clone()) == *id;
-        id.kind() == ResourceKind::Lease
-            || images.iter().find(is).is_some_and(|it| it.status == ImageStatus::Available)
-    };
-    let mut remaining: Vec<_> = found.into_iter().map(|resource| resource.id).collect();
-    remaining.retain(|id| !is_kept(id));
-    let mut attempts = Attempts::within(cx.config.deadlines.teardown);
     loop {
-        let deletion = delete_each(&build, &mut remaining, || true);
+        let deletion = async {
+            if remaining.is_empty() {
+                remaining = deletable_without_lease(build).await?;
+            }
+            delete_each(build, &mut remaining, || true).await
+        };
         let error = match attempts.attempt("delete what the build created", deletion).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
         if let Err(error) = attempts.pause_after(error).await {
-            let lost = Error::new(ErrorKind::NotFound, "hold lease")
-                .with_resource(build.lease.id())
-                .with_message("it expired, or was deleted by another program");
-            let leftovers = Some(Leftovers { resources: remaining, error });
-            return Err(failed(BuildErrorKind::Provider(lost)).with_leftovers(leftovers));
+            return Err(Leftovers { resources: remaining, error });
         }
     }
 }
 
-/// Waits until no lease of the build exists: `true`. `false` if one exists that can be taken over.
-async fn wait_for_successor(build: &Build<'_>) -> Result<bool, BuildErrorKind> {
+/// Waits until no lease of the build exists: `true`. `false` if one exists that can be taken over, or if
+/// the build is cancelled while another process holds one.
+async fn wait_for_successor(build: &Build<'_>) -> Result<bool> {
     let cx = build.cx;
     let terms = cx.lease_terms(&build.plan.fingerprint);
     let (mut observer, mut pauses) = (LeaseObserver::default(), lease::POLL.pauses());
@@ -197,7 +209,9 @@ async fn wait_for_successor(build: &Build<'_>) -> Result<bool, BuildErrorKind> {
          build is continued by the process that takes it over, which may be this one",
     );
     loop {
-        let mut leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await?;
+        let list = lease::list(cx.provider.as_ref(), &terms.selector);
+        let call = cx.config.deadlines.call;
+        let mut leases = retry::with_timeout("list leases of", &terms.name, call, list).await?;
         leases.retain(|it| it.label(keys::BUILD) == build.id.as_str());
         if leases.is_empty() {
             return Ok(true);
@@ -206,6 +220,23 @@ async fn wait_for_successor(build: &Build<'_>) -> Result<bool, BuildErrorKind> {
         if observer.observe(&leases) != LeaseState::Held {
             return Ok(false);
         }
-        cx.pause(pauses.next().unwrap_or(lease::POLL.longest)).await?;
+        let pause = pauses.next().unwrap_or(lease::POLL.longest);
+        if cx.pause(pause).await.is_err() {
+            return Ok(false);
+        }
     }
+}
+
+/// The build's own resources, except leases and available images.
+async fn deletable_without_lease(build: &Build<'_>) -> Result<Vec<ResourceId>> {
+    let selector = Selector::build(&build.id);
+    let images = build.cx.provider.images(&selector).await?;
+    let found = build.cx.provider.find(&selector).await?;
+    let is_kept = |id: &ResourceId| {
+        let is = |image: &&Image| ResourceId::from(image.id.clone()) == *id;
+        id.kind() == ResourceKind::Lease
+            || images.iter().find(is).is_some_and(|it| it.status == ImageStatus::Available)
+    };
+    let own = found.into_iter().filter(|resource| is_of_build(resource, &build.id));
+    Ok(own.map(|resource| resource.id).filter(|id| !is_kept(id)).collect())
 }

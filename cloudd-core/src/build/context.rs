@@ -21,6 +21,16 @@ pub(super) struct BuildContext {
 }
 
 impl BuildContext {
+    pub(super) fn new(
+        config: ImageBuilder,
+        provider: Arc<dyn Provider>,
+        events: EventSink,
+        cancelled: CancellationToken,
+    ) -> Self {
+        let deadlines = config.deadlines.bounded();
+        Self { config: config.deadlines(deadlines), provider, events, cancelled }
+    }
+
     /// Waits for an answer of the provider that only reads.
     pub(super) async fn read<T>(
         &self,

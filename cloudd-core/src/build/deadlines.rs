@@ -58,23 +58,45 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// A longer deadline, such as [`Duration::MAX`] for "none", counts as this one: 10 years.
+    pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
     /// The longest time that a builder VM can run before it is off, if it sends no events.
     pub(super) fn longest_run(&self) -> Duration {
-        self.boot + self.stage1 + self.stage2
+        self.boot.saturating_add(self.stage1).saturating_add(self.stage2)
+    }
+
+    /// The same deadlines, none longer than [`LONGEST`](Self::LONGEST), so that no sum of them and a
+    /// point in time overflows.
+    pub(super) fn bounded(self) -> Self {
+        let bounded = |deadline: Duration| deadline.min(Self::LONGEST);
+        Self {
+            call: bounded(self.call),
+            prepare: bounded(self.prepare),
+            boot: bounded(self.boot),
+            route: bounded(self.route),
+            upload: bounded(self.upload),
+            stage1: bounded(self.stage1),
+            stage2: bounded(self.stage2),
+            power_off: bounded(self.power_off),
+            image: bounded(self.image),
+            boot_check: bounded(self.boot_check),
+            teardown: bounded(self.teardown),
+            lease: bounded(self.lease),
+        }
     }
 
     /// The longest time that a build can take; the expiry of its resources is computed from it.
     #[must_use]
     pub fn longest_build(&self) -> Duration {
         // Five calls create and label. The base image is prepared before anything is created.
-        self.call * 5
-            + self.upload
-            + self.boot
-            + self.stage1
-            + self.stage2
-            + self.power_off
-            + self.image
-            + self.boot_check
-            + self.teardown
+        self.call
+            .saturating_mul(5)
+            .saturating_add(self.upload)
+            .saturating_add(self.longest_run())
+            .saturating_add(self.power_off)
+            .saturating_add(self.image)
+            .saturating_add(self.boot_check)
+            .saturating_add(self.teardown)
     }
 }

@@ -1,3 +1,8 @@
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+
 use super::acquire::{Acquired, acquire};
 use super::boot_check::boot_check;
 use super::cleanup;
@@ -12,7 +17,7 @@ use super::recovery::{self, Origin};
 use super::reuse;
 use super::snapshot::{snapshot, wait_available};
 use super::state::{Build, State};
-use crate::provider::Image;
+use crate::provider::{Error, ErrorKind, Image};
 
 /// Runs a build from its inputs to its image. The only place that knows the order of the phases:
 ///
@@ -50,7 +55,11 @@ pub(super) async fn drive(cx: &BuildContext) -> Result<BuiltImage, BuildError> {
             Acquired::Image(image) => return Ok(BuiltImage::new(image)),
             Acquired::Lease(build, origin) => (build, origin),
         };
-        let result = run(&mut build, origin).await;
+        // A panic is a fault of a provider or of cloudd. What the build created is deleted all the same.
+        let result = match AssertUnwindSafe(run(&mut build, origin)).catch_unwind().await {
+            Ok(result) => result,
+            Err(panic) => Err(panicked(panic.as_ref())),
+        };
 
         // Before anything is deleted, the lease has to be known to be valid. An error of the provider
         // may itself be caused by another process that has taken over.
@@ -66,6 +75,14 @@ pub(super) async fn drive(cx: &BuildContext) -> Result<BuiltImage, BuildError> {
         }
         cleanup::after_lost_lease(*build).await?;
     }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> BuildErrorKind {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::new(ErrorKind::Internal, "build image")
+        .with_message(format_args!("a panic: {}", text.unwrap_or("without a message")))
+        .into()
 }
 
 /// Goes from one state to the next until the image is ready.

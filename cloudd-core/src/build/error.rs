@@ -7,7 +7,7 @@ use super::probe::ReadinessProbe;
 use crate::guest::{FailureReason, Step};
 use crate::install::InstallError;
 use crate::provider::{BuildId, Error, ImageId, InvalidLabel, ResourceId, Size};
-use crate::text::human_duration;
+use crate::text::{human_duration, sanitize_lines};
 
 /// An input that cannot work, found before anything was created.
 #[derive(Debug, thiserror::Error)]
@@ -316,11 +316,13 @@ impl fmt::Display for Report<'_> {
 
 /// Writes an error and its sources on one line.
 fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn StdError) -> fmt::Result {
-    write!(f, "{error}")?;
+    const MAX_TEXT: usize = 64 * 1024;
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        write!(f, ": {cause}")?;
+        text.push_str(&format!(": {cause}"));
         source = cause.source();
     }
-    Ok(())
+    // A cause can contain a text of the cloud.
+    f.write_str(&sanitize_lines(&text, MAX_TEXT))
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::guest::{Stage2Entry, Step, StepState};
 use crate::provider::{BuildId, ImageId, Report, Reporter, ResourceId, Size};
+use crate::text::sanitize_untrusted;
 
 /// A phase of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -180,6 +181,26 @@ pub enum BuildEventKind {
     },
 }
 
+impl BuildEventKind {
+    /// The same event without characters that could control the reader's terminal: labels and answers
+    /// of the provider are untrusted. The lines of the guest were sanitized when they were parsed.
+    fn sanitized(mut self) -> Self {
+        const MAX_TEXT: usize = 4096;
+        let clean = |text: &mut String| *text = sanitize_untrusted(text, MAX_TEXT);
+        match &mut self {
+            Self::Waiting { build, phase } => {
+                clean(build);
+                clean(phase);
+            }
+            Self::Note { message: text }
+            | Self::Progress { what: text, .. }
+            | Self::Percent { what: text, .. } => clean(text),
+            _ => {}
+        }
+        self
+    }
+}
+
 /// The events of a build, in order. Ends when the build does.
 ///
 /// At most 4,096 unread events are buffered. Further ones are dropped and counted
@@ -240,6 +261,7 @@ impl EventSink {
     }
 
     pub(super) fn send(&self, kind: BuildEventKind) {
+        let kind = kind.sanitized();
         tracing::debug!(build = %self.build, ?kind, "build event");
         let Some(events) = &self.events else { return };
         let event = |kind| BuildEvent {

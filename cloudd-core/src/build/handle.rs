@@ -145,16 +145,12 @@ impl ImageBuilder {
     /// ```
     ///
     /// # Panics
-    /// If called outside of a tokio runtime. A panic in the build is passed on to the awaiting caller.
+    /// If called outside of a tokio runtime.
     pub fn start(&self, provider: Arc<dyn Provider>) -> BuildHandle {
         let (sender, events) = Events::channel();
         let cancelled = CancellationToken::new();
-        let cx = BuildContext {
-            config: self.clone(),
-            provider,
-            events: EventSink::new(&self.name, 0, Some(sender)),
-            cancelled: cancelled.clone(),
-        };
+        let sink = EventSink::new(&self.name, 0, Some(sender));
+        let cx = BuildContext::new(self.clone(), provider, sink, cancelled.clone());
         BuildHandle::spawn(async move { drive(&cx).await }, events, cancelled)
     }
 

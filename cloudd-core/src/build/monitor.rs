@@ -139,6 +139,7 @@ struct GuestMonitor<'b, 'a> {
     /// Whether events of stage 2 are received: they are sent only to a serial port.
     receives_stage2: bool,
     last_step: Option<Step>,
+    greeted: bool,
     stage2_installed: bool,
     done: bool,
     waiting_for: &'static str,
@@ -171,6 +172,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             parser: EventParser::new(&build.id),
             receives_stage2: capabilities.channel && capabilities.event_port.is_some(),
             last_step: None,
+            greeted: false,
             stage2_installed: false,
             done: false,
             waiting_for: "first event of the guest",
@@ -243,13 +245,14 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             let event = tokio::select! {
                 biased;
                 () = self.build.interrupted() => MonitorEvent::Interrupted,
-                bytes = receive => MonitorEvent::Received(bytes),
+                // Before the bytes: a guest that sends without end hides neither.
+                () = time::sleep_until(until) => MonitorEvent::DeadlineExpired,
                 off = &mut off => MonitorEvent::PoweredOff(off),
+                bytes = receive => MonitorEvent::Received(bytes),
                 reason = self.reachability.unreachable_for(route), if must_be_reachable => {
                     MonitorEvent::Unreachable(reason)
                 }
                 () = self.reachability.reachable(), if self.unreachable => MonitorEvent::Reachable,
-                () = time::sleep_until(until) => MonitorEvent::DeadlineExpired,
             };
             match event {
                 MonitorEvent::Interrupted => return Err(BuildErrorKind::Cancelled),
@@ -274,10 +277,16 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         }
     }
 
-    /// The deadline of what is waited for. A guest that is unreachable can only power off.
+    /// The deadline of what is waited for, and at the latest that of the whole run, which no event of
+    /// the guest can move. A guest that is unreachable can only power off.
     fn current_deadline(&self) -> (Instant, Duration, &'static str) {
+        let deadlines = self.build.cx.config.deadlines;
+        let longest = deadlines.longest_run();
         if self.unreachable {
-            let longest = self.build.cx.config.deadlines.longest_run();
+            return (self.started + longest, longest, "power-off of the VM");
+        }
+        let longest = longest + deadlines.upload + deadlines.power_off;
+        if self.started + longest < self.deadline.0 {
             return (self.started + longest, longest, "power-off of the VM");
         }
         (self.deadline.0, self.deadline.1, self.waiting_for)
@@ -355,7 +364,9 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         let deadlines = self.build.cx.config.deadlines;
         let events = &self.build.events;
         match body {
-            EventBody::Hello if from == Source::Stage1 => {
+            // Each event of this kind extends the deadline, and therefore counts once.
+            EventBody::Hello if from == Source::Stage1 && !self.greeted => {
+                self.greeted = true;
                 self.build.enter(Phase::Stage1);
                 self.wait_for("end of stage 1", deadlines.stage1);
             }
@@ -389,12 +400,14 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             EventBody::Failed { reason, exit, message } => {
                 return Err(BuildErrorKind::Guest { reason, exit, message });
             }
+            EventBody::Armed { .. } if self.stage2_installed => {}
             EventBody::Armed { entry } => {
                 self.stage2_installed = true;
                 events.send(BuildEventKind::EnteringStage2 { entry });
                 self.build.enter(Phase::Stage2);
                 self.wait_for("end of stage 2", deadlines.stage2);
             }
+            EventBody::Done if self.done => {}
             EventBody::Done => {
                 self.done = true;
                 self.wait_for("power-off of the VM after stage 2", deadlines.power_off);

@@ -5,12 +5,14 @@ use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildErrorKind, InvalidInput};
 use super::events::{BuildEventKind, Phase};
+use super::reuse::PENDING;
 use super::ssh_access::ssh_access;
 use crate::cloud_init;
 use crate::digest::FieldHasher;
 use crate::expiry::expires_in;
 use crate::guest::{Access, ContainerDelivery, GuestSetup};
 use crate::install::{ContainerSource, LoadedContainer};
+use crate::ownership::builder_name;
 use crate::provider::{
     BuildId, BuildRequirements, BuilderSpec, Capabilities, ContextDelivery, Error, ErrorKind,
     Fingerprint, ImageSpec, InvalidLabel, Labels, LeaseId, Media, ResolvedBuilder, Size,
@@ -70,7 +72,14 @@ impl BuildPlan {
     /// The labels of a lease: those of the build, and its first phase.
     pub(super) fn lease_labels(&self, cx: &BuildContext, build: &BuildId) -> Labels {
         let phase = Labels::from_iter([(keys::PHASE, Phase::Provision.label())]);
-        self.labels(cx, build).merged(&phase)
+        self.temporary_labels(cx, build).merged(&phase)
+    }
+
+    /// The labels of what a build deletes at its end: the time after which a sweep may delete it is
+    /// among them.
+    pub(super) fn temporary_labels(&self, cx: &BuildContext, build: &BuildId) -> Labels {
+        let expires = expires_in(cx.config.deadlines.longest_build());
+        self.labels(cx, build).merged(&Labels::from_iter([(keys::EXPIRES, expires)]))
     }
 
     /// The labels of everything that a build creates. All values are valid: the name was checked, and
@@ -81,7 +90,6 @@ impl BuildPlan {
             (keys::FINGERPRINT, self.fingerprint.as_str()),
             (keys::BUILD, build.as_str()),
             (keys::ARCHITECTURE, cx.config.architecture.as_str()),
-            (keys::EXPIRES, &expires_in(cx.config.deadlines.longest_build())),
         ])
     }
 
@@ -111,8 +119,8 @@ impl BuildPlan {
                 data.gzip_base64().into_bytes()
             })
         });
-        let (labels, requirements) = (self.labels(cx, build), self.requirements.clone());
-        let name = format!("cloudd-{build}");
+        let (labels, requirements) = (self.temporary_labels(cx, build), self.requirements.clone());
+        let name = builder_name(build);
         let mut spec =
             BuilderSpec::new(name, labels, requirements, self.resolved.clone(), user_data);
         if let ContainerDelivery::Media(archive, _) = &self.delivery {
@@ -129,7 +137,10 @@ impl BuildPlan {
             .description
             .clone()
             .unwrap_or_else(|| format!("{}, built by cloudd (build {build})", config.name));
-        let labels = self.image_labels.clone().merged(&self.labels(cx, build));
+        let mut labels = self.image_labels.clone().merged(&self.labels(cx, build));
+        if config.boot_check.is_some() {
+            labels = labels.merged(&Labels::from_iter([(keys::BOOT_CHECK, PENDING)]));
+        }
         ImageSpec::new(&config.name, description, labels, config.architecture)
     }
 }

@@ -14,13 +14,18 @@ use super::events::{EventSink, Phase};
 use super::plan::BuildPlan;
 use super::policy::ReusePolicy;
 use super::reuse;
+use crate::expiry;
 use crate::guest::ContainerDelivery;
 use crate::lease::{self, LeaseObserver, LeaseState};
 use crate::provider::{
-    Architecture, Cost, Fingerprint, Image, Provider, ResourceId, ResourceKind, Size, keys,
+    Architecture, Cost, Fingerprint, Image, ImageId, ImageStatus, Provider, ResourceId,
+    ResourceKind, Size, keys,
 };
 use crate::retention;
-use crate::text::human_duration;
+use crate::text::{human_duration, sanitize_untrusted};
+
+/// The longest text of the provider in a preview, in bytes.
+const MAX_TEXT: usize = 4096;
 
 /// What [`ImageBuilder::build`] would do, in order, and what it would cost. Other programs that use
 /// the same cloud can change this until the build runs.
@@ -98,12 +103,9 @@ impl ImageBuilder {
     /// # Errors
     /// As [`build`](Self::build), for inputs that cannot work and errors of the provider.
     pub async fn preview<P: Provider + Clone>(&self, provider: &P) -> Result<Preview, BuildError> {
-        let cx = BuildContext {
-            config: self.clone(),
-            provider: Arc::new(provider.clone()),
-            events: EventSink::new(&self.name, 0, None),
-            cancelled: CancellationToken::new(),
-        };
+        let events = EventSink::new(&self.name, 0, None);
+        let provider = Arc::new(provider.clone());
+        let cx = BuildContext::new(self.clone(), provider, events, CancellationToken::new());
         let failed = |kind| BuildError::new(&self.name, cx.events.build(), Phase::Plan, kind);
         preview(&cx).await.map_err(failed)
     }
@@ -132,7 +134,7 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
         architecture: cx.config.architecture,
         provider: cx.provider.to_string(),
         fingerprint: plan.fingerprint.clone(),
-        base: resolved.base_image.clone(),
+        base: sanitize_untrusted(&resolved.base_image, MAX_TEXT),
         context: context_size(&plan.delivery),
         steps,
         time,
@@ -147,7 +149,10 @@ async fn build_steps(
 ) -> Result<Vec<PreviewStep>, BuildErrorKind> {
     let terms = cx.lease_terms(&plan.fingerprint);
     let leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await?;
-    let label = |key| leases.last().map(|lease| lease.label(key)).unwrap_or_default().to_owned();
+    let label = |key| {
+        let value = leases.last().map(|lease| lease.label(key)).unwrap_or_default();
+        sanitize_untrusted(value, MAX_TEXT)
+    };
     let (build, phase) = (label(keys::BUILD), label(keys::PHASE));
     let create = |kind, size| PreviewStep::Create { kind, size };
     let mut steps = match LeaseObserver::default().observe(&leases) {
@@ -179,8 +184,11 @@ async fn deletions(
     if let Some(keep) = cx.config.keep_newest {
         let (name, architecture) = (&cx.config.name, cx.config.architecture);
         let named = cx.read(retention::images(cx.provider.as_ref(), name, architecture)).await?;
-        let unprotected = named.into_iter().filter(|image| !image.protected);
-        old.extend(unprotected.skip(keep.get() - 1));
+        // The new image, created now.
+        let (id, size) = (ImageId::new("new"), plan.resolved.root_size);
+        let mut new = Image::new(id, ImageStatus::Available, size);
+        new.created = expiry::now().as_secs();
+        old.extend(retention::superseded(named, keep, Some(&new)));
     }
     old.retain(|image| !image.protected);
     let mut steps: Vec<PreviewStep> = Vec::new();

@@ -1,6 +1,7 @@
 use super::error::BuildErrorKind;
 use super::events::Phase;
 use super::state::Build;
+use crate::ownership::builder_name;
 use crate::provider::{ResourceId, Vm};
 
 /// Makes the base image available, and creates the volume and the builder VM.
@@ -13,7 +14,7 @@ pub(super) async fn provision(build: &mut Build<'_>) -> Result<Vm, BuildErrorKin
 
     // The lease was created with this phase, so that it does not have to be recorded.
     build.enter(Phase::Provision);
-    let name = build.name();
+    let name = builder_name(&build.id);
     let access = build.access.as_ref();
     let spec = build.plan.builder_spec(cx, &build.id, access, build.lease.id().clone());
     build.journal.intend(&name);

@@ -4,6 +4,7 @@ use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
 use super::reuse;
 use super::state::{Build, State};
+use crate::ownership::is_of_build;
 use crate::provider::{Image, ImageStatus, PowerState, Resource, ResourceId, Selector, Vm, keys};
 
 /// How the lease of a build was acquired.
@@ -124,10 +125,12 @@ async fn vms(build: &Build<'_>) -> Result<(Option<Vm>, Vec<Vm>), BuildErrorKind>
     Ok((builder, checks))
 }
 
-/// The resources of the build except leases, in the order in which they are deleted.
+/// The build's own resources except leases, in the order in which they are deleted.
 async fn resources(build: &Build<'_>) -> Result<Vec<Resource>, BuildErrorKind> {
     let mut found = build.read(build.cx.provider.find(&Selector::build(&build.id))).await?;
-    found.retain(|resource| !matches!(resource.id, ResourceId::Lease(_)));
+    found.retain(|resource| {
+        !matches!(resource.id, ResourceId::Lease(_)) && is_of_build(resource, &build.id)
+    });
     found.sort_by_key(|resource| resource.id.delete_order());
     Ok(found)
 }

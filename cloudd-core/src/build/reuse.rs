@@ -3,7 +3,6 @@
 
 use super::context::BuildContext;
 use super::error::BuildErrorKind;
-use super::events::BuildEventKind;
 use super::plan::BuildPlan;
 use super::policy::ReusePolicy;
 use super::state::Build;
@@ -12,6 +11,10 @@ use crate::retention;
 
 /// The value of the boot check label of an image that has passed.
 pub(super) const PASSED: &str = "passed";
+
+/// The value of the boot check label of an image whose build has not returned it: the build checks it
+/// first.
+pub(super) const PENDING: &str = "pending";
 
 /// The image that makes a build unnecessary.
 pub(super) async fn find_image(
@@ -83,16 +86,15 @@ pub(super) async fn delete_replaced(build: &mut Build<'_>, new: &Image) {
         }
     }
     let Some(keep) = config.keep_newest else { return };
-    let provider = build.cx.provider.as_ref();
-    match retention::keep_newest(provider, &config.name, config.architecture, keep).await {
-        Ok(retained) => {
-            for resource in retained.deleted {
-                build.events.send(BuildEventKind::Deleted { resource });
-            }
-            for (id, error) in retained.failed {
-                build.events.note(format!("the old {id} was not deleted: {error}"));
-            }
+    let named = retention::images(build.cx.provider.as_ref(), &config.name, config.architecture);
+    let named = match build.cx.read(named).await {
+        Ok(images) => images,
+        Err(error) => return build.events.note(format!("old images were not deleted: {error}")),
+    };
+    for image in retention::superseded(named, keep, Some(new)) {
+        let id = ResourceId::from(image.id);
+        if let Err(error) = build.delete(&id).await {
+            build.events.note(format!("the old {id} was not deleted: {error}"));
         }
-        Err(error) => build.events.note(format!("old images were not deleted: {error}")),
     }
 }

@@ -50,11 +50,6 @@ pub(super) struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// The name of the builder VM and of its volume: unique, and a valid host name.
-    pub(super) fn name(&self) -> String {
-        format!("cloudd-{}", self.id)
-    }
-
     /// Begins a phase.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;

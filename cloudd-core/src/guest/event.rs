@@ -1,6 +1,6 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One event of a builder VM, as specified in `assets/README.md`. All of its contents are untrusted:
 /// the install container runs as root in the same VM as the agent.
@@ -148,7 +148,7 @@ pub enum EventBody {
         /// Start or end.
         state: StepState,
         /// The exit code of the step's main command, at its end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "exit_code", skip_serializing_if = "Option::is_none")]
         exit: Option<i32>,
     },
     /// The progress of a step.
@@ -190,7 +190,7 @@ pub enum EventBody {
         /// The reason.
         reason: FailureReason,
         /// The exit code of the command that failed, if it was a command.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "exit_code", skip_serializing_if = "Option::is_none")]
         exit: Option<i32>,
         /// The details.
         message: String,
@@ -205,6 +205,13 @@ pub enum EventBody {
     /// An event of a newer version of the guest scripts.
     #[serde(other)]
     Unknown,
+}
+
+/// An exit code as a guest sends it. A number out of range or another value is no exit code, and does
+/// not make the event unreadable.
+fn exit_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_i64().and_then(|code| code.try_into().ok()))
 }
 
 /// Why a build failed in the guest.

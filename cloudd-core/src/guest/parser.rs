@@ -42,6 +42,9 @@ impl EventParser {
     /// The guest scripts write at most 1,000.
     pub const MAX_TEXT: usize = 2 * 1024;
 
+    /// The most events that can be missing between two events of a source.
+    pub const MAX_GAP: u64 = 100_000;
+
     /// Creates a parser for the events of one build.
     #[must_use]
     pub fn new(build: &BuildId) -> Self {
@@ -109,7 +112,17 @@ impl EventParser {
         if event.seq <= *seen {
             return;
         }
-        let missing = event.seq - *seen - 1;
+        let missing = event.seq.saturating_sub(*seen).saturating_sub(1);
+        // A serial port that overflows loses hundreds of events. A number that is far off is a corrupt
+        // one; taken as the last one, it would hide all later events.
+        if missing > Self::MAX_GAP {
+            tracing::debug!(
+                seq = event.seq,
+                seen = *seen,
+                "an event with a sequence number out of range"
+            );
+            return;
+        }
         *seen = event.seq;
         if missing > 0 {
             found.push(Parsed::Gap { from: event.from, missing });

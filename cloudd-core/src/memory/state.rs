@@ -64,12 +64,16 @@ impl State {
     }
 
     pub(super) fn resources(&self) -> Vec<Resource> {
-        let vms = self.vms.iter().map(|(id, it)| (id.clone().into(), &it.vm.labels));
-        let volumes = self.volumes.iter().map(|(id, it)| (id.clone().into(), &it.labels));
-        let images = self.images.iter().map(|(id, it)| (id.clone().into(), &it.labels));
-        let leases = self.leases.iter().map(|(id, it)| (id.clone().into(), &it.labels));
-        let all = vms.chain(volumes).chain(images).chain(leases);
-        all.map(|(id, labels): (ResourceId, _)| Resource::new(id, labels.clone())).collect()
+        let new =
+            |id: ResourceId, name: &str, labels: &Labels| Resource::new(id, name, labels.clone());
+        let vms =
+            self.vms.values().map(|it| new(it.vm.id.clone().into(), &it.vm.name, &it.vm.labels));
+        let volumes =
+            self.volumes.values().map(|it| new(it.id.clone().into(), &it.name, &it.labels));
+        let images = self.images.values().map(|it| new(it.id.clone().into(), "", &it.labels));
+        let leases =
+            self.leases.iter().map(|(id, it)| new(id.clone().into(), &it.name, &it.labels));
+        vms.chain(volumes).chain(images).chain(leases).collect()
     }
 
     /// The labels of a resource, if it exists.

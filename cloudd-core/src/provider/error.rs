@@ -1,6 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::text::{sanitize_lines, sanitize_untrusted};
+
 /// The result of a call to a provider.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -58,8 +60,12 @@ impl ErrorKind {
 /// about it.
 ///
 /// Displays as `create volume cloudd-abc: the pool is full (correlation id 7f)`; the cause is in
-/// [`source`](StdError::source) and not repeated.
+/// [`source`](StdError::source) and not repeated. Texts of a cloud or a guest may be part of it: they
+/// are limited to 16 KiB each, without characters that could control the reader's terminal.
 pub struct Error(Box<Inner>);
+
+/// The longest text in an error, in bytes.
+const MAX_TEXT: usize = 16 * 1024;
 
 struct Inner {
     kind: ErrorKind,
@@ -114,14 +120,14 @@ impl Error {
     /// Names the resource concerned: its id or its name.
     #[must_use]
     pub fn with_resource(mut self, resource: impl fmt::Display) -> Self {
-        self.0.resource = Some(resource.to_string());
+        self.0.resource = Some(sanitize_untrusted(&resource.to_string(), MAX_TEXT));
         self
     }
 
     /// Sets the reason: lower case, no final dot, no secret.
     #[must_use]
     pub fn with_message(mut self, message: impl fmt::Display) -> Self {
-        self.0.message = Some(message.to_string());
+        self.0.message = Some(sanitize_lines(&message.to_string(), MAX_TEXT));
         self
     }
 
@@ -135,7 +141,7 @@ impl Error {
     /// Adds the cloud's id of the failed request, which its support asks for.
     #[must_use]
     pub fn with_correlation_id(mut self, id: impl Into<String>) -> Self {
-        self.0.correlation_id = Some(id.into());
+        self.0.correlation_id = Some(sanitize_untrusted(&id.into(), MAX_TEXT));
         self
     }
 

@@ -22,9 +22,10 @@ pub mod keys {
     /// On a lease, its fencing token: 1 for the first lease of a name, and one more for each lease
     /// that takes over an expired one. The lease with the highest token is the valid one.
     pub const FENCING_TOKEN: &str = "cloudd/fencing-token";
-    /// On an image, `passed` once a VM that was started from it has passed the readiness probe.
+    /// On an image, `passed` once a VM that was started from it has passed the readiness probe, and
+    /// `pending` until then if its build has a boot check.
     pub const BOOT_CHECK: &str = "cloudd/boot-check";
-    /// UNIX time in seconds after which a sweep may delete the resource.
+    /// UNIX time in seconds after which a sweep may delete the resource. Never on an image.
     pub const EXPIRES: &str = "cloudd/expires";
     /// The processor architecture of an image.
     pub const ARCHITECTURE: &str = "cloudd/architecture";
@@ -117,7 +118,19 @@ impl Labels {
         self.0.is_empty()
     }
 
-    /// Whether cloudd created the resource that carries these labels.
+    /// Checks that no key has the prefix that is reserved for cloudd, for labels from a user.
+    ///
+    /// # Errors
+    /// [`InvalidLabel::Reserved`] with the first such key.
+    pub fn ensure_unreserved(&self) -> Result<(), InvalidLabel> {
+        match self.0.keys().find(|key| key.starts_with(keys::PREFIX)) {
+            Some(key) => Err(InvalidLabel::Reserved(key.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the labels are those of a resource of cloudd. No proof that cloudd created it: users
+    /// copy labels.
     #[must_use]
     pub fn is_managed(&self) -> bool {
         self.0.contains_key(keys::BUILD)

@@ -187,6 +187,9 @@ impl Image {
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
+    /// The name that it has now. Empty for an image of a cloud whose images have no names. A VM,
+    /// volume or lease under another name than the one it was created with is never deleted.
+    pub name: String,
     /// Its labels.
     pub labels: Labels,
 }
@@ -194,7 +197,7 @@ pub struct Resource {
 impl Resource {
     /// Creates a found resource.
     #[must_use]
-    pub fn new(id: impl Into<ResourceId>, labels: Labels) -> Self {
-        Self { id: id.into(), labels }
+    pub fn new(id: impl Into<ResourceId>, name: impl Into<String>, labels: Labels) -> Self {
+        Self { id: id.into(), name: name.into(), labels }
     }
 }

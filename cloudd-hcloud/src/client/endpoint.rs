@@ -34,12 +34,16 @@ impl Endpoint {
         Ok(Self(url))
     }
 
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// Whether requests go to another machine without encryption.
     pub(super) fn is_unencrypted(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
         let local = address.map_or(host == "localhost", |address| address.is_loopback());
-        self.0.scheme() == "http" && !local
+        !self.is_encrypted() && !local
     }
 
     /// The URL of a request. `path` starts with a slash and needs no encoding: it consists of words

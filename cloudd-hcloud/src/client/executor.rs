@@ -20,6 +20,9 @@ use super::timing::Timing;
 use super::token::Token;
 use crate::Error;
 
+/// The most pages that are read of a list: 50,000 items, more than a project can have.
+const MAX_PAGES: u32 = 1_000;
+
 /// The maximum number of items on a page of a list.
 pub(super) const PER_PAGE: usize = 50;
 
@@ -86,9 +89,13 @@ impl Executor {
             items.extend(more.into_iter().filter(|item| seen.insert(item.number())));
             match next {
                 None => return Ok(items),
-                Some(next) if next > number => number = next,
-                Some(_) => {
-                    let message = "the page numbers of the list do not increase";
+                Some(next) if next > number && next <= MAX_PAGES => number = next,
+                Some(next) => {
+                    let message = if next > MAX_PAGES {
+                        "the list has more pages than a project can have resources"
+                    } else {
+                        "the page numbers of the list do not increase"
+                    };
                     let operation = request.operation;
                     return Err(Error::new(ErrorKind::OutcomeUnknown, operation, message));
                 }

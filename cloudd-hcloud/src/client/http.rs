@@ -72,7 +72,12 @@ impl Http {
             .map_err(|_| error("the token is not a valid header value"))?;
         // Keeps the token out of debug output and logs of the HTTP libraries.
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder();
+        if !endpoint.is_encrypted() {
+            // A proxy would see the token, also that for an endpoint on this machine.
+            http = http.no_proxy();
+        }
+        let http = http
             .user_agent(user_agent)
             .timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(10)))
@@ -102,9 +107,25 @@ impl Transport for Http {
         let header = |name: &str| response.headers().get(name)?.to_str().ok();
         let rate_limit = RateLimit::from_headers(header);
         let correlation_id = header("x-correlation-id").map(str::to_owned);
-        let body = response.bytes().await.map_err(classify)?.to_vec();
+        let body = read_body(response).await?;
         Ok(Response { status, rate_limit, correlation_id, body })
     }
+}
+
+/// The longest body that is read, in bytes. A page of 50 servers has about 200 KB.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Reads a body of at most [`MAX_BODY`].
+async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        if body.len().saturating_add(chunk.len()) > MAX_BODY {
+            let cause = format!("the response is longer than {MAX_BODY} bytes");
+            return Err(SendError::NoResponse(cause.into()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn classify(error: reqwest::Error) -> SendError {

@@ -9,6 +9,9 @@ use super::{Labels, SshKeyId};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct SshKey {
     pub(crate) id: SshKeyId,
+    /// The name, unique in the project.
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) name: String,
     /// The key in the format of `authorized_keys`.
     #[serde(default, deserialize_with = "or_default")]
     public_key: String,

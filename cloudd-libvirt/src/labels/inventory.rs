@@ -23,11 +23,14 @@ impl Session {
         // Base images are shared by builds and belong to none.
         if selector.takes(ResourceKind::Volume) {
             let volumes = self.all_metadata(MetadataKind::Volume)?.into_iter();
-            found.extend(volumes.map(|it| Resource::new(VolumeId::new(it.name), it.labels)));
+            found.extend(
+                volumes.map(|it| Resource::new(VolumeId::new(&it.name), it.name, it.labels)),
+            );
         }
         if selector.takes(ResourceKind::Image) {
             let images = self.all_metadata(MetadataKind::Image)?.into_iter();
-            found.extend(images.map(|it| Resource::new(ImageId::new(it.name), it.labels)));
+            found
+                .extend(images.map(|it| Resource::new(ImageId::new(&it.name), it.name, it.labels)));
         }
         found.retain(|resource| selector.selects(resource));
         Ok(found)
@@ -43,9 +46,9 @@ impl Session {
                 DomainState::Lease => {
                     LeaseId::new(domain.get_uuid_string().context(LIST, &name)?).into()
                 }
-                _ => VmId::new(name).into(),
+                _ => VmId::new(&name).into(),
             };
-            found.push(Resource::new(id, metadata.labels));
+            found.push(Resource::new(id, name, metadata.labels));
         }
         Ok(found)
     }
