@@ -167,3 +167,16 @@ async fn a_check_that_the_provider_cannot_do_is_refused_before_anything_is_creat
         assert_eq!(memory.resources(), []);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_was_returned_before_is_not_deleted_by_a_later_check() {
+    let (context, memory) = (Context::plausible(), Memory::new().prints("panic"));
+    let builder = ImageBuilder::new("x", context.container());
+    let returned = builder.build(&memory).await.unwrap().image;
+    let error = builder.boot_check(console("login:")).build(&memory).await.unwrap_err();
+    let BuildErrorKind::BootCheck { kept: Some(kept), .. } = error.kind() else {
+        panic!("{error}")
+    };
+    assert_eq!(*kept, returned.id);
+    assert_eq!(memory.resources(), [ResourceId::Image(returned.id)]);
+}

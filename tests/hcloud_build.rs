@@ -104,7 +104,7 @@ async fn api_of_one_build_and_it_leaves_an_available_image_with_labels_and_nothi
         assert_eq!(image.labels.get(key), Some(value));
         assert_eq!(held.labels.get(key).map(String::as_str), Some(value));
     }
-    for key in [keys::BUILD, keys::FINGERPRINT, keys::EXPIRES] {
+    for key in [keys::BUILD, keys::FINGERPRINT] {
         assert!(image.labels.get(key).is_some(), "{key} is missing");
     }
     let delay = stats.mean_delay().unwrap();
@@ -132,6 +132,19 @@ async fn a_server_starts_from_the_image_in_one_call() {
     assert_eq!(inventory.servers.len(), 1);
     assert_eq!(inventory.servers[0].name, "web-1");
     assert_eq!(inventory.servers[0].status, "running");
+}
+
+#[tokio::test]
+async fn a_server_with_the_labels_of_its_image_is_refused() {
+    let sim = HcloudSim::start(200.0);
+    let hcloud = provider(&sim, 200.0).build().unwrap();
+    let image = build(&hcloud).await.unwrap();
+    let spec = ServerSpec::new("web-1", image.id).labels(image.labels);
+    let error = hcloud.start_server(spec).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let report = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(report.contains("prefix cloudd/ is reserved"), "{report}");
+    assert!(sim.inventory().servers.is_empty());
 }
 
 #[tokio::test]

@@ -174,6 +174,20 @@ async fn the_newest_images_of_a_name_are_kept_and_protected_ones_do_not_count() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_returned_image_is_kept_though_an_older_one_claims_to_be_newer_or_of_unknown_age() {
+    for created in [u64::MAX, 3600 * 24, 0] {
+        let memory = Memory::new();
+        let (old, new) = (Context::plausible(), Context::plausible().file("x", b"y"));
+        let first = build(&memory, &ImageBuilder::new("leap", old.container())).await;
+        // The clock of the machine that created it is ahead, or its age cannot be read.
+        memory.tamper_image(&first.id, |image| image.created = created);
+        let builder = ImageBuilder::new("leap", new.container()).keep_newest(NonZeroUsize::MIN);
+        let second = build(&memory, &builder).await;
+        assert_eq!(images(&memory), [first.id.to_string(), second.id.to_string()], "{created}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     let (context, memory) = (Context::plausible(), Memory::new());
     let builder = ImageBuilder::new("leap", context.container());

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cloudd_core::build::{BuildEventKind, ImageBuilder};
 use cloudd_core::memory::Memory;
-use cloudd_core::provider::{ErrorKind, ResourceId, ResourceKind, keys};
+use cloudd_core::provider::{
+    Architecture, BootSpec, ErrorKind, ImageId, Labels, ResourceId, ResourceKind, Size, keys,
+};
 use cloudd_core::sweep::Sweep;
 use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::Token;
@@ -306,4 +308,26 @@ async fn a_running_build_is_not_swept_after_its_expiry_nor_one_that_is_resumed_d
     assert_eq!(swept.deleted, []);
     assert_ne!(ResourceId::Image(second.unwrap().image.id), image);
     assert_eq!(memory.resources().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_of_the_labels_of_a_build_protects_nothing_and_deletes_nothing() {
+    let context = Context::plausible();
+    let memory = Memory::new().pace(Duration::from_secs(1));
+    let builder = ImageBuilder::new("leap", context.container());
+    assert!(killed_after(Duration::from_secs(5), &builder, &memory).await.is_none());
+    // The server of a user, with the labels of the builder VM.
+    let vm = memory.resources().into_iter().find(|id| id.kind() == ResourceKind::Vm).unwrap();
+    let mut labels = Labels::new();
+    memory.relabel(&vm, |of_vm| labels = of_vm.clone());
+    let image = ImageId::new("none");
+    let spec = BootSpec::new("production", labels, image, Architecture::X86_64, Size::gib(40));
+    let server = ResourceId::from(memory.insert_vm(&spec).id);
+    // The next run resumes the build with its own VM, and deletes that one.
+    builder.build(&memory).await.unwrap();
+    assert!(memory.resources().contains(&server) && !memory.resources().contains(&vm));
+    memory.relabel(&server, |labels| labels.insert(keys::EXPIRES, "1").unwrap());
+    let swept = Sweep::find(&memory).await.unwrap().run(&memory).await;
+    assert_eq!(swept.deleted, []);
+    assert!(memory.resources().contains(&server));
 }

@@ -318,6 +318,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn labels_and_answers_of_a_provider_cannot_control_the_terminal() {
+        let (sender, mut events) = Events::channel();
+        let sink = EventSink::new("x", 0, Some(sender));
+        let evil = "a\u{1b}[2Jb\u{202e}";
+        sink.send(BuildEventKind::Waiting { build: evil.into(), phase: evil.into() });
+        sink.note(evil);
+        for _ in 0..2 {
+            let text = format!("{:?}", events.next().await.unwrap().kind);
+            assert!(text.contains("a\u{fffd}[2Jb\u{fffd}"), "{text}");
+        }
+    }
+
+    #[tokio::test]
     async fn unread_events_are_counted_and_dropped() {
         let (sender, mut events) = Events::channel();
         let sink = EventSink::new("x", 0, Some(sender));

@@ -207,6 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_exit_code_does_not_hide_a_failure() {
+        for exit in ["99999999999", "-99999999999999999999", "1.5", "\"x\"", "null", "[]"] {
+            let text =
+                format!(r#""event":"failed","reason":"internal","exit":{exit},"message":"m""#);
+            let [EventBody::Failed { exit: None, message, .. }] =
+                &bodies(parser().push(line(1, &text).as_bytes()))[..]
+            else {
+                panic!("{exit}")
+            };
+            assert_eq!(message, "m");
+        }
+    }
+
+    #[test]
+    fn a_sequence_number_out_of_range_does_not_hide_later_events() {
+        let mut parser = parser();
+        for far in [u64::MAX, EventParser::MAX_GAP + 2] {
+            assert_eq!(parser.push(line(far, r#""event":"hello""#).as_bytes()), []);
+        }
+        assert_eq!(parser.push(line(1, r#""event":"hello""#).as_bytes()).len(), 1);
+    }
+
+    #[test]
     fn lines_that_are_not_events_of_this_build_are_ignored() {
         let mut parser = parser();
         let other = line(1, r#""event":"done""#).replace("abcdefghij", "0000000000");

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 use crate::guest::Reachability;
 use crate::provider::{
-    BuilderSpec, Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size,
+    BootSpec, BuilderSpec, Capabilities, ContextDelivery, Image, ImageId, Labels, ResourceId, Size,
     UserDataLimits, Vm, VmId,
 };
 use state::State;
@@ -194,6 +194,20 @@ impl Memory {
         self.change(|state| {
             if let Some(record) = state.vms.get_mut(vm) {
                 change(&mut record.vm);
+            }
+        });
+    }
+
+    /// Creates a VM without the checks of the provider, as another program could.
+    pub fn insert_vm(&self, spec: &BootSpec) -> Vm {
+        self.change(|state| state.add_vm(&spec.name, &spec.labels, None))
+    }
+
+    /// Lets the guest of a builder VM send these bytes, in addition to what its script sends.
+    pub fn send(&self, vm: &VmId, bytes: &[u8]) {
+        self.change(|state| {
+            if let Some(record) = state.vms.get_mut(vm) {
+                record.said.extend_from_slice(bytes);
             }
         });
     }

@@ -110,3 +110,29 @@ async fn a_read_only_token_is_rejected_at_the_first_write() {
 async fn a_malformed_token_sends_nothing() {
     assert_eq!(Token::new("with\nbreak").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn a_response_without_end_is_an_error() {
+    let flood =
+        || ResponseTemplate::new(200).set_body_raw(vec![b' '; 17 << 20], "application/json");
+    let api = Api::answering(std::iter::repeat_with(flood).take(6)).await;
+    let error = api.client().server(ServerId(90017)).await.unwrap_err();
+    let mut report = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        report += &format!(": {cause}");
+        source = cause.source();
+    }
+    assert!(report.contains("longer than 16777216 bytes"), "{report}");
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_an_error() {
+    let pages = (2..).map(|next| {
+        answer(200, &json!({"servers": [], "meta": {"pagination": {"next_page": next}}}))
+    });
+    let api = Api::answering(pages.take(1_100)).await;
+    let error = api.client().servers(&crate::client::ServerFilter::new()).await.unwrap_err();
+    assert!(error.to_string().contains("more pages"), "{error}");
+    assert_eq!(api.lines().len(), 1_000);
+}
