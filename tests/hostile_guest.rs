@@ -64,7 +64,11 @@ async fn build<F: Future<Output = ()> + Send + 'static>(
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_repeats_its_events_does_not_move_the_deadline() {
-    for event in [json!({"event": "hello"}), json!({"event": "armed", "entry": "exitrd"}), json!({"event": "done"})] {
+    for event in [
+        json!({"event": "hello"}),
+        json!({"event": "armed", "entry": "exitrd"}),
+        json!({"event": "done"}),
+    ] {
         let begun = tokio::time::Instant::now();
         let result = build(Deadlines::default(), |mut guest| async move {
             while guest.send(event.clone()) {

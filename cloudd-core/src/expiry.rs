@@ -1,5 +1,8 @@
 //! The expiry label: the time after which a sweep may delete what a build has left.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::provider::{Labels, keys};

@@ -1,5 +1,8 @@
 //! Keeps the newest images of a name and deletes the others.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::num::NonZeroUsize;
 
 use crate::provider::{

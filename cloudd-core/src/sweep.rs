@@ -31,6 +31,9 @@
 //! * a resource of a build that may be running: one whose lease has not expired (with two hours added
 //!   for clocks that differ) or is held by a running process of this machine.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

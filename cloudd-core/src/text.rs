@@ -1,5 +1,8 @@
 //! Text for people: durations, and text of a guest that is safe to show.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 /// A duration in the units that people use, such as `5 min`, `1 h 30 min`, `1.5 s` or `200 ms`.

@@ -1,5 +1,8 @@
 //! Conversions between the types of cloudd and those of Hetzner's API.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::fmt::Display;
 use std::str::FromStr;
 

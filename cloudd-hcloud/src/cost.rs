@@ -1,5 +1,8 @@
 //! The cost of a build, from the price list of the project.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use cloudd_core::provider::{BuildRequirements, Cost, ResolvedBuilder, Result, Size};
@@ -39,12 +42,19 @@ impl Hcloud {
             return Ok(None);
         };
         let volume_gb = Decimal::from(requirements.volume_size.in_units_of(Size::gib(1)));
-        let volume = volume.price_per_gb_month.net * volume_gb / Decimal::from(HOURS_PER_MONTH);
         // Every started hour is billed.
         let hours = Decimal::from(run_time.as_secs().div_ceil(3600).max(1));
-        let build = (server + address + volume) * hours;
-        let image_gb = Decimal::from(image.as_bytes()) / Decimal::from(1_000_000_000_u64);
-        let monthly = snapshot.price_per_gb_month.net * image_gb;
+        // A price that is out of range is no price.
+        let build = || {
+            let volume = volume.price_per_gb_month.net.checked_mul(volume_gb)?;
+            let volume = volume.checked_div(Decimal::from(HOURS_PER_MONTH))?;
+            server.checked_add(address)?.checked_add(volume)?.checked_mul(hours)
+        };
+        let monthly = || {
+            let gb = Decimal::from(image.as_bytes()).checked_div(1_000_000_000_u64.into())?;
+            snapshot.price_per_gb_month.net.checked_mul(gb)
+        };
+        let (Some(build), Some(monthly)) = (build(), monthly()) else { return Ok(None) };
         let text = |amount: Decimal| amount.round_dp(6).normalize().to_string();
         Ok(Some(Cost::new(&prices.currency, text(build), text(monthly))))
     }

@@ -1,5 +1,8 @@
 //! Images, which are snapshots.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use cloudd_core::provider::{
     Error, ErrorKind, Image, ImageId, ImageSpec, ImageStatus, Reporter, Result, Selector, keys,
 };

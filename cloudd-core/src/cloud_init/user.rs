@@ -76,6 +76,10 @@ impl User {
         Self::new(DISTRO_DEFAULT)
     }
 
+    pub(crate) fn has_password(&self) -> bool {
+        self.hashed_passwd.is_some() || self.plain_text_passwd.is_some()
+    }
+
     /// Sets the comment field, by convention the person's full name.
     pub fn gecos(mut self, gecos: impl Into<String>) -> Self {
         self.gecos = Some(gecos.into());

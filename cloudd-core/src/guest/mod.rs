@@ -1,6 +1,9 @@
 //! The host's side of the builder VM: its user data, the events that it sends, and the channel that
 //! carries them. The scripts that run inside are in the folder `assets`, described in its README.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod access;
 mod channel;
 mod event;

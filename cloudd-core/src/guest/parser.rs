@@ -62,7 +62,7 @@ impl EventParser {
         let mut found = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            if self.overlong || self.line.len() + text.len() > Self::MAX_LINE {
+            if self.overlong || self.line.len().saturating_add(text.len()) > Self::MAX_LINE {
                 self.overlong = true;
                 self.line.clear();
             } else {

@@ -67,7 +67,7 @@ impl Reachability {
             let expiry = async {
                 match outage {
                     Some((since, reason)) => {
-                        time::sleep_until(since + duration).await;
+                        time::sleep(duration.saturating_sub(since.elapsed())).await;
                         reason
                     }
                     None => std::future::pending().await,

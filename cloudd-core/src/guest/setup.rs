@@ -98,7 +98,11 @@ impl GuestSetup<'_> {
             config = config.write_file(file("context.tar.gz", bytes).encoding(Encoding::Base64));
         }
         if let Some(user) = self.debug_user {
-            config = config.user(user.clone()).ssh_password_login(Login::Allowed);
+            config = config.user(user.clone());
+            // The setting is for all users, among them those of the base image.
+            if user.has_password() {
+                config = config.ssh_password_login(Login::Allowed);
+            }
         }
         if let Some(access) = self.access {
             config = access.authorize_in(config);

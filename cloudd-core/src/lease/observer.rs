@@ -1,3 +1,6 @@
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -68,6 +71,6 @@ impl LeaseObserver {
         if *labels != lease.labels {
             (*labels, *since) = (lease.labels.clone(), now);
         }
-        now - *since < duration
+        now.saturating_duration_since(*since) < duration
     }
 }

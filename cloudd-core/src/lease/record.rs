@@ -1,3 +1,6 @@
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::time::Duration;
 
 use crate::provider::{

@@ -199,6 +199,7 @@ impl Memory {
     }
 
     /// Creates a VM without the checks of the provider, as another program could.
+    #[must_use]
     pub fn insert_vm(&self, spec: &BootSpec) -> Vm {
         self.change(|state| state.add_vm(&spec.name, &spec.labels, None))
     }

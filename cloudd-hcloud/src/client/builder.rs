@@ -1,6 +1,7 @@
 //! Setting up a client.
 
 use std::env;
+use std::fmt;
 use std::time::Duration;
 
 use cloudd_core::provider::ErrorKind;
@@ -17,7 +18,7 @@ use crate::Error;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets up a [`Client`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct ClientBuilder {
     token: Token,
@@ -25,6 +26,16 @@ pub struct ClientBuilder {
     application: Option<String>,
     request_timeout: Duration,
     timing: Timing,
+}
+
+// The endpoint is checked by `build`; until then it may hold a password.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("application", &self.application)
+            .field("request_timeout", &self.request_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClientBuilder {

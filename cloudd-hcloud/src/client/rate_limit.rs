@@ -4,6 +4,9 @@
 //! reports what is left in the headers of each response. The limiter counts its own requests
 //! between the responses, and delays requests when little is left.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -135,6 +138,11 @@ struct Bucket {
     last_sent: Option<Instant>,
 }
 
+/// A point in time; the given one if the later one cannot be represented.
+fn after(time: Instant, pause: Duration) -> Instant {
+    time.checked_add(pause).unwrap_or(time)
+}
+
 impl Bucket {
     fn new(window: Duration) -> Self {
         Self { window, limit: DEFAULT_LIMIT, remaining: None, sent: 0, last_sent: None }
@@ -144,26 +152,29 @@ impl Bucket {
     /// sent.
     fn take(&mut self, now: Instant) -> Result<u64, Instant> {
         if let (Some(remaining), Some(fullness)) = (self.remaining(now), self.fullness(now)) {
-            let refill_one = self.window / self.limit;
+            let refill_one = self.window.checked_div(self.limit).unwrap_or(self.window);
             if remaining < 1.0 {
-                return Err(now + refill_one.mul_f64(1.0 - remaining));
+                return Err(after(now, refill_one.mul_f64(1.0 - remaining)));
             }
             let distance = refill_one.mul_f64(MAX_DISTANCE * (1.0 - fullness));
-            if let Some(next) = self.last_sent.map(|last| last + distance).filter(|it| *it > now) {
+            let next = self.last_sent.map(|last| after(last, distance));
+            if let Some(next) = next.filter(|next| *next > now) {
                 return Err(next);
             }
             self.set(remaining - 1.0, now);
         }
         self.last_sent = Some(now);
-        self.sent += 1;
-        Ok(self.sent - 1)
+        let number = self.sent;
+        self.sent = self.sent.saturating_add(1);
+        Ok(number)
     }
 
     /// Records the report in the response to request `number`. Requests sent after it may not be
     /// counted in the report, and are subtracted.
     fn record(&mut self, number: u64, reported: RateLimit, now: Instant) {
         self.limit = reported.limit;
-        self.set(f64::from(reported.remaining) - (self.sent - number - 1) as f64, now);
+        let sent_after = self.sent.saturating_sub(number).saturating_sub(1);
+        self.set(f64::from(reported.remaining) - sent_after as f64, now);
     }
 
     fn set(&mut self, remaining: f64, now: Instant) {

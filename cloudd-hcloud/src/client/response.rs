@@ -1,5 +1,8 @@
 //! Reading responses, and the failure of one attempt.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 use cloudd_core::provider::ErrorKind;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -5,6 +5,9 @@
 //! is missing or `null` has its default. Checked against the API's description of July 2026 and the
 //! changes published up to October 2026.
 
+// Numbers from outside must not overflow.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
 mod action;
 mod api_error;
 mod create_server;
