@@ -18,6 +18,7 @@ use cloudd_core::provider::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     LeaseKeepsItsId,
+    NamesAreNotFound,
     VolumeIsRoundedDown,
     UserDataLimitIsMeasuredAfterBase64,
     RepeatedCreateFails,
@@ -41,6 +42,7 @@ pub(crate) enum Rule {
 impl Rule {
     pub(crate) const ALL: &[Self] = &[
         Self::LeaseKeepsItsId,
+        Self::NamesAreNotFound,
         Self::VolumeIsRoundedDown,
         Self::UserDataLimitIsMeasuredAfterBase64,
         Self::RepeatedCreateFails,
@@ -65,6 +67,7 @@ impl Rule {
     pub(crate) fn check(self) -> &'static str {
         match self {
             Self::LeaseKeepsItsId => "a lease that is created again has another id",
+            Self::NamesAreNotFound => "resources are found with their names",
             Self::VolumeIsRoundedDown => "the size of a volume is rounded up",
             Self::UserDataLimitIsMeasuredAfterBase64 => {
                 "user data as large as the limit are accepted"
@@ -292,6 +295,9 @@ impl Provider for Broken {
         let records = self.records();
         found.retain(|resource| !records.hidden.contains(&resource.id));
         for resource in &mut found {
+            if self.is(Rule::NamesAreNotFound) {
+                resource.name.clear();
+            }
             let name = records.leases.iter().find(|(_, id)| resource.id == (*id).clone().into());
             if let Some((name, _)) = name {
                 resource.id = LeaseId::new(name).into();

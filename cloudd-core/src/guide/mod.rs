@@ -62,8 +62,20 @@ pub mod provider {}
 #[doc = include_str!("boot_is_silent.md")]
 pub mod boot_is_silent {}
 
+/// Every call that deletes something, and what protects the rest.
+///
+/// [`OnBootCheckFailure::Keep`]: crate::build::OnBootCheckFailure::Keep
+/// [`ReusePolicy::Replace`]: crate::build::ReusePolicy::Replace
+/// [`ImageBuilder::keep_newest`]: crate::ImageBuilder::keep_newest
+/// [`retention::keep_newest`]: crate::retention::keep_newest
+/// [`Sweep::run`]: crate::sweep::Sweep::run
+#[doc = include_str!("deletion.md")]
+pub mod deletion {}
+
 /// What a build trusts, what it discloses, and what an image can contain.
 ///
+/// [deletion]: crate::guide::deletion
+/// [`BootCheck`]: crate::BootCheck
 /// [`ErrorKind::Untrusted`]: crate::provider::ErrorKind::Untrusted
 /// [`ImageBuilder::debug_user`]: crate::ImageBuilder::debug_user
 /// [`OnFailure::Keep`]: crate::OnFailure::Keep

@@ -32,6 +32,24 @@ pub(super) async fn volume_life(harness: Harness<'_>) -> Result<()> {
     harness.provider.delete(&id).await
 }
 
+/// A resource is deleted only under the name that its build gave it.
+pub(super) async fn names_are_found(harness: Harness<'_>) -> Result<()> {
+    let BuilderVm { vm, volume } = harness.builder().await?;
+    let lease = ResourceId::from(harness.lease("holder").await?);
+    let found = harness.provider.find(&Selector::build(&harness.build)).await?;
+    let (name, lease_name) = (harness.name(), harness.lease_spec("holder").name);
+    for (id, name) in [(vm.id.into(), &name), (volume.id.into(), &name), (lease, &lease_name)] {
+        let resource = found.iter().find(|resource| resource.id == id);
+        let Some(resource) = resource else { panic!("{id} is not found by its label") };
+        assert!(
+            resource.name.starts_with(name),
+            "{id} was created as {name:?} and is found as {:?}: it would never be deleted",
+            resource.name
+        );
+    }
+    Ok(())
+}
+
 pub(super) async fn sizes_are_rounded_up(harness: Harness<'_>) -> Result<()> {
     let mut requirements = harness.fixture.requirements.clone();
     requirements.volume_size = Size::bytes(requirements.volume_size.as_bytes() + 1);

@@ -43,6 +43,7 @@ pub async fn run_all(provider: &dyn Provider, fixture: &Fixture) -> SuiteReport 
     suite.run("a lease that is created again has another id", leases::new_id).await;
 
     suite.run("a volume is found by its labels and deleted twice", builder::volume_life).await;
+    suite.run("resources are found with their names", builder::names_are_found).await;
     suite.run("the size of a volume is rounded up", builder::sizes_are_rounded_up).await;
     let check = builder::user_data_at_the_limit;
     suite.run("user data as large as the limit are accepted", check).await;
