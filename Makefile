@@ -18,7 +18,7 @@ quickstart: setup ## build an image on the local libvirt with live progress, the
 		--example quickstart_libvirt -- --context .cache/hello
 
 .PHONY: test
-test: ## setup, lint, package, unit and e2e; CI runs e2e-debian in addition
+test: ## setup, lint, package, unit and e2e: what CI runs
 	@$(machine)/steps.sh setup $(lints) package unit e2e
 
 .PHONY: setup
@@ -40,8 +40,16 @@ e2e: ## build and boot real images on the local libvirt
 	$(cargo) build --locked --workspace --all-features --examples
 	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --no-fail-fast --test stories --test tool -- e2e_
 
-# Apart from `test`, since an emulated machine that installs a distribution needs as long as a dozen
-# other builds.
+# Not part of `test`, whose time is limited.
+.PHONY: e2e-full
+e2e-full: ## everything that `test` leaves out: e2e-debian, and the long walk of the lease model
+	@$(machine)/steps.sh setup e2e-debian lease-model
+
+.PHONY: lease-model
+lease-model: ## walk the model of the lease with three preemptions, some minutes
+	$(cargo) test --locked --workspace --all-features --test lease_model -- --nocapture e2e_
+
+# An emulated machine that installs a distribution needs as long as a dozen other builds.
 .PHONY: e2e-debian
 e2e-debian: ## install Debian from its packages on the local libvirt, and log in to its image
 	$(e2e) --nocapture e2e_debian

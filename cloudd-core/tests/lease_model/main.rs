@@ -14,6 +14,7 @@
 mod gate;
 mod run;
 mod walk;
+mod world;
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 

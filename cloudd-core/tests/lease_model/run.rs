@@ -9,7 +9,8 @@ use cloudd_core::{BuildHandle, Deadlines, ImageBuilder};
 use tokio::time::{sleep, timeout};
 
 use super::Scenario;
-use super::gate::{Access, Call, Decision, Gated, World, mirror};
+use super::gate::Gated;
+use super::world::{Access, Call, Decision, World, mirror};
 
 /// The duration of the lease. All pauses of an execution together are much shorter, so that time
 /// matters only where the scheduler lets it pass.
