@@ -2,8 +2,7 @@ use tokio::time::timeout;
 
 use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
-use super::policy::OnBootCheckFailure;
-use super::reuse::{PASSED, PENDING};
+use super::policy::{OnBootCheckFailure, PASSED, PENDING};
 use super::state::Build;
 use crate::ownership::boot_check_name;
 use crate::provider::{BootSpec, ErrorKind, Image, Labels, Vm, VmId, keys};

@@ -5,7 +5,7 @@ use super::builder::ImageBuilder;
 use super::context::BuildContext;
 use super::error::{BuildErrorKind, InvalidInput};
 use super::events::{BuildEventKind, Phase};
-use super::reuse::PENDING;
+use super::policy::PENDING;
 use super::ssh_access::ssh_access;
 use crate::cloud_init;
 use crate::digest::FieldHasher;

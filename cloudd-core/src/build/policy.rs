@@ -5,6 +5,13 @@ use super::error::InvalidInput;
 use super::probe::ReadinessProbe;
 use crate::provider::Capabilities;
 
+/// The value of the boot check label of an image that has passed.
+pub(super) const PASSED: &str = "passed";
+
+/// The value of the boot check label of an image whose build has not returned it: the build checks it
+/// first.
+pub(super) const PENDING: &str = "pending";
+
 /// What happens to the builder VM of a build that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -4,17 +4,10 @@
 use super::context::BuildContext;
 use super::error::BuildErrorKind;
 use super::plan::BuildPlan;
-use super::policy::ReusePolicy;
+use super::policy::{PASSED, ReusePolicy};
 use super::state::Build;
 use crate::provider::{Image, ImageStatus, ResourceId, Selector, keys};
 use crate::retention;
-
-/// The value of the boot check label of an image that has passed.
-pub(super) const PASSED: &str = "passed";
-
-/// The value of the boot check label of an image whose build has not returned it: the build checks it
-/// first.
-pub(super) const PENDING: &str = "pending";
 
 /// The image that makes a build unnecessary.
 pub(super) async fn find_image(

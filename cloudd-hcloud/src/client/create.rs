@@ -20,9 +20,9 @@ use cloudd_core::provider::ErrorKind;
 
 use super::executor::Executor;
 use super::request::{Idempotency, Request};
-use super::response::{Object, created};
+use super::response::{CreateOutcome, Object, created};
 use crate::Error;
-use crate::schema::{Action, ApiCode};
+use crate::schema::ApiCode;
 
 /// How many times a create request is sent whose responses get lost.
 const MAX_ROUNDS: u32 = 3;
@@ -30,23 +30,6 @@ const MAX_ROUNDS: u32 = 3;
 /// The delays before each lookup of a resource with a unique name. One lookup is enough: if the
 /// request arrives later, the repeated one finds the name taken.
 pub(super) const LOOK_UP_AT_ONCE: &[Duration] = &[Duration::ZERO];
-
-/// A resource that was created, or that the caller had created before.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CreateOutcome<T> {
-    pub(crate) resource: T,
-    /// The actions that must end before the resource can be used, in order: those of the response,
-    /// or all actions of the resource so far if it existed.
-    pub(crate) actions: Vec<Action>,
-    /// The resource was found by its label, after a lost response or because its name was taken.
-    pub(crate) was_existing: bool,
-}
-
-impl<T> CreateOutcome<T> {
-    pub(super) fn existing(resource: T, actions: Vec<Action>) -> Self {
-        Self { resource, actions, was_existing: true }
-    }
-}
 
 impl Executor {
     /// Carries out a create request at most once. `look_up` searches for the resource it creates;

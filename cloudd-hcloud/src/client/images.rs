@@ -5,10 +5,10 @@ use std::time::Duration;
 use cloudd_core::provider::ErrorKind;
 use serde_json::json;
 
-use super::create::CreateOutcome;
 use super::filter::ImageFilter;
 use super::request::Request;
 use super::response;
+use super::response::CreateOutcome;
 use super::{Client, gone_is_deleted};
 use crate::Error;
 use crate::schema::{

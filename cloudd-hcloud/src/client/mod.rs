@@ -47,8 +47,8 @@ pub use self::images::DeleteProtection;
 pub use self::rate_limit::RateLimit;
 pub use self::token::Token;
 
-pub(crate) use self::create::CreateOutcome;
 pub(crate) use self::filter::{SshKeyFilter, VolumeFilter};
+pub(crate) use self::response::CreateOutcome;
 pub(crate) use self::schedule::PollSchedule;
 
 use self::actions::ActionPoll;

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::create::CreateOutcome;
 use super::http::{Response, SendError};
 use super::redact::redact;
 use super::request::Request;
@@ -102,6 +101,23 @@ pub(super) fn page<T: Listed>(body: &[u8]) -> Result<Page<T>, Unreadable> {
     // `last_page` and `total_entries` may be null on a list that has more pages.
     let next = body.get("meta").and_then(|meta| meta.pointer("/pagination/next_page")?.as_u64());
     Ok(Page { items, next: next.and_then(|next| next.try_into().ok()) })
+}
+
+/// A resource that was created, or that the caller had created before.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CreateOutcome<T> {
+    pub(crate) resource: T,
+    /// The actions that must end before the resource can be used, in order: those of the response,
+    /// or all actions of the resource so far if it existed.
+    pub(crate) actions: Vec<Action>,
+    /// The resource was found by its label, after a lost response or because its name was taken.
+    pub(crate) was_existing: bool,
+}
+
+impl<T> CreateOutcome<T> {
+    pub(super) fn existing(resource: T, actions: Vec<Action>) -> Self {
+        Self { resource, actions, was_existing: true }
+    }
 }
 
 /// Reads `{"key": object, "action": …, "next_actions": […]}`. A root password beside them is

@@ -1,8 +1,9 @@
 //! Servers.
 
-use super::create::{CreateOutcome, LOOK_UP_AT_ONCE};
+use super::create::LOOK_UP_AT_ONCE;
 use super::filter::ServerFilter;
 use super::request::Request;
+use super::response::CreateOutcome;
 use super::response::{self, Read};
 use super::{Client, gone_is_deleted};
 use crate::Error;

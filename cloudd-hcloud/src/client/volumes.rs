@@ -1,9 +1,10 @@
 //! Volumes.
 
-use super::create::{CreateOutcome, LOOK_UP_AT_ONCE};
+use super::create::LOOK_UP_AT_ONCE;
 use super::filter::VolumeFilter;
 use super::request::Request;
 use super::response;
+use super::response::CreateOutcome;
 use super::{Client, gone_is_deleted};
 use crate::Error;
 use crate::schema::{CreateVolume, Label, Labels, Volume, VolumeId, check_labels};
