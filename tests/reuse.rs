@@ -203,7 +203,7 @@ async fn an_old_image_that_cannot_be_deleted_does_not_fail_the_build() {
     while let Some(event) = events.next().await {
         told |= matches!(event.kind, BuildEventKind::Note { message } if message.contains("was not deleted"));
     }
-    assert!(told, "nobody was told that the old image stays");
+    assert!(told, "no event says that the old image stays");
     assert_eq!(images(&memory).len(), 2);
 }
 

@@ -65,8 +65,8 @@ impl Measured {
     }
 }
 
-/// Asks libvirt, again and again while a domain lives, how much its guest has read of the volume:
-/// afterwards nobody knows.
+/// Polls libvirt, while a domain lives, for the number of bytes that its guest has read of the volume:
+/// the counter is gone with the domain.
 #[derive(Default)]
 struct Reads {
     now: Arc<Mutex<u64>>,

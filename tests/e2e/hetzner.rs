@@ -63,7 +63,7 @@ impl Project {
         story::of_build(&self.hcloud, builder, console, |_, _| {}).await
     }
 
-    /// Starts a server from an image, waits until it goes off by itself, and gives what it printed.
+    /// Starts a server from an image, waits until its system powers it off, and returns its console output.
     async fn boot(&self, image: &Image) -> String {
         let spec = ServerSpec::new("from-the-image", image.id.clone());
         let server = self.hcloud.start_server(spec).await.unwrap().id;

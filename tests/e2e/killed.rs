@@ -236,7 +236,7 @@ async fn e2e_killed_during_export_the_next_run_waits_for_the_daemon_and_exports_
     let lab = &scene.lab;
     let mut export = 0;
     let killed = scene.kill_at(scene.start(&[]), image_begins, async |build| {
-        // The daemon's copying does not end while nobody looks.
+        // The copy by the daemon does not end before the next process looks.
         export = timeout(Duration::from_secs(60), lab.export_of(build)).await.expect("an export");
         signal("STOP", export);
     });

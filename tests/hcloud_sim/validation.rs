@@ -203,7 +203,7 @@ async fn names_and_keys_are_unique() {
     let id = &renamed.created()["server"]["id"];
     let answer = project.put(&format!("/servers/{id}"), json!({"name": "a"})).await;
     assert_eq!(answer.error(), (409, "uniqueness_error"));
-    // Its own name is nobody else's.
+    // A rename to its own name is no conflict.
     project.put(&format!("/servers/{id}"), json!({"name": "b"})).await.ok();
 }
 

@@ -48,7 +48,7 @@ impl Machines {
     async fn prints(&self, server: u64, expected: &str) {
         let console = self.files.console(server);
         until(&format!("the console says {expected:?}"), async || {
-            self.status(server).await; // whatever is due happens when somebody asks
+            self.status(server).await; // what is due happens at the next request
             fs::read_to_string(&console).is_ok_and(|printed| printed == expected)
         })
         .await;
@@ -213,7 +213,7 @@ async fn no_machine_outlives_the_program_however_it_ends() {
         let servers = format!("{}/servers", program.endpoint);
         let made = http.post(&servers).bearer_auth("t").json(&server("a")).send().await;
         assert_eq!(made.expect("an answer").status(), 201);
-        // Time passes when somebody asks.
+        // What is due happens at the next request.
         until("the machine runs", async || {
             http.get(&servers).bearer_auth("t").send().await.expect("an answer");
             processes(&files) == 2

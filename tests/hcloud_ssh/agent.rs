@@ -28,7 +28,7 @@ pub(crate) struct Agent {
 pub(crate) enum End {
     /// Stage 2 went through: off, with what was installed on the disk.
     Done,
-    /// Somebody cuts the power: off, with the builder's own system on the disk.
+    /// The power is cut: off, with the builder's own system on the disk.
     PowerCut,
     /// It stays on.
     StaysOn,

@@ -256,7 +256,7 @@ async fn a_server_whose_power_is_cut_makes_no_image() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_without_a_way_in_is_an_error_soon() {
     let cloud = Cloud::with(|_| End::StaysOn);
-    // Nobody listens there.
+    // No process listens there.
     let hcloud = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
         .endpoint(cloud.sim.endpoint())
         .clock_speed(SPEED)

@@ -85,8 +85,8 @@ impl Machines {
         assert_eq!(config["disable_root"], false, "root is let in, by key");
         let host_key = self.host_key.as_deref().or(text("/ssh_keys/ed25519_private"))?;
         let key = text("/ssh_authorized_keys/0")?;
-        // Hetzner installs the project's key as well, so that no password is mailed: one whose private
-        // half nobody uses.
+        // Hetzner installs the project's key as well, so that no password is mailed: its private half
+        // is never used.
         assert_eq!(boot.ssh_keys.len(), 1);
         assert_ne!(boot.ssh_keys, [key]);
         let mut sshd = Sshd::at(address, self.port);

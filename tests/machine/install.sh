@@ -89,7 +89,7 @@ quiet() {
         $root touch /etc/cloud/cloud-init.disabled
     fi
     if ! installed openssh-server && [ -d /run/systemd/system ]; then
-        # It would open port 22 to everybody.
+        # It would open port 22.
         $root systemctl mask ssh.service ssh.socket
         echo "install.sh: sshd is installed but masked; systemctl unmask ssh.service to use it"
     fi

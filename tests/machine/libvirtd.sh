@@ -8,7 +8,7 @@
 #   CLOUDD_TEST_POOL      name of the pool (cloudd-tests)
 #   CLOUDD_TEST_POOL_DIR  its directory (/var/lib/cloudd-tests)
 #
-# A libvirt that answers is used as it is, whoever runs it. Otherwise systemd is asked for it, and
+# A libvirt that answers is used as it is. Otherwise systemd is asked for it, and
 # where no systemd runs (containers, CI) the daemons are started by hand.
 set -eu
 
@@ -58,7 +58,7 @@ open_kvm() {
     note kvm
 }
 
-# Somebody listens there. A process that is just ending is no sign of that, and neither is the file:
+# A process listens on the socket. A process that is just ending is no sign of that, and neither is the file:
 # a virtlogd that was killed leaves it behind.
 virtlogd_listens() {
     grep -q ' /run/libvirt/virtlogd-sock$' /proc/net/unix

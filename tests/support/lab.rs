@@ -81,7 +81,7 @@ impl Lab {
         ["console", "events"].map(|kind| Path::new(path).join(format!("{vm}.{kind}.log"))).into()
     }
 
-    /// What the agent in a VM has said until now, heard by anybody or not.
+    /// The events that the agent in a VM has sent so far, received or not.
     ///
     /// # Panics
     /// When virsh fails, or there is no such VM.
@@ -120,7 +120,7 @@ impl Lab {
         }
     }
 
-    /// Starts a VM from an image, waits until it goes off by itself, and gives what it printed.
+    /// Starts a VM from an image, waits until its system powers it off, and returns its console output.
     ///
     /// # Panics
     /// When it cannot be started, or is not off within two minutes.

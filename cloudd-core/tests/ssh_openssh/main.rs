@@ -2,7 +2,7 @@
 
 #![cfg(feature = "ssh")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
-#![expect(clippy::print_stdout, reason = "how fast an upload was is for whoever asks to see it")]
+#![expect(clippy::print_stdout, reason = "a test prints the speed of an upload")]
 
 mod follow;
 #[path = "../ssh_support/mod.rs"]

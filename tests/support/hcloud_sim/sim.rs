@@ -175,8 +175,8 @@ impl HcloudSim {
 impl Drop for HcloudSim {
     /// Threads of the API may hold the world a moment longer. Machines end now.
     fn drop(&mut self) {
-        let nobody = Simulated::new(ScriptedGuests::default(), GuestTimes::default());
-        self.service.replace_guests(Box::new(nobody));
+        let none = Simulated::new(ScriptedGuests::default(), GuestTimes::default());
+        self.service.replace_guests(Box::new(none));
     }
 }
 

@@ -48,7 +48,7 @@ pub struct GuestTimes {
     pub stage2: Duration,
     /// From the power button to power-off.
     pub shutdown: Duration,
-    /// From power-on to power-off of what was installed, if that ends by itself.
+    /// From power-on to power-off of what was installed, if that powers off.
     pub installed: Option<Duration>,
 }
 
@@ -249,7 +249,7 @@ impl Guests for Simulated {
     }
 
     fn contents(&self, image: u64) -> Contents {
-        // Images nobody captured are those which Hetzner offers.
+        // Images that no build made are those that Hetzner offers.
         self.images.get(&image).copied().unwrap_or(Contents::System)
     }
 }

@@ -35,7 +35,7 @@ impl Disks {
         Ok(Self { base, files })
     }
 
-    /// Makes a server's root disk: a clone of an image, or of the base when nobody made that image
+    /// Makes a server's root disk: a clone of an image, or of the base if no build made that image
     /// here.
     pub(super) fn make_root(&self, server: u64, image: u64, gb: u64) -> Result<(), String> {
         self.delete_server(server)?;

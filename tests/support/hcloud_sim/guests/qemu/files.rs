@@ -16,7 +16,7 @@ impl QemuFiles {
     }
 
     /// What a server printed on its first serial port. It stays when the server is deleted, for
-    /// whoever wonders why.
+    /// the analysis of failures.
     #[must_use]
     pub fn console(&self, server: u64) -> PathBuf {
         self.directory.join(format!("console-{server}.log"))

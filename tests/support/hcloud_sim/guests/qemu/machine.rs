@@ -75,7 +75,7 @@ impl Machine {
         let begun = Instant::now();
         while !fs::read_to_string(said).is_ok_and(|said| said.contains("\"running\": true")) {
             let ended = self.ended();
-            // It may have done all it had to do before anybody could ask.
+            // It may have finished before the first query.
             if ended.is_some_and(|(status, _)| status.success()) {
                 return Ok(());
             }
@@ -105,7 +105,7 @@ impl Machine {
         *lock(&self.process.ended)
     }
 
-    /// When it went off by itself, if it did, on the clock that says `now`: however fast that runs,
+    /// When its system powered it off, if it did, on the clock that says `now`: however fast that runs,
     /// it has run evenly since the start.
     pub(super) fn ended_at(&self, now: Time) -> Option<Time> {
         let (_, ended) = self.ended()?;

@@ -157,7 +157,7 @@ impl Guests for Qemu {
         }
     }
 
-    /// What is on a disk nobody here can tell.
+    /// The contents of a disk are not known here.
     fn contents(&self, image: u64) -> Contents {
         if self.exports.contains_key(&image) { Contents::Unknown } else { Contents::System }
     }
