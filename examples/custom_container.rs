@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::sync::Arc;
 
-use cloudd_examples::{hetzner, watch};
+use cloudd_examples::{for_simulator, hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
 const CONTAINERFILE: &str = r#"FROM docker.io/library/debian:12
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("fingerprint: {}", loaded.fingerprint());
 
-    let builder = ImageBuilder::new("custom", container).label("team", "infra");
+    let builder = for_simulator(ImageBuilder::new("custom", container)).label("team", "infra");
     let image = watch(builder.start(Arc::new(hetzner()?))).await?;
     println!("image: {}", image.id);
     Ok(())

@@ -5,6 +5,6 @@ mod hetzner;
 mod terminal;
 mod watch;
 
-pub use hetzner::{builder as hetzner_builder, hetzner};
+pub use hetzner::{builder as hetzner_builder, for_simulator, hetzner};
 pub use terminal::print_events;
 pub use watch::{cancel_on_interrupt, interrupted, watch};

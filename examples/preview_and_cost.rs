@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Parser;
-use cloudd_examples::hetzner;
+use cloudd_examples::{for_simulator, hetzner};
 use cloudd_hcloud::{Architecture, ImageBuilder, InstallContainer};
 
 /// Print what a build on Hetzner Cloud would do and cost
@@ -22,7 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let hetzner = hetzner()?;
     for architecture in [Architecture::X86_64, Architecture::Aarch64] {
         let container = InstallContainer::directory(&arguments.context);
-        let builder = ImageBuilder::new("hello", container).architecture(architecture);
+        let builder =
+            for_simulator(ImageBuilder::new("hello", container)).architecture(architecture);
         println!("{}", builder.preview(&hetzner).await?);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use cloudd_core::{BuildErrorKind, BuildEventKind};
-use cloudd_examples::{hetzner, interrupted};
+use cloudd_examples::{for_simulator, hetzner, interrupted};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
 /// Build an image on Hetzner Cloud within a time limit
@@ -24,7 +24,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let builder = ImageBuilder::new("hello", InstallContainer::directory(&arguments.context));
+    let builder =
+        for_simulator(ImageBuilder::new("hello", InstallContainer::directory(&arguments.context)));
     let mut build = builder.start(Arc::new(hetzner()?));
 
     // The handle can be cloned, and used by any task.

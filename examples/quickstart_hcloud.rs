@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
-use cloudd_examples::{hetzner, watch};
+use cloudd_examples::{for_simulator, hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer};
 
 /// Build an image on Hetzner Cloud
@@ -23,7 +23,7 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let container = InstallContainer::directory(&arguments.context);
-    let builder = ImageBuilder::new(&arguments.name, container);
+    let builder = for_simulator(ImageBuilder::new(&arguments.name, container));
 
     // `builder.build(&hetzner()?).await?` does the same without printing events.
     let image = watch(builder.start(Arc::new(hetzner()?))).await?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use cloudd_core::cloud_init::CloudConfig;
-use cloudd_examples::{hetzner, watch};
+use cloudd_examples::{for_simulator, hetzner, watch};
 use cloudd_hcloud::{ImageBuilder, InstallContainer, ServerSpec};
 
 /// Build an image on Hetzner Cloud and start servers from it
@@ -27,7 +27,8 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
-    let builder = ImageBuilder::new("web", InstallContainer::directory(&arguments.context));
+    let builder =
+        for_simulator(ImageBuilder::new("web", InstallContainer::directory(&arguments.context)));
     let image = watch(builder.start(Arc::new(hetzner.clone()))).await?;
 
     for number in 1..=arguments.servers {

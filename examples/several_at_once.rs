@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use cloudd_core::{Architecture, Builds, ImageBuilder, InstallContainer};
-use cloudd_examples::{cancel_on_interrupt, hetzner, print_events};
+use cloudd_examples::{cancel_on_interrupt, for_simulator, hetzner, print_events};
 use cloudd_libvirt::{BaseImage, Libvirt};
 
 /// Build an install container on several providers at the same time
@@ -27,7 +27,9 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let hetzner = hetzner()?;
-    let image = |name| ImageBuilder::new(name, InstallContainer::directory(&arguments.context));
+    let image = |name| {
+        for_simulator(ImageBuilder::new(name, InstallContainer::directory(&arguments.context)))
+    };
     let mut titles = vec!["Hetzner Cloud, x86".to_owned(), "Hetzner Cloud, Arm".to_owned()];
     let mut builds = Builds::new()
         .add(image("hello-x86"), &hetzner)

@@ -78,7 +78,7 @@ async fn a_vm_that_powered_off_after_its_process_died_is_evaluated_by_its_events
 #[tokio::test(start_paused = true)]
 async fn a_vm_that_was_never_started_is_not_taken_for_success() {
     let context = Context::plausible();
-    let builder = ImageBuilder::new("x", context.container());
+    let builder = ImageBuilder::new("x", context.container()).trust_power_off();
     // Without a channel, only the power state is known.
     let silent = || {
         Memory::new().with_capabilities(|capabilities| {

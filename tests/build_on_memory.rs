@@ -113,13 +113,14 @@ async fn every_silence_ends_at_the_deadline_that_names_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_channel_the_power_state_alone_is_enough() {
+async fn without_a_channel_the_power_state_is_enough_if_it_is_trusted() {
     let silent = Memory::new().with_capabilities(|capabilities| {
         capabilities.channel = false;
         capabilities.event_port = None;
     });
     let context = Context::plausible();
-    let image = ImageBuilder::new("x", context.container()).build(&silent).await.unwrap().image;
+    let builder = ImageBuilder::new("x", context.container()).trust_power_off();
+    let image = builder.build(&silent).await.unwrap().image;
     assert_eq!(silent.resources(), [ResourceId::Image(image.id)]);
 }
 

@@ -30,7 +30,7 @@ fn slow() -> Memory {
 }
 
 fn builder(context: &Context) -> ImageBuilder {
-    ImageBuilder::new("leap", context.container())
+    ImageBuilder::new("leap", context.container()).trust_power_off()
 }
 
 /// The first resource of this kind, if there is one.

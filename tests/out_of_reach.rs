@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::BuiltImage;
-use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
+use cloudd_core::build::{
+    BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder, InvalidInput,
+};
 use cloudd_core::guest::{Reachability, Step};
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::ContextDelivery;
 use cloudd_tests::containers::{Context, noise};
+use cloudd_tests::killed::killed_after;
 use tokio::time::{Instant, sleep};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,8 +43,16 @@ impl Ended {
 
 /// Builds while `happens` changes the reachability of the guest.
 async fn build(memory: &Memory, context: &Context, happens: impl Future<Output = ()>) -> Ended {
+    let builder = ImageBuilder::new("x", context.container()).trust_power_off();
+    build_with(&builder, memory, happens).await
+}
+
+async fn build_with(
+    builder: &ImageBuilder,
+    memory: &Memory,
+    happens: impl Future<Output = ()>,
+) -> Ended {
     let begun = Instant::now();
-    let builder = ImageBuilder::new("x", context.container());
     let mut build = builder.start(Arc::new(memory.clone()));
     let mut events = build.events();
     let timed = async { (build.await, begun.elapsed()) };
@@ -201,4 +212,49 @@ async fn a_vm_that_is_off_or_gone_during_an_upload_fails_the_build_at_once() {
     let error = ended.result.unwrap_err();
     assert!(matches!(error.kind(), BuildErrorKind::PoweredOffEarly { during: None }), "{error}");
     assert!(ended.after < MINUTE * 4, "{:?}", ended.after);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_power_off_without_an_event_is_no_success() {
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("x", context.container());
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    // Off before the route deadline: a container that powers the VM off looks like this, too.
+    let memory = cloud(GuestScript::Succeeds, &reachability).pace(Duration::from_secs(1));
+    let ended = build_with(&builder, &memory, nothing()).await;
+    let error = ended.result.unwrap_err();
+    assert!(matches!(error.kind(), BuildErrorKind::Unproven { .. }), "{error}");
+    assert!(error.to_string().contains(REFUSED), "{error}");
+    // Unreachable for longer than the route deadline.
+    let memory = cloud(GuestScript::Succeeds, &reachability);
+    let error = build_with(&builder, &memory, nothing()).await.result.unwrap_err();
+    assert!(matches!(error.kind(), BuildErrorKind::Unreachable { .. }), "{error}");
+    // No channel at all: known before anything is created.
+    let memory = Memory::new().with_capabilities(|capabilities| capabilities.channel = false);
+    let error = build_with(&builder, &memory, nothing()).await.result.unwrap_err();
+    assert!(matches!(error.kind(), BuildErrorKind::Input(InvalidInput::NoChannel(_))), "{error}");
+    assert_eq!(memory.vms_ever_created(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_went_off_unobserved_is_no_proof_and_the_build_starts_again() {
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("x", context.container());
+    let reachability = Reachability::new();
+    reachability.set_reachable();
+    let memory = cloud(GuestScript::Succeeds, &reachability);
+    assert!(killed_after(MINUTE * 5, &builder, &memory).await.is_none());
+    // Its guest completes while no process receives its events; a VM that is off is not reachable.
+    sleep(MINUTE * 40).await;
+    let reachability = Reachability::new();
+    reachability.set_unreachable(REFUSED);
+    let connected = async {
+        sleep(MINUTE * 2).await;
+        reachability.set_reachable();
+    };
+    let ended = build_with(&builder, &memory.clone().behind(&reachability), connected).await;
+    ended.result.as_ref().unwrap();
+    assert!(ended.says("starts again"), "{:?}", ended.notes);
+    assert_eq!((memory.vms_ever_created(), memory.images_ever_made()), (2, 1));
 }

@@ -225,8 +225,9 @@ impl HcloudBuilder {
         self
     }
 
-    /// Disables SSH to builder VMs. The end of a build is then detected by the power state alone, and
-    /// the build context has to fit into the user data.
+    /// Disables SSH to builder VMs. Builds then need
+    /// [`ImageBuilder::trust_power_off`](cloudd_core::ImageBuilder::trust_power_off), and the build context
+    /// has to fit into the user data.
     #[cfg(feature = "ssh")]
     pub fn without_ssh(mut self) -> Self {
         self.config.ssh_port = None;

@@ -9,7 +9,7 @@ use cloudd_core::{
     BuildError, Builds, BuiltImage, ImageBuilder, InstallContainer, OnFailure, ReusePolicy,
     containers,
 };
-use cloudd_examples::{cancel_on_interrupt, print_events};
+use cloudd_examples::{cancel_on_interrupt, for_simulator, print_events};
 use serde_json::json;
 
 use crate::cli::{BuildOptions, CloudOptions, Force};
@@ -68,6 +68,10 @@ pub(crate) fn builder(options: &BuildOptions) -> Result<ImageBuilder, ToolError>
     if let Some(images) = options.keep_newest {
         builder = builder.keep_newest(images);
     }
+    if options.trust_power_off {
+        builder = builder.trust_power_off();
+    }
+    builder = for_simulator(builder);
     if let Some(probe) = &options.boot_check {
         builder = builder.boot_check(BootCheck::new(probe.clone()));
     }

@@ -130,6 +130,9 @@ pub(crate) struct BuildOptions {
     /// Boot check: tcp:22 ssh:22 http:80/ console:X
     #[arg(long, value_name = "PROBE")]
     pub(crate) boot_check: Option<ReadinessProbe>,
+    /// Accept power-off as success without SSH
+    #[arg(long)]
+    pub(crate) trust_power_off: bool,
     /// Keep builder VM and volume on failure
     #[arg(long)]
     pub(crate) keep: bool,

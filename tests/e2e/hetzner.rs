@@ -175,6 +175,7 @@ async fn e2e_on_hetzner_a_small_context_is_built_without_any_way_to_the_server()
     let context = context.file("install", "dd if=/sector of=\"$1\" conv=notrunc,fsync\n");
     let context = context.file("sector", sector);
     let builder = ImageBuilder::new("small", context.container()).volume_size(VOLUME);
+    let builder = builder.trust_power_off();
     let (result, _) = project.build(&builder).await;
     let image = result.unwrap().image;
 

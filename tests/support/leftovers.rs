@@ -3,25 +3,27 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cloudd_core::provider::keys;
+use cloudd_core::provider::{BuildId, keys};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::console::Console;
 use crate::hcloud_sim::HcloudSim;
 
-/// Creates a volume of a build of image `x` that expires in so many seconds, negative ones in the
-/// past; without a number, a volume that is not cloudd's. Gives its id.
+/// Creates the volume of a build of image `x` that expires in so many seconds, negative ones in the
+/// past; without a number, a volume of this name that is not cloudd's. Returns its id.
 ///
 /// # Panics
 /// When the simulator refuses.
 #[must_use]
 pub fn volume(sim: &HcloudSim, name: &str, expires_in: Option<i64>) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let build = BuildId::random();
+    let name = expires_in.map_or(name.to_owned(), |_| format!("cloudd-{build}"));
     let labels: Vec<(&str, String)> = match expires_in {
         None => vec![("team", "other".to_owned())],
         Some(seconds) => vec![
-            (keys::BUILD, "abcdefghij".to_owned()),
+            (keys::BUILD, build.to_string()),
             (keys::NAME, "x".to_owned()),
             (keys::EXPIRES, now.saturating_add_signed(seconds).to_string()),
         ],

@@ -36,6 +36,7 @@ pub struct ImageBuilder {
     pub(super) reuse: ReusePolicy,
     pub(super) keep_newest: Option<NonZeroUsize>,
     pub(super) boot_check: Option<BootCheck>,
+    pub(super) trusts_power_off: bool,
     pub(super) deadlines: Deadlines,
     #[cfg(feature = "testing")]
     pub(super) lease_checks: crate::testing::LeaseChecks,
@@ -59,6 +60,7 @@ impl ImageBuilder {
             reuse: ReusePolicy::default(),
             keep_newest: None,
             boot_check: None,
+            trusts_power_off: false,
             deadlines: Deadlines::default(),
             #[cfg(feature = "testing")]
             lease_checks: crate::testing::LeaseChecks::default(),
@@ -100,6 +102,16 @@ impl ImageBuilder {
     /// A label of the image, in addition to those of cloudd.
     pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((key.into(), value.into()));
+        self
+    }
+
+    /// Accepts power-off of the builder VM as proof of stage 2 if no event of its guest can be received: on
+    /// a provider without a channel, or if there is no route to the VM. Default: such a build fails.
+    ///
+    /// An install container that powers the VM off itself then yields an image of the *builder's* disk,
+    /// with its private host key; see [Security](crate::guide::security#proof-of-stage-2).
+    pub fn trust_power_off(mut self) -> Self {
+        self.trusts_power_off = true;
         self
     }
 

@@ -15,7 +15,8 @@ pub struct Deadlines {
     /// 15 minutes.
     pub boot: Duration,
     /// How long a VM may be unreachable, for a channel that needs a route to it: 5 minutes. After
-    /// that, success is detected by power-off; a build that has to upload something fails.
+    /// that, the build fails; with [`trust_power_off`](super::ImageBuilder::trust_power_off), success is
+    /// detected by power-off, unless the build has to upload something.
     pub route: Duration,
     /// The upload of a build context, from the start of the VM: 30 minutes.
     pub upload: Duration,

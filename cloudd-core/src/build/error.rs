@@ -64,6 +64,12 @@ pub enum InvalidInput {
     /// The boot check cannot be done.
     #[error("boot check: {0}")]
     BootCheck(String),
+    /// No event of a guest can be received, so that nothing would prove that stage 2 has finished.
+    #[error(
+        "no event of a guest can be received on {0}, and power-off alone does not prove that the disk is \
+         that of the image; `trust_power_off` accepts it"
+    )]
+    NoChannel(String),
     /// User data are too large even without the build context.
     #[error("user data of {user_data} bytes: {provider} allows {limit}")]
     UserDataTooLarge {
@@ -105,9 +111,8 @@ pub enum BuildErrorKind {
     },
     /// The VM cannot be reached over the network, and the build context has to be uploaded to it.
     #[error(
-        "the builder VM was unreachable for {}: {reason}; the build context is too large for the \
-         user data and has to be uploaded: allow inbound SSH to the builder VM, or shrink the \
-         context",
+        "the builder VM was unreachable for {}: {reason}; allow inbound SSH to it (without a route, \
+         only a context that fits the user data can be built, and only with `trust_power_off`)",
         human_duration(*.after)
     )]
     Unreachable {
@@ -136,6 +141,18 @@ pub enum BuildErrorKind {
         reason: String,
         /// The image, if it is kept.
         kept: Option<ImageId>,
+    },
+    /// The VM powered off, and no event of its guest was received: its disk may still be that of the
+    /// builder. [`ImageBuilder::trust_power_off`](super::ImageBuilder::trust_power_off) accepts
+    /// power-off as proof.
+    #[error(
+        "the VM powered off, and {reason}: it is not known whether stage 2 has finished, and its disk may \
+         still be that of the builder; make the guest reachable, or accept power-off as proof with \
+         `trust_power_off`"
+    )]
+    Unproven {
+        /// Why no event was received.
+        reason: String,
     },
     /// The build was cancelled, by [`CancelHandle::cancel`](super::CancelHandle::cancel) or because
     /// its handle was dropped.

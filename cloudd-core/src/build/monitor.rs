@@ -8,6 +8,7 @@ use tokio::time::{self, Instant};
 
 use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
+use super::recovery::restart;
 use super::state::{Build, State};
 use crate::guest::{
     ContainerDelivery, EventBody, EventParser, GuestChannel, Parsed, Reachability, Source, Step,
@@ -41,7 +42,13 @@ pub(super) async fn monitor(build: &mut Build<'_>, vm: Vm) -> Result<State, Buil
         ContainerDelivery::Upload(archive, _) => Upload::PerhapsDone(archive.clone()),
         _ => Upload::None,
     };
-    follow(build, vm, upload).await
+    match follow(build, vm, upload).await {
+        // The events were sent to a process that died.
+        Err(BuildErrorKind::Unproven { reason }) => {
+            restart(build, &format!("its VM is off, and {reason}")).await
+        }
+        result => result,
+    }
 }
 
 /// The upload of the build context.
@@ -54,16 +61,16 @@ enum Upload {
     PerhapsDone(ContextArchive),
 }
 
-/// A guest that has failed never powers off. Where nothing can be received from the guest, power-off
-/// therefore means success. Otherwise it has to agree with the events:
+/// A guest that has failed never powers off, but an install container may power the VM off. Power-off
+/// therefore has to agree with the events:
 ///
 /// | channel | power-off is success |
 /// |---|---|
 /// | receives both stages | after the last event of stage 2 |
 /// | ends with stage 1, such as SSH | after stage 1 has reported that it is done |
-/// | never reached its guest | always |
-/// | unreachable for [`Deadlines::route`](super::Deadlines::route) until the end | always |
-/// | none | always |
+/// | never reached its guest | with [`ImageBuilder::trust_power_off`](super::ImageBuilder::trust_power_off) |
+/// | unreachable for [`Deadlines::route`](super::Deadlines::route) until the end | the same |
+/// | none | the same |
 ///
 /// A guest that was reached must have been unreachable for long, which is reported, before power-off
 /// alone counts as success: a VM whose power was cut loses its connection, too.
@@ -75,6 +82,13 @@ async fn follow(build: &mut Build<'_>, vm: Vm, upload: Upload) -> Result<State, 
             return Err(Error::new(ErrorKind::Unsupported, "upload build context")
                 .with_resource(&vm.id)
                 .with_message("there is no channel to the VM")
+                .into());
+        }
+        if !build.cx.config.trusts_power_off {
+            return Err(Error::new(ErrorKind::Unsupported, "follow the guest of VM")
+                .with_resource(&vm.id)
+                .with_message("it has no address, so that no event can be received")
+                .with_hint("`trust_power_off` accepts power-off as proof that the build succeeded")
                 .into());
         }
         build.events.note(
@@ -211,7 +225,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             }
             reason = self.reachability.unreachable_for(deadlines.route) => {
                 if perhaps_done {
-                    self.mark_unreachable(&reason);
+                    self.mark_unreachable(&reason)?;
                     return Ok(Power::On);
                 }
                 return Err(BuildErrorKind::Unreachable { reason, after: deadlines.route });
@@ -268,7 +282,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                     self.drain().await?;
                     return Err(error.into());
                 }
-                MonitorEvent::Unreachable(reason) => self.mark_unreachable(&reason),
+                MonitorEvent::Unreachable(reason) => self.mark_unreachable(&reason)?,
                 MonitorEvent::Reachable => self.mark_reachable(),
                 MonitorEvent::DeadlineExpired => {
                     return Err(BuildErrorKind::Deadline { waiting_for, after });
@@ -292,15 +306,21 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
         (self.deadline.0, self.deadline.1, self.waiting_for)
     }
 
-    fn mark_unreachable(&mut self, reason: &str) {
+    fn mark_unreachable(&mut self, reason: &str) -> Result<(), BuildErrorKind> {
+        let config = &self.build.cx.config;
+        let after = config.deadlines.route;
+        if !config.trusts_power_off {
+            return Err(BuildErrorKind::Unreachable { reason: reason.to_owned(), after });
+        }
         self.unreachable = true;
-        let route = human_duration(self.build.cx.config.deadlines.route);
+        let route = human_duration(after);
         let message = format!(
             "the guest has been unreachable for {route} ({reason}): until it is reachable again, \
              success is detected by power-off, and a failure only when the deadline passes"
         );
         self.build.log.push(message.clone());
         self.build.events.note(message);
+        Ok(())
     }
 
     fn mark_reachable(&mut self) {
@@ -322,8 +342,11 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 .reachability
                 .reason()
                 .unwrap_or_else(|| "no connection was tried yet".to_owned());
-            let note = format!("the VM is off, and its guest was never reached ({reason})");
-            self.build.events.note(note);
+            let reason = format!("its guest was never reached ({reason})");
+            if !self.build.cx.config.trusts_power_off {
+                return Err(BuildErrorKind::Unproven { reason });
+            }
+            self.build.events.note(format!("the VM is off, and {reason}"));
             return Ok(());
         }
         self.drain().await?;

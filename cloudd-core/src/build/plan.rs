@@ -49,6 +49,9 @@ impl BuildPlan {
         config.check_root(resolved.root_size)?;
 
         let access = ssh_access(capabilities, None)?;
+        if !capabilities.channel && access.is_none() && !config.trusts_power_off {
+            return Err(InvalidInput::NoChannel(cx.provider.to_string()).into());
+        }
         let delivery = choose_delivery(config, capabilities, cx, &container, access.as_ref())?;
         let fingerprint = fingerprint(config, &container, &resolved);
         Ok(Self { requirements, resolved, fingerprint, delivery, image_labels, container })

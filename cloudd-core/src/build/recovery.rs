@@ -136,7 +136,7 @@ async fn resources(build: &Build<'_>) -> Result<Vec<Resource>, BuildErrorKind> {
 }
 
 /// Deletes all resources of the build, so that it starts again under the same lease.
-async fn restart(build: &mut Build<'_>, reason: &str) -> Result<State, BuildErrorKind> {
+pub(super) async fn restart(build: &mut Build<'_>, reason: &str) -> Result<State, BuildErrorKind> {
     let found = resources(build).await?;
     if !found.is_empty() {
         build.events.note(format!("the build cannot be resumed, and starts again: {reason}"));

@@ -75,6 +75,7 @@ pub mod deletion {}
 /// What a build trusts, what it discloses, and what an image can contain.
 ///
 /// [deletion]: crate::guide::deletion
+/// [`ImageBuilder::trust_power_off`]: crate::ImageBuilder::trust_power_off
 /// [`BootCheck`]: crate::BootCheck
 /// [`ErrorKind::Untrusted`]: crate::provider::ErrorKind::Untrusted
 /// [`ImageBuilder::debug_user`]: crate::ImageBuilder::debug_user

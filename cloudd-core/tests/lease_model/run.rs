@@ -97,6 +97,7 @@ impl<'a> Run<'a> {
         let container = InstallContainer::reference("registry.example/installer:1");
         let builder = ImageBuilder::new("model", container)
             .deadlines(deadlines)
+            .trust_power_off()
             .lease_checks(self.scenario.checks);
         // The last run is on the machine of the holder that has crashed.
         let number = self.holders.len();
