@@ -180,7 +180,7 @@ fn prompt_error(container: InstallContainer) -> InstallError {
 }
 
 fn pipe(path: &Path) {
-    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
 }
 
 #[test]

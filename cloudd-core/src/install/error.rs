@@ -245,7 +245,7 @@ fn human_bytes(bytes: u64) -> String {
         0x10_0000..=0x3fff_ffff => ("MiB", 20),
         _ => ("GiB", 30),
     };
-    let tenths = u128::from(bytes) * 10 >> shift;
+    let tenths = (u128::from(bytes) * 10) >> shift;
     match tenths % 10 {
         0 => format!("{} {unit}", tenths / 10),
         tenth => format!("{}.{tenth} {unit}", tenths / 10),
