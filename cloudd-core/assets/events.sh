@@ -6,16 +6,27 @@
 seq=0
 up=0
 step=
+newline='
+'
+torn=  # a newline after a line that may be incomplete
+spare= # a file whose space is for events that must not be lost
 
 # Writes an event with the body $1. Uses built-ins only, because a fork takes 20 ms under emulation and every log line
-# passes through here. Errors are ignored: a failing port must not stop a build.
+# passes through here. Errors are ignored: a failing port must not stop a build. $recorded is 0 if fd 8 took the event.
 put() {
     seq=$((seq + 1))
     read -r up _ <"$proc/uptime"
     line="{\"cloudd\":1,\"build\":\"$CLOUDD_BUILD\",\"from\":\"$from\",\"seq\":$seq,\"up\":$up,$1}"
-    printf '%s\n' "$line" >&8
+    record || { [ -n "$spare" ] && true >"$spare" && record; }
+    recorded=$?
     printf '%s\n' "$line" >&9
 } 2>/dev/null
+
+# A full file system may have taken a part of the line.
+record() {
+    printf '%s%s\n' "$torn" "$line" >&8 || { torn=$newline && return 1; }
+    torn=
+}
 
 # Opens the port ($CLOUDD_PORT) as fd 9, in raw mode: otherwise, the terminal would write \n as \r\n and echo its input.
 # Tests with -c first, because a redirection to a missing device would create a regular file in /dev.

@@ -26,8 +26,12 @@ why=
 emit() { printf '%s\n' "$1" >&3; }
 
 start_writer() {
+    # Space in /run for the events that report the result, even if /run is full later.
+    spare=$run/spare
+    head -c 524288 /dev/zero >"$spare"
     mkfifo "$run/fifo" "$run/ack"
-    exec 3<>"$run/fifo" # read and write: open does not block, and the writer never sees the end of the file
+    # Read and write: open does not block, and no reader sees the end of the file.
+    exec 3<>"$run/fifo" 7<>"$run/ack"
     writer &
     writer=$!
 }
@@ -39,17 +43,68 @@ writer() {
     put '"event":"hello"'
     while IFS= read -r body; do
         case $body in
-        flush) echo >"$run/ack" ;;
+        '"event":"log"'*) put_log ;;
+        flush) echo >&7 ;;
         quit) return ;;
-        *) put "$body" ;;
+        *)
+            put_recent
+            put "$body"
+            ;;
         esac
     done <&3
 }
 
+# The space in bytes for lines of output, because /run is a file system in memory. After it is used up, the last 20 lines
+# before each other event are written, and the lines before them are dropped. 150 is the length of a line without the
+# body.
+log_room=${CLOUDD_LOG_BYTES:-8388608}
+recent=
+recent_lines=0
+
+# Writes the line of output $body, or keeps it in $recent.
+put_log() {
+    # The container's exit code is in the last such line of the step.
+    case $body in
+    '"event":"log","step":"run",'*'Error: '*' exit status '*[0-9]\") keep_status ;;
+    esac
+    if [ "$log_room" -gt 0 ]; then
+        log_room=$((log_room - ${#body} - 150))
+        kept=$spare
+        spare= # not for output
+        put "$body"
+        spare=$kept
+        [ "$recorded" = 0 ] || log_room=0
+        [ "$log_room" -gt 0 ] ||
+            note "the log is full: of further output, only the last 20 lines before the end of each step are reported"
+        return
+    fi
+    recent=$recent$body$newline
+    recent_lines=$((recent_lines + 1))
+    [ $recent_lines -le 20 ] || recent=${recent#*"$newline"}
+}
+
+put_recent() {
+    while [ -n "$recent" ]; do
+        put "${recent%%"$newline"*}"
+        recent=${recent#*"$newline"}
+    done
+    recent_lines=0
+}
+
+# Keeps an exit code in the range and the form that JSON and every shell have.
+keep_status() {
+    status=${body##* exit status }
+    status=${status%\"}
+    case $status in
+    [0-9] | [1-9][0-9] | [12][0-9][0-9]) echo "$status" >"$run/status" ;;
+    *) rm -f "$run/status" ;;
+    esac
+} 2>/dev/null
+
 # Returns when all events so far have been written.
 flush() {
     echo flush >&3
-    read -r _ <"$run/ack"
+    read -r _ <&7
 }
 
 fail() { # REASON EXIT MESSAGE
@@ -74,18 +129,19 @@ at_exit() {
 
 # Runs a command. Its output becomes log events of the current step, its exit code is in $code and returned. Arbitrary
 # output is possible: a carriage return ends a line, too (progress bars), other control characters become ?, and lines
-# are truncated before they are buffered.
+# are truncated before they are buffered. No file is needed, because /run may be full.
 logged() {
-    {
-        "$@" </dev/null 2>&1 3>&-
-        echo $? >"$run/code"
-    } |
-        stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' |
-        stdbuf -oL cut -b -1000 |
-        stdbuf -oL sed -E -e "/Error: .*exit status [0-9]+$/w $run/status" -f "$lib/log.sed" \
-            -e "s/.*/\"event\":\"log\",\"step\":\"$step\",\"line\":\"&\"/" >&3
-    read -r code <"$run/code"
-    return "$code"
+    code=$({
+        {
+            "$@" </dev/null 2>&1 3>&- 4>&- 7>&-
+            echo $? >&4
+        } |
+            stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' |
+            stdbuf -oL cut -b -1000 |
+            stdbuf -oL sed -E -f "$lib/log.sed" \
+                -e "s/.*/\"event\":\"log\",\"step\":\"$step\",\"line\":\"&\"/" >&3
+    } 4>&1)
+    return "${code:-1}"
 }
 
 # Installs package $2 when command $1 is missing.
@@ -227,6 +283,7 @@ build() {
     layer=$lib/env.Containerfile # sets the container's environment
     [ "$CLOUDD_CONTAINER" = context ] || [ -f "$layer" ] || return 0
     begin build
+    image=localhost/cloudd
     if [ "$CLOUDD_CONTAINER" = context ]; then
         set --
         [ -z "${CLOUDD_CONTAINERFILE-}" ] || set -- -f "$lib/context/$CLOUDD_CONTAINERFILE"
@@ -235,16 +292,22 @@ build() {
         fi
         podman_build "$@" "$lib/context"
     fi
-    if [ -f "$layer" ]; then
-        mkdir -p "$run/empty"
-        podman_build -f "$layer" "$run/empty"
-    fi
+    [ ! -f "$layer" ] || build_environment
     end
+}
+
+# Values may be secret. podman prints instructions, and on some errors the whole environment, so its output is not
+# reported.
+build_environment() {
+    mkdir -p "$run/empty"
+    podman build --quiet --layers=false -t "$image" -f "$layer" "$run/empty" </dev/null >/dev/null 2>&1 3>&- 7>&- || {
+        code=$?
+        fail build_failed "$code" "podman build of the environment ended with $code; its output may be secret"
+    }
 }
 
 # Without layers: caching each line of a Containerfile would help a second build only, and copies files for each.
 podman_build() {
-    image=localhost/cloudd
     logged podman build --layers=false -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
 }
 
@@ -264,7 +327,8 @@ run_container() {
         # Checked only after a failure: podman runs nothing without the label, and the check takes a second.
         has_run_label || fail run_label_missing 1 "the image has no RUN label"
         # podman always exits with 125; the container's exit code is in the last line of its output.
-        while read -r line; do code=${line##* }; done <"$run/status"
+        flush
+        [ ! -s "$run/status" ] || read -r code <"$run/status"
         fail container_failed "$code" "the install container ended with $code"
     fi
     end
@@ -339,7 +403,7 @@ main() {
     echo started >"$state"
     ln -sf /etc/systemd/system/cloudd.service /etc/systemd/system/multi-user.target.wants/
     # Warms up podman in the background: its first start reads 40 MB from the disk and probes the storage.
-    podman info >/dev/null 2>&1 3>&- &
+    podman info >/dev/null 2>&1 3>&- 7>&- &
     prepare
     fetch
     build

@@ -173,25 +173,155 @@ fn the_containers_own_exit_code_is_reported() {
 #[test]
 fn the_image_is_built_as_the_host_wants_it() {
     each(|guest| {
-        podman(guest, "RUN", ":");
+        let calls = guest.path("calls");
+        guest.program("podman", &format!("echo podman \"$@\" | tee -a {}", calls.display()));
         guest.write("lib/build-args", "VERSION=15.6\nGREETING=say \"$HOME\"  \\o/\n");
         guest.write("lib/env.Containerfile", "FROM localhost/cloudd\nENV A=\"b\"\n");
         let script = "CLOUDD_CONTAINER=context CLOUDD_CONTAINERFILE='os/My Containerfile' build";
         let lib = guest.path("lib").display().to_string();
         let run = guest.path("run").display().to_string();
-        assert_eq!(
-            lines(&agent(guest, script)),
-            [
-                format!(
-                    "podman build --layers=false -t localhost/cloudd -f {lib}/context/os/My Containerfile \
-                     --build-arg VERSION=15.6 --build-arg GREETING=say \"$HOME\"  \\o/ {lib}/context"
-                ),
-                format!(
-                    "podman build --layers=false -t localhost/cloudd \
-                     -f {lib}/env.Containerfile {run}/empty"
-                ),
-            ]
+        let context = format!(
+            "podman build --layers=false -t localhost/cloudd -f {lib}/context/os/My Containerfile \
+             --build-arg VERSION=15.6 --build-arg GREETING=say \"$HOME\"  \\o/ {lib}/context"
         );
+        let environment = format!(
+            "podman build --quiet --layers=false -t localhost/cloudd \
+             -f {lib}/env.Containerfile {run}/empty"
+        );
+        assert_eq!(lines(&agent(guest, script)), [&*context]);
+        let calls = guest.text("calls");
+        assert_eq!(calls.lines().collect::<Vec<_>>(), [&context, &environment]);
+    });
+}
+
+#[test]
+fn the_environment_of_the_container_is_neither_logged_nor_an_argument() {
+    // As podman prints it, in steps and in errors.
+    let prints =
+        "case $* in *env.Containerfile*) sed 's/^/STEP 1: /' \"$6\"; cat \"$6\" >&2 ;; esac";
+    each(|guest| {
+        for (code, last) in [(0, "step"), (3, "failed")] {
+            let calls = guest.path("calls");
+            let script = format!("echo \"$@\" >>{}\n{prints}\nexit {code}", calls.display());
+            guest.program("podman", &script);
+            let layer = "FROM localhost/cloudd\nENV TOKEN=\"hunter2\"\n";
+            guest.write("lib/env.Containerfile", layer);
+            let events = agent(guest, "CLOUDD_CONTAINER=reference image=registry.example/x build");
+            assert_eq!(events.last().unwrap()["event"], last, "{events:?}");
+            assert!(guest.text("calls").contains("env.Containerfile"));
+            for text in [guest.text("run/events"), guest.text("calls")] {
+                assert!(!text.contains("hunter2"), "{text}");
+            }
+            if code == 3 {
+                let message =
+                    "podman build of the environment ended with 3; its output may be secret";
+                assert_eq!(failure(&events), ("build_failed", message));
+                assert_eq!(events.last().unwrap()["exit"], 3);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_secret_in_a_url_is_not_logged() {
+    each(|guest| {
+        for (line, shown) in [
+            ("get https://user:hunter2@h.example/x now", "get https://***@h.example/x now"),
+            ("\"https://h.example/x?sig=hunter2\" ok", "\"https://h.example/x?*** ok"),
+            ("http://hunter2@a/#hunter2\thttp://b/c@d", "http://***@a/#***\thttp://b/c@d"),
+            ("why? a@b", "why? a@b"),
+        ] {
+            assert_eq!(logged(guest, line.as_bytes()), [shown]);
+        }
+    });
+}
+
+#[test]
+fn much_output_leaves_room_for_the_events_that_matter() {
+    each(|guest| {
+        let line = "x".repeat(90);
+        let script = format!(
+            "begin build; logged sh -c 'seq -f \"{line} %g\" 1 5000'; end; \
+             begin run; logged sh -c 'seq -f \"again %g\" 1 50'; note done; \
+             emit '\"event\":\"armed\",\"entry\":\"exitrd\"'"
+        );
+        guest.write(
+            "lib/env",
+            "CLOUDD_BUILD='abcdefghij'\nCLOUDD_PORT=''\nCLOUDD_ENTRY='exitrd'\nCLOUDD_LOG_BYTES=10000\n",
+        );
+        let events = agent(guest, &script);
+        assert!(guest.read("run/events").len() < 30_000, "{}", guest.read("run/events").len());
+        let notes = events.iter().filter(|event| event["event"] == "note");
+        let notes: Vec<_> = notes.map(|event| event["message"].as_str().unwrap()).collect();
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(notes[0].starts_with("the log is full"), "{notes:?}");
+        let lines = lines(&events);
+        assert_eq!(lines[0], format!("{line} 1"));
+        let first: Vec<_> = lines.iter().filter(|text| text.starts_with(&line)).collect();
+        assert!((40..60).contains(&first.len()), "{}", first.len());
+        let last: Vec<_> = (4981..=5000).map(|n| format!("{line} {n}")).collect();
+        assert!(first.iter().rev().take(20).map(|line| **line).eq(last.iter().rev()), "{first:?}");
+        let again: Vec<_> = lines.iter().filter(|text| text.starts_with("again")).collect();
+        assert_eq!(again.len(), 20);
+        assert_eq!(*again[19], "again 50");
+        let steps = events.iter().filter(|event| event["event"] == "step").count();
+        assert_eq!(steps, 3);
+        assert_eq!(events.last().unwrap()["event"], "armed");
+    });
+}
+
+/// Mounts a file system of 1 MiB in memory at the agent's `/run`, in a mount namespace of its own.
+const SMALL_RUN: &str = "unshare --user --map-root-user --mount";
+
+#[test]
+fn a_full_file_system_does_not_silence_the_agent() {
+    each(|guest| {
+        let run = guest.path("run");
+        let root = run.parent().unwrap().display().to_string();
+        // The container fills the rest of the file system, also where the log still has room.
+        let main = format!(
+            "main() {{\nstart_writer\ntrap at_exit EXIT\nimage=image\nbegin run\n\
+             logged sh -c 'seq 1 500; cat /dev/zero >{root}/run/fill; seq 501 1000; exit 3'\n\
+             fail container_failed \"$code\" 'the install container ended'\n}}"
+        );
+        let shell = guest.shell();
+        guest.write("test.sh", format!("{}run={root}/run\n{main}\n", guest.paths()));
+        let script = format!(
+            "mount -t tmpfs -o size=1M run {root}/run && \
+             CLOUDD_TEST={root}/test.sh {shell} {root}/lib/stage1.sh; \
+             cp {root}/run/events {root}/events"
+        );
+        let mut words = SMALL_RUN.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(["sh", "-c", &script]).env("LC_ALL", "C");
+        let output = command.output().unwrap();
+        let text = guest.text("events");
+        let last = text.lines().last().unwrap_or_else(|| panic!("{output:?}"));
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!(last["event"], "failed", "{text}\n{output:?}");
+        assert_eq!(last["exit"], 3);
+        assert!(text.contains("the log is full"), "{text}");
+        let end = text.lines().rev().nth(1).unwrap();
+        assert!(end.contains(r#""state":"end","exit":3"#), "{end}");
+    });
+}
+
+#[test]
+fn exit_codes_that_are_none_leave_the_failure_readable() {
+    let words = r#"Error: \`/proc/self/exe run --rm image /dev/vdb\` failed: exit status"#;
+    each(|guest| {
+        for odd in ["99999999999", "007", "-1", "1e3", "0x10"] {
+            podman(guest, "RUN", &format!("echo \"{words} {odd}\"; exit 125"));
+            let events = agent(guest, RUN);
+            let message = "the install container ended with 125";
+            assert_eq!(failure(&events), ("container_failed", message), "{odd}");
+        }
+        // Output that looks like the line of podman, without end.
+        let flood = format!("for i in $(seq 1 20000); do echo \"{words} 5\"; done; exit 125");
+        podman(guest, "RUN", &flood);
+        let events = agent(guest, RUN);
+        assert_eq!(events.last().unwrap()["exit"], 5);
+        assert!(fs::metadata(guest.path("run/status")).unwrap().len() < 10);
     });
 }
 

@@ -125,6 +125,30 @@ fn bad_parameters_are_found_before_anything_is_created() {
 }
 
 #[test]
+fn a_mirror_over_http_needs_a_checksum_that_is_not_from_the_mirror() {
+    let http = "http://mirror.example";
+    assert_eq!(parameter(Ubuntu::new().mirror(http)), "UBUNTU_MIRROR");
+    assert_eq!(parameter(Talos::new("v1.11.0").factory(http)), "TALOS_FACTORY");
+    assert_eq!(parameter(Nixos::new().mirror(http)), "NIXOS_MIRROR");
+    for name in names() {
+        let variables =
+            each().find(|(other, _)| *other == name).map(|(_, container)| container).unwrap();
+        for mirror in ["ALPINE", "ARCH", "FCOS", "FLATCAR", "K3OS", "NIXOS", "LEAP", "UBUNTU"] {
+            let container = variables.clone().env(format!("{mirror}_MIRROR"), http);
+            let own = name.to_uppercase() == mirror
+                || matches!((name, mirror), ("fedora_coreos", "FCOS") | ("open_suse_leap", "LEAP"));
+            let refused = container.load().is_err();
+            assert_eq!(refused, own, "{name} {mirror}");
+            let checksum = if name == "nixos" { "NIXOS_CHECKSUM" } else { "IMAGE_CHECKSUM" };
+            assert!(container.env(checksum, sum().to_string()).load().is_ok(), "{name}");
+        }
+    }
+    // The image has a checksum anyway, and apt checks signatures.
+    assert!(InstallContainer::from(RawImage::new(http, sum())).load().is_ok());
+    assert!(InstallContainer::from(Debian::new().mirror(http)).load().is_ok());
+}
+
+#[test]
 fn a_file_that_is_wrong_is_not_shown() {
     let error = InstallContainer::from(Flatcar::new().ignition("secret")).load().unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");

@@ -5,10 +5,12 @@ mod install_support;
 use std::{
     fs,
     os::unix::{fs::symlink, net::UnixListener, process::CommandExt},
+    path::Path,
     process::Command,
+    time::Duration,
 };
 
-use cloudd_core::install::{InstallContainer, InstallError};
+use cloudd_core::install::{InstallContainer, InstallError, containers};
 use install_support::{CONTAINERFILE, Tree};
 
 fn error(container: &InstallContainer) -> InstallError {
@@ -168,6 +170,126 @@ fn sockets_and_pipes_cannot_travel() {
         InstallError::UnsupportedFileType { path, .. }
             if *path == tree.at("run/pipe")
     );
+}
+
+/// Loads the container, which must not take long.
+fn prompt_error(container: InstallContainer) -> InstallError {
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(error(&container)));
+    wait.recv_timeout(Duration::from_secs(20)).expect("load() does not end")
+}
+
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
+}
+
+#[test]
+fn pipes_in_place_of_files_that_are_read_are_named_without_waiting_for_a_writer() {
+    for name in [
+        ".containerignore",
+        ".dockerignore",
+        "Containerfile.containerignore",
+        "Containerfile.dockerignore",
+    ] {
+        let tree = Tree::context();
+        pipe(&tree.at(name));
+        assert_is!(
+            prompt_error(tree.install_container()),
+            InstallError::FileNotRegular { path } if *path == tree.at(name)
+        );
+    }
+    let tree = Tree::context().link(".dockerignore", "pipe");
+    pipe(&tree.at("pipe"));
+    assert_is!(prompt_error(tree.install_container()), InstallError::FileNotRegular { .. });
+    let tree = Tree::empty();
+    pipe(&tree.at("Containerfile"));
+    assert_is!(prompt_error(tree.install_container()), InstallError::ContainerfileNotAFile { .. });
+    let tree = Tree::context().dir(".containerignore", 0o755);
+    assert_is!(prompt_error(tree.install_container()), InstallError::FileNotRegular { .. });
+}
+
+#[test]
+fn ignore_files_and_containerfiles_have_limits() {
+    let stars = "*".repeat(600_000);
+    for name in [".containerignore", "Containerfile"] {
+        let tree = Tree::context().file(name, &stars, 0o644);
+        let error = prompt_error(tree.install_container());
+        assert!(
+            error.to_string().ends_with("has 585.9 KiB, more than the limit of 256 KiB"),
+            "{error}"
+        );
+        assert_is!(
+            error,
+            InstallError::FileTooLarge { path, size: 600_000, .. } if *path == tree.at(name)
+        );
+        // Only the size counts: nothing of a sparse file is read.
+        fs::File::create(tree.at(name)).unwrap().set_len(1 << 40).unwrap();
+        assert_is!(prompt_error(tree.install_container()), InstallError::FileTooLarge { .. });
+    }
+    let tree = Tree::context().file(".containerignore", &stars[..5000], 0o644);
+    let error = prompt_error(tree.install_container());
+    assert_is!(error, InstallError::IgnorePattern { line: 1, pattern, .. } if pattern.len() < 300);
+}
+
+#[test]
+fn a_context_that_is_too_large_is_named_with_its_largest_file_before_it_is_read() {
+    let tree = Tree::context().file("small", "s", 0o644).dir("disks", 0o755);
+    fs::File::create(tree.at("disks/sparse.raw")).unwrap().set_len(3 << 30).unwrap();
+    let error = prompt_error(tree.install_container());
+    let shown = error.to_string();
+    for part in [
+        "has 3 GiB, more than the limit of 1 GiB",
+        "its largest file is \"disks/sparse.raw\" with 3 GiB",
+        ".containerignore",
+        "max_context_size",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    assert_is!(
+        error,
+        InstallError::ContextTooLarge { path, size, limit, largest, largest_size }
+            if path == tree.path() && *size > 3 << 30 && *limit == InstallContainer::MAX_CONTEXT_SIZE
+                && largest == Path::new("disks/sparse.raw") && *largest_size == 3 << 30
+    );
+    let excluded = tree.file(".containerignore", "*.raw\ndisks\n", 0o644);
+    let loaded = excluded.install_container().load().unwrap();
+    let content = loaded.context().unwrap().archive().content_len();
+    assert!(excluded.install_container().max_context_size(content).load().is_ok());
+
+    // Many small files count as well.
+    let mut many = Tree::context();
+    for name in 0..20 {
+        many = many.file(format!("{name}"), "", 0o644);
+    }
+    let container = many.install_container().max_context_size(20 * 512);
+    assert_is!(prompt_error(container), InstallError::ContextTooLarge { .. });
+}
+
+#[test]
+fn secrets_of_parameters_are_not_shown() {
+    let secret = "hunter2";
+    let url = format!("https://user:{secret}@mirror.example/x?signature={secret}");
+    let by_name = |name: &str| containers::by_name(name).unwrap();
+    let shown = [
+        error(&by_name("raw_image").env("IMAGE_URL", &url)),
+        error(&by_name("raw_image").env("IMAGE_URL", format!("user:{secret}@mirror.example"))),
+        error(&by_name("nixos").env("NIXOS_CACHES", format!("https://cache.example {url}"))),
+        error(&InstallContainer::reference(&url)),
+        error(&InstallContainer::reference(&url).build_arg("A", secret)),
+        error(&InstallContainer::reference("x.example/x").env("A", format!("{secret}\n"))),
+    ];
+    for error in shown {
+        let all = format!("{error} {error:?}");
+        assert!(!all.contains(secret), "{all}");
+    }
+    let container = by_name("raw_image")
+        .env("IMAGE_URL", format!("https://mirror.example/x?signature={secret}"))
+        .env("IMAGE_CHECKSUM", format!("sha256:{}", "0".repeat(64)))
+        .build_arg("BASE", secret);
+    let loaded = container.load().unwrap();
+    let container = container.config(secret);
+    let all = format!("{container:?} {loaded:?} {:?}", InstallContainer::reference(&url));
+    assert!(all.contains("IMAGE_URL") && !all.contains(secret), "{all}");
 }
 
 #[test]

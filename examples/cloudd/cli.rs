@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::env::VarError;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -115,7 +116,7 @@ pub(crate) struct BuildOptions {
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) build_arg: Vec<(String, String)>,
     /// Environment of the container; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
     pub(crate) env: Vec<(String, String)>,
     /// Label of the image; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
@@ -167,6 +168,21 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// Parses `NAME=VALUE`, or takes the value of the variable `NAME` of this process, as podman does. So a
+/// secret need not be in the list of processes and the history of the shell.
+fn variable(text: &str) -> Result<(String, String), String> {
+    if text.contains('=') {
+        return pair(text);
+    }
+    match std::env::var(text) {
+        Ok(value) => Ok((text.to_owned(), value)),
+        Err(VarError::NotPresent) => {
+            Err("expected NAME=VALUE, or the name of a variable that is set".into())
+        }
+        Err(VarError::NotUnicode(_)) => Err("the value of the variable is not UTF-8".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use cloudd_core::ImageId;
@@ -198,5 +214,14 @@ mod tests {
         assert_eq!(options.boot_check, Some(health));
         assert_eq!(options.volume_size, Size::mib(512));
         assert_eq!(options.arch, [Architecture::Aarch64]);
+    }
+
+    #[test]
+    fn a_variable_without_a_value_has_the_value_that_it_has_here() {
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(variable("A=b=c"), pair("A", "b=c"));
+        assert_eq!(variable("PATH="), pair("PATH", ""));
+        assert_eq!(variable("PATH"), pair("PATH", &std::env::var("PATH").unwrap()));
+        assert!(variable("CLOUDD_TEST_NOT_SET").unwrap_err().contains("expected NAME=VALUE"));
     }
 }

@@ -4,10 +4,15 @@
 set -Eeuo pipefail
 export LC_ALL=C
 
-say() { printf '%s\n' "$*"; }
+# Hides user name, password and query of every URL on stdin; line by line, so that it can stay in a pipe.
+redact() {
+    sed -u -E -e 's,(://)[^/?#[:space:]]*@,\1***@,g' -e 's,(://[^?#[:space:]]*[?#])[^[:space:]]+,\1***,g'
+}
+
+say() { printf '%s\n' "$*" | redact; }
 
 fail() { # REASON MESSAGE
-    printf '%s: %s\n' "$1" "$2" >&2
+    printf '%s: %s\n' "$1" "$2" | redact >&2
     exit "$(exit_code "$1")"
 }
 
@@ -26,6 +31,7 @@ exit_code() {
     write_failed) echo 74 ;;
     no_room) echo 75 ;;
     install_failed) echo 76 ;;
+    too_large) echo 77 ;;
     *) echo 1 ;;
     esac
 }
@@ -48,10 +54,13 @@ clean_up() {
     rm -rf --one-file-system "$scratch"
 }
 
-# Ends unless the variable $1 is set and matches the regular expression $2, which $3 describes.
+# Fails unless the variable $1 is set and matches the regular expression $2, which $3 describes. A malformed URL may have
+# a password anywhere before its last @.
 check() { # VARIABLE REGEX DESCRIPTION
-    local whole="^($2)\$"
-    [[ ${!1-} =~ $whole ]] || fail bad_parameter "$1 is '${!1-}', expected $3"
+    local whole="^($2)\$" shown
+    [[ ${!1-} =~ $whole ]] && return
+    shown=$(redact <<<"${!1-}" | sed -E 's,(^|[[:space:]])[^[:space:]]*@,\1***@,g')
+    fail bad_parameter "$1 is '$shown', expected $3"
 }
 
 # Stand in configuration files of boot loaders: no quotes, nothing that would be expanded.

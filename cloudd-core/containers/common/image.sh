@@ -12,6 +12,7 @@
 # Without a sum the image is as its server sent it. REASON and MESSAGE are for an image that the server does not have.
 write_image() { # URL ALGORITHM:SUM [REASON MESSAGE]
     local url=$1 algorithm=${2%%:*} sum=${2#*:} reason words is progress
+    need_https "$url" "$2" IMAGE_CHECKSUM
     case $algorithm:${#sum} in
     sha256:64 | sha512:128) ;;
     :0) algorithm=sha256 ;;
@@ -51,7 +52,7 @@ write_image() { # URL ALGORITHM:SUM [REASON MESSAGE]
     say "written"
 }
 
-# Writes an image whose sum stands in a list beside it, unless IMAGE_CHECKSUM says what it must be.
+# Writes an image with the checksum in IMAGE_CHECKSUM, or else that in a list on the same server, which must be https.
 write_published() { # URL LIST ALGORITHM WHAT
     local sum digits=64
     local missing="no $4: $1 is not there"
@@ -60,7 +61,8 @@ write_published() { # URL LIST ALGORITHM WHAT
         return
     fi
     [[ $3 != sha512 ]] || digits=128
-    fetch "$2" "$scratch/list" unknown_version "no $4: $2 is not there"
+    need_https "$2" "" IMAGE_CHECKSUM
+    fetch "$2" "$scratch/list" "$list_limit" unknown_version "no $4: $2 is not there"
     sum=$(listed_sum "$scratch/list" "${1##*/}" "$digits")
     [[ -n $sum ]] || fail metadata_invalid "$2 has no $3 sum of ${1##*/}"
     write_image "$1" "$3:$sum" unknown_version "$missing"

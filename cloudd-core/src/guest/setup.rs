@@ -83,14 +83,14 @@ impl GuestSetup<'_> {
             .write_file(file("env", self.env()).permissions(0o600));
         let build_args = self.container.build_args_file();
         if !build_args.is_empty() {
-            config = config.write_file(file("build-args", build_args));
+            config = config.write_file(file("build-args", build_args).permissions(0o600));
         }
         let base = match &self.delivery {
             ContainerDelivery::Reference(reference) => reference,
             _ => BUILT_IMAGE,
         };
         if let Some(layer) = self.container.env_containerfile(base) {
-            config = config.write_file(file("env.Containerfile", layer));
+            config = config.write_file(file("env.Containerfile", layer).permissions(0o600));
         }
         if let ContainerDelivery::UserData(archive) = &self.delivery {
             // Small archives only, and those are in memory.
@@ -213,6 +213,30 @@ mod tests {
             String::from_utf8(output.stdout).unwrap(),
             format!("{volume}|kexec|/dev/ttyS1|{reference}")
         );
+    }
+
+    #[test]
+    fn only_root_can_read_the_files_with_values() {
+        let container = InstallContainer::reference("registry.example/x:1").env("TOKEN", "hunter2");
+        let setup = GuestSetup {
+            build: BuildId::random(),
+            volume: Path::new("/dev/x"),
+            event_port: None,
+            entry: Stage2Entry::Exitrd,
+            container: &container.load().unwrap(),
+            delivery: ContainerDelivery::Reference("registry.example/x:1".to_owned()),
+            debug_user: None,
+            access: None,
+        };
+        let data = setup.user_data().unwrap();
+        let (_, json) = data.as_str().split_once('\n').unwrap();
+        let config: serde_json::Value = serde_json::from_str(json).unwrap();
+        let files = config["write_files"].as_array().unwrap();
+        let with_value: Vec<_> =
+            files.iter().filter(|file| file.to_string().contains("hunter2")).collect();
+        assert_eq!(with_value.len(), 1);
+        assert_eq!(with_value[0]["path"], "/var/lib/cloudd/env.Containerfile");
+        assert_eq!(with_value[0]["permissions"], "0600");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 /// [security]: crate::guide::security
 /// [`install::containers`]: crate::install::containers
 /// [`InstallContainer::env`]: crate::install::InstallContainer::env
+/// [`InstallContainer::MAX_CONTEXT_SIZE`]: crate::install::InstallContainer::MAX_CONTEXT_SIZE
 /// [`InstallContainer::build_arg`]: crate::install::InstallContainer::build_arg
 /// [`InstallContainer::run_label_inherited`]: crate::install::InstallContainer::run_label_inherited
 /// [`InstallContainer::reference`]: crate::install::InstallContainer::reference

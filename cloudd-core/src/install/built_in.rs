@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::InstallError;
+use super::redact::redact_value;
 use super::scan::{ContextEntry, Entries, EntryKind};
 use super::variables::Variables;
 
@@ -35,10 +36,16 @@ pub(super) struct Parameter {
 
 /// The syntax of a parameter's value.
 pub(super) struct Rule {
+    /// Whether the value is a URL from which an image and its checksums are downloaded, so that `http`
+    /// requires a checksum as another parameter.
+    pub(super) is_source: bool,
     /// The description of valid values, for the error message.
     pub(super) expected: &'static str,
     pub(super) is_valid: fn(&str) -> bool,
 }
+
+/// The variables that set the checksum of a download.
+const CHECKSUMS: [&str; 2] = ["IMAGE_CHECKSUM", "NIXOS_CHECKSUM"];
 
 impl BuiltIn {
     /// The path of the Containerfile in the build context, and its text.
@@ -50,23 +57,28 @@ impl BuiltIn {
 
     /// Checks the syntax of all parameters.
     pub(super) fn check(&self, env: &Variables, config: Option<&str>) -> Result<(), InstallError> {
-        let invalid = |parameter: &Parameter, value| InstallError::Parameter {
+        let invalid = |parameter: &Parameter, value: Option<&str>| InstallError::Parameter {
             container: self.name,
             parameter: parameter.name,
-            value,
+            value: value.map(redact_value),
             expected: parameter.rule.expected,
         };
+        let has_checksum = CHECKSUMS.iter().any(|name| env.get(name).is_some());
         for parameter in self.parameters {
             let value = env.get(parameter.name);
             let is_missing = || self.required.contains(&parameter.name);
-            if value.map_or_else(is_missing, |value| !(parameter.rule.is_valid)(value)) {
-                return Err(invalid(parameter, value.map(str::to_owned)));
+            let is_invalid = |value| {
+                !(parameter.rule.is_valid)(value)
+                    || parameter.rule.is_source && value.starts_with("http://") && !has_checksum
+            };
+            if value.map_or_else(is_missing, is_invalid) {
+                return Err(invalid(parameter, value));
             }
         }
         match (&self.config, config) {
             (Some(parameter), Some(text)) if !(parameter.rule.is_valid)(text) => {
                 // The text is not shown because it may contain secrets.
-                Err(invalid(parameter, Some(format!("a text of {} bytes", text.len()))))
+                Err(invalid(parameter, Some(&format!("a text of {} bytes", text.len()))))
             }
             _ => Ok(()),
         }

@@ -1,13 +1,18 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::built_in::BuiltIn;
+use super::redact::redact_urls;
 use super::variables::Variables;
 
 /// An install container: a container image that writes an operating system to a volume.
 ///
 /// Creating this value does no I/O and does not fail. [`load`](Self::load) reads and validates the
 /// inputs.
-#[derive(Clone, Debug)]
+///
+/// The `Debug` form has the names of build arguments and environment variables without their values,
+/// and only the length of a configuration file.
+#[derive(Clone)]
 pub struct InstallContainer {
     pub(super) source: Source,
     pub(super) containerfile: Option<PathBuf>,
@@ -15,9 +20,10 @@ pub struct InstallContainer {
     pub(super) build_args: Variables,
     pub(super) env: Variables,
     pub(super) config: Option<String>,
+    pub(super) max_context_size: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Source {
     Directory(PathBuf),
     Reference(String),
@@ -32,9 +38,13 @@ pub(super) enum RunLabelSource {
 }
 
 impl InstallContainer {
+    /// The largest build context in bytes, unless [`max_context_size`](Self::max_context_size) is
+    /// called: 1 GiB.
+    pub const MAX_CONTEXT_SIZE: u64 = 1 << 30;
+
     /// Uses a build context, a directory with a `Containerfile` or a `Dockerfile`. The builder VM
     /// receives it and runs `podman build`. If both files exist, the `Containerfile` is used, as by
-    /// podman.
+    /// podman. [Limits](super#limits) apply.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::new(Source::Directory(path.into()))
     }
@@ -57,6 +67,7 @@ impl InstallContainer {
             build_args: Variables::default(),
             env: Variables::default(),
             config: None,
+            max_context_size: Self::MAX_CONTEXT_SIZE,
         }
     }
 
@@ -91,7 +102,10 @@ impl InstallContainer {
     /// A later call with the same name replaces the value.
     ///
     /// The name must be a valid shell variable name and the value a single line. The variable becomes
-    /// part of the container image in the builder VM.
+    /// part of the container image in the builder VM. Its value appears neither in the log of the build
+    /// nor in a list of processes, but it is in the builder's user data, and everything in the builder
+    /// VM can read it. The fingerprint depends on it, and labels show the fingerprint, so that a value
+    /// that is easy to guess can be found by trying.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.set(name.into(), value.into());
@@ -110,6 +124,17 @@ impl InstallContainer {
         self
     }
 
+    /// Sets the size in bytes above which a build context is refused. The size is that of its archive
+    /// before compression: the sizes of its files, holes included, and at least 512 bytes for each file,
+    /// directory and symbolic link.
+    ///
+    /// [`load`](Self::load) checks the size before it reads any file.
+    #[must_use]
+    pub fn max_context_size(mut self, bytes: u64) -> Self {
+        self.max_context_size = bytes;
+        self
+    }
+
     /// Appends a word to an environment variable, separated by a space.
     pub(super) fn append_env(mut self, name: &str, word: &str) -> Self {
         let value = match self.env.get(name) {
@@ -118,5 +143,31 @@ impl InstallContainer {
         };
         self.env.set(name.to_owned(), value);
         self
+    }
+}
+
+impl fmt::Debug for InstallContainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstallContainer")
+            .field("source", &self.source)
+            .field("containerfile", &self.containerfile)
+            .field("run_label", &self.run_label)
+            .field("build_args", &self.build_args)
+            .field("env", &self.env)
+            .field("config_bytes", &self.config.as_ref().map(String::len))
+            .field("max_context_size", &self.max_context_size)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => f.debug_tuple("Directory").field(path).finish(),
+            Self::Reference(reference) => {
+                f.debug_tuple("Reference").field(&redact_urls(reference)).finish()
+            }
+            Self::BuiltIn(built_in) => f.debug_tuple("BuiltIn").field(&built_in.name).finish(),
+        }
     }
 }

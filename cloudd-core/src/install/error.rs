@@ -107,6 +107,43 @@ pub enum InstallError {
         /// The violated rule.
         problem: &'static str,
     },
+    /// A Containerfile or an ignore file is too large.
+    #[error("{path:?} has {}, more than the limit of {}", human_bytes(*size), human_bytes(*limit))]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes, or the number of bytes that were read.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A Containerfile or an ignore file is a named pipe, a device or a directory.
+    #[error("{path:?} is not a regular file")]
+    FileNotRegular {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The build context is too large. Found before any file is read.
+    #[error(
+        "build context {path:?} has {}, more than the limit of {}; its largest file is {largest:?} with \
+         {}; exclude files with a .containerignore, have the container download them, or raise the limit \
+         with InstallContainer::max_context_size",
+        human_bytes(*size),
+        human_bytes(*limit),
+        human_bytes(*largest_size)
+    )]
+    ContextTooLarge {
+        /// The build context.
+        path: PathBuf,
+        /// The size in bytes of its archive before compression.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+        /// The path of its largest file, relative to the build context.
+        largest: PathBuf,
+        /// The size in bytes of its largest file.
+        largest_size: u64,
+    },
     /// A file or directory could not be read.
     #[error("cannot read {path:?}")]
     Unreadable {
@@ -176,7 +213,7 @@ pub enum InstallError {
         container: &'static str,
         /// The environment variable, or the file.
         parameter: &'static str,
-        /// The value, if it is set.
+        /// The value, if it is set, without what may be secret in a URL.
         value: Option<String>,
         /// The description of valid values.
         expected: &'static str,
@@ -198,4 +235,19 @@ pub enum InstallError {
         /// The directory, the image reference, or the name of the container.
         container: String,
     },
+}
+
+/// A number of bytes for people, such as `3.5 GiB`.
+fn human_bytes(bytes: u64) -> String {
+    let (unit, shift) = match bytes {
+        0..=1023 => return format!("{bytes} bytes"),
+        0x400..=0xf_ffff => ("KiB", 10),
+        0x10_0000..=0x3fff_ffff => ("MiB", 20),
+        _ => ("GiB", 30),
+    };
+    let tenths = (u128::from(bytes) * 10) >> shift;
+    match tenths % 10 {
+        0 => format!("{} {unit}", tenths / 10),
+        tenth => format!("{}.{tenth} {unit}", tenths / 10),
+    }
 }

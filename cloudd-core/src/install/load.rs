@@ -14,6 +14,8 @@ use super::error::InstallError;
 use super::ignore::IgnoreRules;
 use super::loaded::{BuildContext, ContainerSource, LoadedContainer};
 use super::pack::pack;
+use super::read::read_control_file;
+use super::redact::redact_urls;
 use super::scan::{read_error, scan};
 
 impl InstallContainer {
@@ -57,7 +59,7 @@ impl InstallContainer {
         check_directory(directory)?;
         let containerfile = self.find_containerfile(directory)?;
         let full = directory.join(&containerfile);
-        let text = fs::read(&full).map_err(|e| read_error(&full, e))?;
+        let text = read_control_file(&full)?;
         let run_label = self.run_label(&full, &text)?;
 
         let mut always = with_link_target(directory, &containerfile)?;
@@ -68,7 +70,7 @@ impl InstallContainer {
             }
             None => IgnoreRules::default(),
         };
-        let entries = scan(directory, &rules, &always)?;
+        let entries = scan(directory, &rules, &always, self.max_context_size)?;
         let archive = pack(directory, &entries, ContextArchive::MEMORY_LIMIT)?;
         Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
     }
@@ -94,7 +96,7 @@ impl InstallContainer {
 
     fn check_no_config(&self, container: &str) -> Result<(), InstallError> {
         match self.config {
-            Some(_) => Err(InstallError::NoConfig { container: container.to_owned() }),
+            Some(_) => Err(InstallError::NoConfig { container: redact_urls(container) }),
             None => Ok(()),
         }
     }
@@ -141,7 +143,7 @@ impl InstallContainer {
 
 fn check_not_set(setting: &'static str, set: bool, container: &str) -> Result<(), InstallError> {
     if set {
-        return Err(InstallError::NotABuild { setting, reference: container.to_owned() });
+        return Err(InstallError::NotABuild { setting, reference: redact_urls(container) });
     }
     Ok(())
 }
@@ -191,7 +193,7 @@ fn find_ignore_file(
 }
 
 fn read_ignore_file(path: &Path) -> Result<IgnoreRules, InstallError> {
-    let text = fs::read(path).map_err(|e| read_error(path, e))?;
+    let text = read_control_file(path)?;
     IgnoreRules::parse(&String::from_utf8_lossy(&text)).map_err(|e| InstallError::IgnorePattern {
         path: path.to_owned(),
         line: e.line,

@@ -22,6 +22,14 @@
 //!
 //! [`InstallContainer::load`] reads the build context, checks what can be checked before anything is
 //! created, and packs it. It blocks while it reads the file system.
+//!
+//! # Limits
+//! A build context has at most [`InstallContainer::MAX_CONTEXT_SIZE`] bytes, unless
+//! [`max_context_size`](InstallContainer::max_context_size) sets another limit. A Containerfile and an
+//! ignore file have at most 256 KiB, a line of an ignore file 4096 bytes, and the value of a build
+//! argument or an environment variable 32 KiB. Named pipes, sockets and devices are errors unless an
+//! ignore file excludes them; they are never opened. A symbolic link is packed as a link; what it
+//! leads to is not read.
 
 mod archive;
 mod built_in;
@@ -33,6 +41,8 @@ mod ignore;
 mod load;
 mod loaded;
 mod pack;
+mod read;
+mod redact;
 mod reference;
 mod scan;
 mod variables;

@@ -12,6 +12,7 @@ use tempfile::{SpooledData, SpooledTempFile};
 
 use super::archive::{ContextArchive, Storage};
 use super::error::InstallError;
+use super::read::open;
 use super::scan::{ContextEntry, Entries, EntryKind, identity, read_error, to_path};
 use crate::digest::HashingWriter;
 
@@ -108,7 +109,7 @@ struct ListedFile<'a> {
 
 impl<'a> ListedFile<'a> {
     fn open(path: &'a Path, len: u64, listed: (u64, u64)) -> Result<Self, InstallError> {
-        let file = File::open(path).map_err(|e| read_error(path, e))?;
+        let file = open(path).map_err(|e| read_error(path, e))?;
         let metadata = file.metadata().map_err(|e| read_error(path, e))?;
         if identity(&metadata) != listed || !metadata.is_file() {
             return Err(InstallError::Changed { path: path.to_owned() });
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn scanned(directory: &Path) -> Entries {
-        scan(directory, &IgnoreRules::default(), &BTreeSet::new()).unwrap()
+        scan(directory, &IgnoreRules::default(), &BTreeSet::new(), u64::MAX).unwrap()
     }
 
     #[test]
@@ -182,7 +183,7 @@ mod tests {
     #[test]
     fn a_file_that_changes_after_it_was_listed_is_named() {
         type Change = fn(&Path);
-        let changes: [Change; 5] = [
+        let changes: [Change; 6] = [
             |file| fs::write(file, "five!").unwrap(),
             |file| fs::write(file, "two").unwrap(),
             |file| fs::write(file, "").unwrap(),
@@ -194,6 +195,12 @@ mod tests {
             |file| {
                 fs::rename(file, file.with_extension("old")).unwrap();
                 fs::create_dir(file).unwrap();
+            },
+            |file| {
+                // Opening it must not wait for a writer.
+                fs::rename(file, file.with_extension("old")).unwrap();
+                let made = std::process::Command::new("mkfifo").arg(file).status().unwrap();
+                assert!(made.success());
             },
         ];
         for (index, change) in changes.iter().enumerate() {

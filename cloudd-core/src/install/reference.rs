@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::InstallError;
+use super::redact::redact_urls;
 
 /// The name of a container image in a registry: `registry/repository[:tag][@sha256:digest]`.
 ///
@@ -33,7 +34,7 @@ impl FromStr for ImageReference {
         match problem(reference) {
             None => Ok(Self(reference.to_owned())),
             Some(problem) => {
-                Err(InstallError::Reference { reference: reference.to_owned(), problem })
+                Err(InstallError::Reference { reference: redact_urls(reference), problem })
             }
         }
     }

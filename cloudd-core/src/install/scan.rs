@@ -38,12 +38,17 @@ pub(super) enum EntryKind {
 pub(super) type Entries = BTreeMap<Vec<u8>, ContextEntry>;
 
 /// Lists the directory `root` without the paths that the rules exclude. Paths in `always` are listed
-/// in any case.
+/// in any case. Nothing is opened but directories.
+///
+/// # Errors
+/// [`InstallError::ContextTooLarge`] if the archive of the entries would have more than `limit` bytes.
 pub(super) fn scan(
     root: &Path,
     rules: &IgnoreRules,
     always: &BTreeSet<Vec<u8>>,
+    limit: u64,
 ) -> Result<Entries, InstallError> {
+    let mut size = Size::default();
     let mut entries = Entries::new();
     // Excluded directories that may contain entries which are not excluded.
     let mut passed = Entries::new();
@@ -61,15 +66,54 @@ pub(super) fn scan(
             if metadata.is_dir() {
                 pending.push(path.clone());
             }
-            match (excluded, metadata.is_dir()) {
-                (false, _) => entries.insert(path, entry(&full, &metadata)?),
-                (true, true) => passed.insert(path, entry(&full, &metadata)?),
-                (true, false) => None,
-            };
+            if excluded && !metadata.is_dir() {
+                continue;
+            }
+            let entry = entry(&full, &metadata)?;
+            size.add(&path, &entry);
+            // Above the limit, the sizes are still summed up for the error.
+            if size.total <= limit {
+                if excluded { &mut passed } else { &mut entries }.insert(path, entry);
+            }
         }
+    }
+    if size.total > limit {
+        return Err(InstallError::ContextTooLarge {
+            path: root.to_owned(),
+            size: size.total,
+            limit,
+            largest: to_path(&size.largest),
+            largest_size: size.largest_size,
+        });
     }
     add_parents(&mut entries, passed);
     Ok(entries)
+}
+
+/// The size of the archive before compression, and the largest file.
+#[derive(Default)]
+struct Size {
+    total: u64,
+    largest: Vec<u8>,
+    largest_size: u64,
+}
+
+impl Size {
+    fn add(&mut self, path: &[u8], entry: &ContextEntry) {
+        /// The size of a header, and the unit of the archive.
+        const BLOCK: u64 = 512;
+        let len = match &entry.kind {
+            EntryKind::File { len, .. } => *len,
+            EntryKind::InMemory(content) => content.len() as u64,
+            EntryKind::Directory | EntryKind::Symlink { .. } => 0,
+        };
+        let packed = len.checked_next_multiple_of(BLOCK).unwrap_or(u64::MAX);
+        self.total = self.total.saturating_add(BLOCK).saturating_add(packed);
+        if len > self.largest_size {
+            self.largest_size = len;
+            self.largest = path.to_vec();
+        }
+    }
 }
 
 /// Adds the directories above the entries, so that their modes are preserved.

@@ -2,12 +2,16 @@
 //! gets them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::error::InstallError;
 
 /// Values by name, independent of the order in which they were set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Variables(BTreeMap<String, String>);
+
+/// The longest value in bytes. Linux passes no argument of more than 128 KiB to a program.
+const MAX_VALUE: usize = 32 << 10;
 
 impl Variables {
     pub(super) fn set(&mut self, name: String, value: String) {
@@ -55,6 +59,13 @@ impl Variables {
     }
 }
 
+/// The names only, because values may be secret.
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 fn problem(name: &str, value: &str) -> Option<&'static str> {
     let starts = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !starts || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
@@ -63,6 +74,9 @@ fn problem(name: &str, value: &str) -> Option<&'static str> {
     // A line break would end the line that carries the value.
     if value.chars().any(|c| c.is_control() && c != '\t') {
         return Some("its value has a line break or another control character");
+    }
+    if value.len() > MAX_VALUE {
+        return Some("its value is longer than 32 KiB");
     }
     None
 }
@@ -100,6 +114,17 @@ mod tests {
             assert!(matches!(&error, InstallError::BuildArg { name: n, .. } if n == name));
             assert!(matches!(variables.check_env(), Err(InstallError::Env { .. })));
         }
+    }
+
+    #[test]
+    fn a_value_has_a_limit_and_is_never_shown() {
+        assert!(one("A", &"x".repeat(MAX_VALUE)).check_env().is_ok());
+        let error = one("A", &"secret".repeat(MAX_VALUE)).check_env().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable \"A\": its value is longer than 32 KiB"
+        );
+        assert_eq!(format!("{:?}", one("TOKEN", "secret")), "{\"TOKEN\"}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cloudd_core::install::containers::K3os;
 
 use crate::disk::Disk;
 use crate::fixtures::file_at;
-use crate::podman::{install, run};
+use crate::podman::{install_trusting, run};
 use crate::server::Server;
 
 const MIB: u64 = 1 << 20;
@@ -41,12 +41,12 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
         ("k3os/system/k3os/current/k3os", "program"),
         ("boot/grub/grub.cfg", "of the ISO image"),
     ]);
-    let (server, disk) = (Server::new(), Disk::new(1 << 30));
+    let (server, disk) = (Server::tls(), Disk::new(1 << 30));
     server.put(ISO, &*iso);
     let sum = Sha256Digest::digest(&iso);
     server.put(LIST, format!("{sum}  dist/artifacts/k3os-amd64.iso\n"));
     let k3os = || K3os::new().mirror(server.url(""));
-    let ended = install(k3os().config("hostname: box\n").kernel_arg("quiet"), &disk);
+    let ended = install_trusting(k3os().config("hostname: box\n").kernel_arg("quiet"), &disk);
     assert!(ended.well().output.contains("k3OS is archived"), "{}", ended.output);
 
     let file = |path: &str| file_at(&disk, ROOT, path);
@@ -62,19 +62,19 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
     let bytes = disk.bytes();
     assert!(bytes[..440].iter().any(|byte| *byte != 0), "no boot code");
 
-    install(k3os(), &disk).well();
+    install_trusting(k3os(), &disk).well();
     assert!(file("/k3os/system/config.yaml").contains("- hetzner"), "no default config");
 
     server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::digest(b"another")));
-    install(k3os(), &disk).badly(69, "checksum_mismatch: ");
-    install(k3os().version("v0.0.1"), &disk).badly(66, "unknown_version: no k3OS v0.0.1");
+    install_trusting(k3os(), &disk).badly(69, "checksum_mismatch: ");
+    install_trusting(k3os().version("v0.0.1"), &disk).badly(66, "unknown_version: no k3OS v0.0.1");
 }
 
 #[test]
 fn an_iso_image_of_something_else_is_refused() {
     let iso = iso(&[("casper/vmlinuz", "another system")]);
-    let (server, disk) = (Server::new(), Disk::new(1 << 30));
+    let (server, disk) = (Server::tls(), Disk::new(1 << 30));
     server.put(ISO, &*iso);
     server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::digest(&iso)));
-    install(K3os::new().mirror(server.url("")), &disk).badly(72, "image_invalid: ");
+    install_trusting(K3os::new().mirror(server.url("")), &disk).badly(72, "image_invalid: ");
 }

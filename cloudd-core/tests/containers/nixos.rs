@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::disk::Disk;
 use crate::fixtures::{check_file_system, file_at, link_at, names_at, sum};
 use crate::kernel::{kernel, start};
-use crate::podman::{install, run};
+use crate::podman::{by_hand, install, install_trusting, run};
 use crate::server::Server;
 
 const MIB: u64 = 1 << 20;
@@ -148,7 +148,11 @@ fn a_nixpkgs_that_is_not_there_or_not_the_one_is_named() {
     let nowhere = world.nixos().nixpkgs(server.url("/nowhere"), world.sum.clone());
     disk.refuses(nowhere, 65, "not_found: ");
     disk.refuses(world.nixos().checksum(sum(b"another")), 69, "checksum_mismatch: ");
-    disk.refuses(Nixos::new().mirror(server.url("")), 64, "bad_parameter: without https ");
+    by_hand("nixos", &[("NIXOS_MIRROR", &server.url(""))], &disk.0)
+        .badly(64, "bad_parameter: without https ");
+    let trusted = server.url("/cache?trusted=1");
+    let variables = [("NIXOS_CACHES", &*trusted), ("NIXOS_CHECKSUM", &world.sum.to_string())];
+    by_hand("nixos", &variables, &disk.0).badly(64, "bad_parameter: ");
     let page = world.nixos().nixpkgs(server.put("/page", "<html>"), sum(b"<html>"));
     disk.refuses(page, 72, "image_invalid: ");
     let other = TempDir::new().unwrap();
@@ -157,6 +161,21 @@ fn a_nixpkgs_that_is_not_there_or_not_the_one_is_named() {
     let other = world.nixos().nixpkgs(server.put("/other", &*other), sum(&other));
     let output = disk.refuses(other, 72, "image_invalid: ");
     assert!(output.contains("holds no nixpkgs"), "{output}");
+}
+
+#[test]
+fn a_channel_without_a_checksum_never_leaves_https() {
+    let (world, disk) = (World::new(), Untouched::new());
+    let tls = Server::tls();
+    tls.redirect_to(CHANNEL, world.server.url(CHANNEL));
+    let before = world.server.asked().len();
+    let nixos = Nixos::new().mirror(tls.url("")).cache(world.server.url("/cache"));
+    let ended = install_trusting(nixos, &disk.0);
+    ended.badly(67, "download_failed: ");
+    assert!(ended.output.contains("redirects to a URL without https"), "{}", ended.output);
+    let asked = &world.server.asked()[before..];
+    assert!(!asked.iter().any(|request| request.contains("nixexprs")), "{asked:?}");
+    assert!(disk.0.bytes().starts_with(b"what was there before"));
 }
 
 #[test]

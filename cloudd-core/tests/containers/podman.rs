@@ -13,14 +13,19 @@ use cloudd_core::install::{InstallContainer, LoadedContainer};
 use tempfile::TempDir;
 
 use crate::disk::Disk;
+use crate::server::CERTIFICATE;
+
+/// The name of the base image of all containers.
+fn base() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/raw_image/Containerfile");
+    let text = fs::read_to_string(file).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("ARG BASE=")).unwrap().to_owned()
+}
 
 /// The base image without one of its packages, tagged with this name.
 pub(crate) fn base_without(package: &str, name: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("containers/raw_image/Containerfile");
-    let text = fs::read_to_string(file).unwrap();
-    let base = text.lines().find_map(|line| line.strip_prefix("ARG BASE=")).unwrap();
     let context = TempDir::new().unwrap();
-    let text = format!("FROM {base}\nRUN dpkg --purge --force-depends {package}\n");
+    let text = format!("FROM {}\nRUN dpkg --purge --force-depends {package}\n", base());
     fs::write(context.path().join("Containerfile"), text).unwrap();
     run(podman().args(["build", "-q", "--isolation=chroot", "-t", name]).arg(context.path()));
 }
@@ -52,6 +57,26 @@ impl Ended {
 /// Builds the container and runs it on the disk.
 pub(crate) fn install(container: impl Into<InstallContainer>, disk: &Disk) -> Ended {
     Image::of(&container.into().load().unwrap()).run(disk)
+}
+
+/// Like [`install`], in a container that trusts the certificate of [`Server::tls`].
+///
+/// [`Server::tls`]: crate::server::Server::tls
+pub(crate) fn install_trusting(container: impl Into<InstallContainer>, disk: &Disk) -> Ended {
+    const NAME: &str = "localhost/trusting-test-server";
+    static BASE: OnceLock<()> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let context = TempDir::new().unwrap();
+        fs::write(context.path().join("certificate.pem"), CERTIFICATE).unwrap();
+        let text = format!(
+            "FROM {}\nCOPY certificate.pem /\n\
+             RUN cat /certificate.pem >>/etc/ssl/certs/ca-certificates.crt\n",
+            base()
+        );
+        fs::write(context.path().join("Containerfile"), text).unwrap();
+        run(podman().args(["build", "-q", "--isolation=chroot", "-t", NAME]).arg(context.path()));
+    });
+    install(container.into().build_arg("BASE", NAME), disk)
 }
 
 /// Builds a container from the folder and runs it with variables, without cloudd.

@@ -59,6 +59,42 @@ fn a_sha512_sum_and_a_redirect_will_do() {
 }
 
 #[test]
+fn brackets_in_a_url_stand_for_themselves() {
+    let (image, server, disk) = (image(), Server::new(), Disk::new(8 * MIB as u64));
+    let url = server.put("/image[1-3]", &*image);
+    install(RawImage::new(url, sum(&image)), &disk).well();
+    assert_eq!(server.asked(), ["GET /image[1-3]"]);
+    let url = server.put("/image{1,2}\"\\n", &*image);
+    let checksum = sum(&image).to_string();
+    by_hand("raw_image", &[("IMAGE_URL", &url), ("IMAGE_CHECKSUM", &checksum)], &disk).well();
+}
+
+#[test]
+fn what_is_secret_in_a_url_is_not_printed() {
+    let (image, server, disk) = (image(), Server::new(), Disk::new(8 * MIB as u64));
+    server.put("/image?signature=hunter2", &*image);
+    let with = |url: &str, checksum: &Checksum| {
+        let url = url.replace("://", "://user:hunter2@");
+        let checksum = checksum.to_string();
+        by_hand("raw_image", &[("IMAGE_URL", &url), ("IMAGE_CHECKSUM", &checksum)], &disk)
+    };
+    let here = server.url("/image?signature=hunter2");
+    let shown = here.replace("://", "://***@").replace("signature=hunter2", "***");
+    for ended in [
+        with(&here, &sum(&image)),
+        with(&here, &sum(b"another")),
+        with(&server.url("/nowhere?signature=hunter2"), &sum(&image)),
+        with("gopher://mirror.example/?signature=hunter2", &sum(&image)),
+    ] {
+        assert!(!ended.output.contains("hunter2"), "{}", ended.output);
+        assert!(ended.output.contains("://***@") || ended.output.contains("'***@"), "{ended:?}");
+    }
+    let ended = with(&here, &sum(&image));
+    assert!(ended.well().output.contains(&format!("writing {shown} to ")), "{}", ended.output);
+    assert_holds(&disk, &image);
+}
+
+#[test]
 fn a_broken_download_goes_on_where_it_broke() {
     let (image, server, disk) = (image(), Server::new(), Disk::new(8 * MIB as u64));
     let url = server.put("/image", Answer::from(&*image).cut_after(2 * MIB));

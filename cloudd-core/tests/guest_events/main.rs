@@ -9,7 +9,7 @@ mod forged;
 mod guest_support;
 mod judge;
 
-use cloudd_core::guest::{EventBody, EventParser, Parsed};
+use cloudd_core::guest::{EventBody, EventParser, Parsed, Source};
 use judge::{BUILD, judge};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -105,20 +105,21 @@ proptest! {
         lengths in lengths(),
         text in "[a-z ]{1,50}",
     ) {
-        // With the highest number, unless the noise has used it.
-        let bytes = [noise.concat(), b"\n".to_vec(), log(u64::MAX, &text)].concat();
-        let found = judge(&bytes, &lengths);
-        let last = found.iter().rev().find_map(|parsed| match parsed {
-            Parsed::Event(event) if event.seq == u64::MAX => Some(&event.body),
+        let before = [noise.concat(), b"\n".to_vec()].concat();
+        let heard_before = judge(&before, &[usize::MAX]);
+        let seen = heard_before.iter().filter_map(|parsed| match parsed {
+            Parsed::Event(event) if event.from == Source::Stage1 => Some(event.seq),
             _ => None,
         });
-        let used_up = judge(&noise.concat(), &[usize::MAX]).iter().any(
-            |parsed| matches!(parsed, Parsed::Event(event) if event.seq == u64::MAX),
-        );
-        if !used_up {
-            let heard = matches!(last, Some(EventBody::Log { line, .. }) if *line == text);
-            prop_assert!(heard, "{last:?}");
-        }
+        let next = seen.max().unwrap_or(0) + 1;
+        let found = judge(&[before, log(next, &text)].concat(), &lengths);
+        prop_assert_eq!(found.len(), heard_before.len() + 1);
+        let Some(Parsed::Event(event)) = found.last() else {
+            return Err(TestCaseError::fail("the event is not the last that was heard"));
+        };
+        prop_assert_eq!(event.seq, next);
+        let heard = matches!(&event.body, EventBody::Log { line, .. } if *line == text);
+        prop_assert!(heard, "{event:?}");
     }
 }
 

@@ -45,6 +45,11 @@ impl Guest {
         guest
     }
 
+    /// The shell that runs the scripts.
+    pub(crate) fn shell(&self) -> &'static str {
+        self.shell
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -89,7 +94,7 @@ impl Guest {
     }
 
     /// The start of every script: the paths of this guest, and its programs.
-    fn paths(&self) -> String {
+    pub(crate) fn paths(&self) -> String {
         let root = self.directory.path().display();
         format!(
             "sys={root}/sys proc={root}/proc dev={root}/dev PATH={root}/bin:$PATH:/usr/sbin:/sbin\n"

@@ -97,6 +97,11 @@ fn a_built_in_container_is_chosen_by_name() {
     let wrong = tool.run(&["build", "x", "--builtin", "raw_image", "--env", "IMAGE_URL=ftp://x"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.err);
     assert!(wrong.err.contains("IMAGE_URL"), "{}", wrong.err);
+    // Without a value, from the environment.
+    let mut command = tool.command(&["build", "x", "--builtin", "raw_image", "--env", "IMAGE_URL"]);
+    let wrong = command.env("IMAGE_URL", "ftp://user:hunter2@x").output().unwrap();
+    let wrong = String::from_utf8(wrong.stderr).unwrap();
+    assert!(wrong.contains("IMAGE_URL is \"ftp://***@x\""), "{wrong}");
     let file = tempfile::NamedTempFile::new().unwrap();
     let config = file.path().to_str().unwrap();
     std::fs::write(config, r#"{"ignition": {"version": "3.4.0"}}"#).unwrap();

@@ -1,6 +1,8 @@
 //! Splits a Containerfile into instructions: comments, continuation lines, the escape directive and
 //! here-documents.
 
+use std::collections::HashMap;
+
 use super::words;
 
 /// Why podman would reject a Containerfile.
@@ -25,6 +27,7 @@ pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Probl
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let escape = escape_directive(text)?;
     let mut instructions = Vec::new();
+    let last_lines = LastLines::of(text);
     let mut lines = text.lines().zip(1..).peekable();
     while let Some((first, line)) = lines.next() {
         let first = first.trim_start();
@@ -48,11 +51,11 @@ pub(super) fn instructions(text: &str) -> Result<(Vec<Instruction>, char), Probl
         let instruction = instruction(&logical, line);
         for document in here_documents(&instruction, escape) {
             // Without its last line it is not a here-document, but may still be one for the shell.
-            let body = lines.clone();
-            if !lines.by_ref().any(|(line, _)| document.ends_at(line)) {
-                lines = body;
-                break;
+            match lines.peek() {
+                Some((_, next)) if last_lines.has_from(*next, &document) => {}
+                _ => break,
             }
+            while lines.next().is_some_and(|(line, _)| !document.ends_at(line)) {}
         }
         instructions.push(instruction);
     }
@@ -103,6 +106,31 @@ impl HereDocument {
     fn ends_at(&self, line: &str) -> bool {
         let line = if self.strip_tabs { line.trim_start_matches('\t') } else { line };
         line == self.end
+    }
+}
+
+/// The number of the last line with each text, so that the end of a here-document that has none is not
+/// searched for in the whole file each time.
+struct LastLines<'a> {
+    whole: HashMap<&'a str, usize>,
+    without_tabs: HashMap<&'a str, usize>,
+}
+
+impl<'a> LastLines<'a> {
+    fn of(text: &'a str) -> Self {
+        let lines = || text.lines().zip(1..);
+        Self {
+            whole: lines().collect(),
+            without_tabs: lines()
+                .map(|(line, number)| (line.trim_start_matches('\t'), number))
+                .collect(),
+        }
+    }
+
+    /// Whether the here-document ends on the line `first` or later.
+    fn has_from(&self, first: usize, document: &HereDocument) -> bool {
+        let last = if document.strip_tabs { &self.without_tabs } else { &self.whole };
+        last.get(&*document.end).is_some_and(|last| *last >= first)
     }
 }
 

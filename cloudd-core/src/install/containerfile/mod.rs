@@ -3,7 +3,11 @@
 mod lines;
 mod words;
 
+use std::collections::HashMap;
+
 use lines::{Instruction, Problem};
+
+use crate::text::sanitize_untrusted;
 
 /// The label with the command of an install container. podman ignores its case.
 const RUN: &str = "RUN";
@@ -57,13 +61,14 @@ impl Containerfile {
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let (instructions, escape) = lines::instructions(text)?;
         let mut stages: Vec<Stage> = Vec::new();
-        let mut names = Vec::new();
+        // The last stage with each name, in lower case.
+        let mut names = HashMap::new();
         for instruction in &instructions {
             match (&*instruction.keyword, stages.last_mut()) {
                 ("FROM", _) => {
-                    let (stage, name) = from(instruction, &names)?;
-                    stages.push(stage);
-                    names.push(name);
+                    let (base, name) = from(instruction, &names, stages.len())?;
+                    names.extend(name.map(|name| (name, stages.len())));
+                    stages.push(Stage { base, labels: Vec::new() });
                 }
                 ("LABEL", Some(stage)) => stage.labels.extend(labels(instruction, escape)?),
                 // Labels before the first FROM have no effect.
@@ -107,30 +112,32 @@ impl Containerfile {
     }
 }
 
+/// Parses a FROM after `stages` stages. Returns the base and the name of the stage in lower case.
 fn from(
     instruction: &Instruction,
-    earlier: &[Option<String>],
-) -> Result<(Stage, Option<String>), Problem> {
+    names: &HashMap<String, usize>,
+    stages: usize,
+) -> Result<(Base, Option<String>), Problem> {
     let words = instruction.arguments.split_whitespace();
     let words: Vec<&str> = words.skip_while(|word| word.starts_with("--")).collect();
     let (image, name) = match words[..] {
         [image] => (image, None),
-        [image, word, name] if word.eq_ignore_ascii_case("as") => (image, Some(name.to_owned())),
+        [image, word, name] if word.eq_ignore_ascii_case("as") => {
+            (image, Some(name.to_ascii_lowercase()))
+        }
         _ => {
             let problem = "FROM requires an image, optionally followed by AS and a name".to_owned();
             return Err(Problem { line: instruction.line, problem });
         }
     };
-    let named = |name: &Option<String>| {
-        name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(image))
-    };
-    let by_number = || image.parse().ok().filter(|stage| *stage < earlier.len());
-    let base = match earlier.iter().rposition(named).or_else(by_number) {
+    let by_number = || image.parse().ok().filter(|stage| *stage < stages);
+    let by_name = names.get(&image.to_ascii_lowercase()).copied();
+    let base = match by_name.or_else(by_number) {
         Some(stage) => Base::Stage(stage),
         None if image == "scratch" => Base::Scratch,
         None => Base::Image(image.to_owned()),
     };
-    Ok((Stage { base, labels: Vec::new() }, name))
+    Ok((base, name))
 }
 
 fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem> {
@@ -140,6 +147,7 @@ fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem
         name: words::unquote(name, escape),
         value: words::unquote(value, escape),
     };
+    let shown = |word: &str| sanitize_untrusted(word, 100);
     let words = words::split(&instruction.arguments, escape);
     match words.first() {
         None => Err(Problem { line, problem: "LABEL has no name and value".to_owned() }),
@@ -147,7 +155,9 @@ fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem
         Some(first) if !first.contains('=') => {
             match instruction.arguments.split_once(char::is_whitespace) {
                 Some((name, value)) => Ok(vec![label(name, value.trim())]),
-                None => Err(Problem { line, problem: format!("LABEL {first} has no value") }),
+                None => {
+                    Err(Problem { line, problem: format!("LABEL {} has no value", shown(first)) })
+                }
             }
         }
         Some(_) => {
@@ -155,7 +165,7 @@ fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem
                 Some((name, value)) => Ok(label(name, value)),
                 None => Err(Problem {
                     line,
-                    problem: format!("in LABEL, {word} is not of the form name=value"),
+                    problem: format!("in LABEL, {} is not of the form name=value", shown(word)),
                 }),
             };
             words.iter().map(pair).collect()
@@ -165,6 +175,8 @@ fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn run_label(text: &str) -> RunLabel {
@@ -258,5 +270,82 @@ mod tests {
             assert_eq!(problem.line, line, "{text:?}");
             assert!(problem.problem.contains(part), "{problem:?}");
         }
+    }
+
+    /// Fragments whose combinations are likely to be Containerfiles.
+    fn text() -> impl Strategy<Value = String> {
+        let parts = [
+            "FROM ",
+            "FROM a AS b\n",
+            "FROM b",
+            "FROM 0",
+            "FROM 99999999999999999999999",
+            "LABEL ",
+            "RUN=x",
+            "run ",
+            "\"",
+            "'",
+            "\\",
+            "`",
+            "\n",
+            "\r\n",
+            "\t",
+            " ",
+            "=",
+            "$",
+            "<<E",
+            "<<-E",
+            "<<\"E F\"",
+            "E",
+            "E F",
+            "COPY ",
+            "# escape=`\n",
+            "#",
+            "\u{feff}",
+            "\u{85}",
+            "é",
+            "AS",
+            "--x",
+        ];
+        let part = prop_oneof![
+            4 => prop::sample::select(parts.to_vec()).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        prop::collection::vec(part, 0..40).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused_with_a_line_that_it_has(text in text()) {
+            match Containerfile::parse(&text) {
+                Ok(parsed) => {
+                    parsed.run_label();
+                }
+                Err(problem) => {
+                    prop_assert!((1..=text.lines().count().max(1)).contains(&problem.line));
+                    prop_assert!(!problem.problem.contains(char::is_control), "{problem:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_time_is_proportional_to_the_length() {
+        // The longest Containerfile that is read, filled with what was slow to parse.
+        for line in
+            ["RUN <<E\n", "RUN <<-E <<F\n", "FROM a AS b\n", "FROM b\n", "LABEL RUN=x\n", "'\\\n"]
+        {
+            let text = format!("FROM a\n{}", line.repeat((256 << 10) / line.len()));
+            let started = std::time::Instant::now();
+            if let Ok(parsed) = Containerfile::parse(&text) {
+                parsed.run_label();
+            }
+            // Each took a minute or more when it was quadratic, and takes milliseconds.
+            assert!(started.elapsed().as_secs() < 5, "{line:?}: {:?}", started.elapsed());
+        }
+        let stages: String = (0..12_000).map(|n| format!("FROM a AS n{n}\n")).collect();
+        let started = std::time::Instant::now();
+        Containerfile::parse(&stages).unwrap();
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }

@@ -158,8 +158,9 @@ built_in! {
         text flavour "ALPINE_FLAVOUR" WORD;
         /// Sets the firmware, `bios` or `uefi`. The default is `bios` on x86 and `uefi` on Arm.
         text firmware "ALPINE_FIRMWARE" WORD;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "ALPINE_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "ALPINE_MIRROR" SOURCE;
         /// Sets the checksum of the image, instead of the one published on the server.
         checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
@@ -174,8 +175,9 @@ built_in! {
     parameters {
         /// Sets the build, as in `v20250901.414475`.
         text version "ARCH_VERSION" VERSION;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "ARCH_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "ARCH_MIRROR" SOURCE;
         /// Sets the checksum of the image, instead of the one published on the server.
         checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
@@ -226,10 +228,13 @@ built_in! {
         text version "FCOS_VERSION" VERSION;
         /// Sets the platform, as in `qemu`. The default is `hetzner`.
         text platform "FCOS_PLATFORM" WORD;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "FCOS_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "FCOS_MIRROR" SOURCE;
         /// Adds a kernel argument. Can be called several times.
         word kernel_arg "KERNEL_ARGS" KERNEL_ARGS;
+        /// Sets the checksum of the image, instead of the one in the metadata on the server.
+        checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
 }
 
@@ -252,8 +257,9 @@ built_in! {
         text version "FLATCAR_VERSION" VERSION;
         /// Sets the platform. The default is `hetzner`.
         text platform "FLATCAR_PLATFORM" WORD;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "FLATCAR_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "FLATCAR_MIRROR" SOURCE;
         /// Adds a kernel argument. Can be called several times.
         word kernel_arg "KERNEL_ARGS" KERNEL_ARGS;
         /// Sets the checksum of the image, instead of the one published on the server.
@@ -280,10 +286,13 @@ built_in! {
         text version "K3OS_VERSION" VERSION;
         /// Sets the disk of the servers, on which k3OS grows its partition. The default is `/dev/sda`.
         text device "K3OS_DEVICE" DEVICE;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "K3OS_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "K3OS_MIRROR" SOURCE;
         /// Adds a kernel argument. Can be called several times.
         word kernel_arg "KERNEL_ARGS" KERNEL_ARGS;
+        /// Sets the checksum of the ISO image, instead of the one published on the server.
+        checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
 }
 
@@ -309,9 +318,10 @@ built_in! {
     parameters {
         /// Sets the channel: `nixos-26.05`, `nixos-26.05-small`, `nixos-unstable`.
         text channel "NIXOS_CHANNEL" VERSION;
-        /// Sets a mirror of the channels to use instead of the NixOS server.
-        text mirror "NIXOS_MIRROR" URL;
-        private nixpkgs_url "NIXOS_NIXPKGS" URL;
+        /// Sets a mirror of the channels to use instead of the NixOS server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "NIXOS_MIRROR" SOURCE;
+        private nixpkgs_url "NIXOS_NIXPKGS" SOURCE;
         /// Sets the checksum of nixpkgs. That of a channel is outdated as soon as the channel advances.
         checksum checksum "NIXOS_CHECKSUM" CHECKSUM;
         /// Sets a binary cache to use instead of `https://cache.nixos.org`. Can be called several
@@ -341,8 +351,9 @@ built_in! {
     parameters {
         /// Sets the release, as in `16.0` or `15.6`.
         text version "LEAP_VERSION" VERSION;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "LEAP_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "LEAP_MIRROR" SOURCE;
         /// Sets the checksum of the image, instead of the one published on the server.
         checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
@@ -389,8 +400,8 @@ built_in! {
         text schematic "TALOS_SCHEMATIC" SCHEMATIC;
         /// Sets the platform, as in `nocloud`. The default is `hcloud`.
         text platform "TALOS_PLATFORM" WORD;
-        /// Sets the URL of another Image Factory.
-        text factory "TALOS_FACTORY" URL;
+        /// Sets the URL of another Image Factory. An `http` URL requires [`checksum`](Self::checksum).
+        text factory "TALOS_FACTORY" SOURCE;
         /// Sets the checksum of the image.
         checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }
@@ -414,8 +425,9 @@ built_in! {
         text version "UBUNTU_VERSION" VERSION;
         /// Sets the build of the release, a date as in `20250805`. The default is the latest build.
         text serial "UBUNTU_SERIAL" VERSION;
-        /// Sets a mirror to use instead of the publisher's server.
-        text mirror "UBUNTU_MIRROR" URL;
+        /// Sets a mirror to use instead of the publisher's server. An `http` mirror requires
+        /// [`checksum`](Self::checksum).
+        text mirror "UBUNTU_MIRROR" SOURCE;
         /// Sets the checksum of the image, instead of the one published on the server.
         checksum checksum "IMAGE_CHECKSUM" CHECKSUM;
     }

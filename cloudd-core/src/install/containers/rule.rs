@@ -3,13 +3,29 @@
 use crate::install::built_in::Rule;
 
 /// A URL to download from. It has no user name and password because logs show it.
-pub(super) const URL: Rule =
-    Rule { expected: "an http or https URL without user name and password", is_valid: is_url };
+pub(super) const URL: Rule = Rule {
+    is_source: false,
+    expected: "an http or https URL without user name and password",
+    is_valid: is_url,
+};
+
+/// A URL that has an image and its checksums. Over http, both can be changed on the way, so another
+/// parameter must set the checksum.
+pub(super) const SOURCE: Rule = Rule {
+    is_source: true,
+    expected: "an https URL without user name and password, or an http URL and the checksum as another parameter",
+    is_valid: is_url,
+};
 
 /// URLs to download from, separated by spaces.
 pub(super) const URLS: Rule = Rule {
-    expected: "http or https URLs without user name and password",
-    is_valid: |text| text.split(' ').all(is_url),
+    is_source: false,
+    expected: "http or https URLs without user name and password, and without trusted= for http",
+    // Nix takes packages without a signature from a trusted cache.
+    is_valid: |text| {
+        let unsafe_trust = |url: &str| url.starts_with("http://") && url.contains("trusted=");
+        text.split(' ').all(|url| is_url(url) && !unsafe_trust(url))
+    },
 };
 
 fn is_url(text: &str) -> bool {
@@ -25,6 +41,7 @@ fn is_url(text: &str) -> bool {
 
 /// A SHA-256 or SHA-512 checksum.
 pub(super) const CHECKSUM: Rule = Rule {
+    is_source: false,
     expected: "sha256: and 64 hexadecimal digits, or sha512: and 128",
     is_valid: |text| match text.split_once(':') {
         Some(("sha256", sum)) => is_hex(sum, 64),
@@ -35,6 +52,7 @@ pub(super) const CHECKSUM: Rule = Rule {
 
 /// Public keys of Nix binary caches, separated by spaces.
 pub(super) const CACHE_KEYS: Rule = Rule {
+    is_source: false,
     expected: "public keys as Nix prints them, NAME:BASE64",
     is_valid: |text| {
         text.split(' ').all(|key| {
@@ -47,12 +65,14 @@ pub(super) const CACHE_KEYS: Rule = Rule {
 
 /// The code name of a release, as used by Debian.
 pub(super) const CODENAME: Rule = Rule {
+    is_source: false,
     expected: "lower-case letters and -",
     is_valid: |text| is_made_of(text, |b| b.is_ascii_lowercase() || b == b'-'),
 };
 
 /// Names of Debian packages, separated by spaces.
 pub(super) const PACKAGES: Rule = Rule {
+    is_source: false,
     expected: "names of packages",
     is_valid: |text| {
         let in_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b);
@@ -63,6 +83,7 @@ pub(super) const PACKAGES: Rule = Rule {
 /// Kernel arguments, separated by spaces. Boot loader configuration files contain them, so quotes and
 /// characters that are expanded there are not allowed.
 pub(super) const KERNEL_ARGS: Rule = Rule {
+    is_source: false,
     expected: "letters, digits and any of _.,:=/@%+~-, with spaces between arguments",
     is_valid: |text| {
         let in_argument = |b: u8| b.is_ascii_alphanumeric() || b"_.,:=/@%+~-".contains(&b);
@@ -77,12 +98,14 @@ fn is_made_of(text: &str, of: fn(u8) -> bool) -> bool {
 
 /// A version, or a part of one.
 pub(super) const VERSION: Rule = Rule {
+    is_source: false,
     expected: "letters, digits and any of .+-",
     is_valid: |text| is_made_of(text, |b| b.is_ascii_alphanumeric() || b".+-".contains(&b)),
 };
 
 /// A word of a URL.
 pub(super) const WORD: Rule = Rule {
+    is_source: false,
     expected: "lower-case letters, digits and _",
     is_valid: |text| {
         is_made_of(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
@@ -91,10 +114,11 @@ pub(super) const WORD: Rule = Rule {
 
 /// The id of a schematic of the Talos Image Factory.
 pub(super) const SCHEMATIC: Rule =
-    Rule { expected: "64 hexadecimal digits", is_valid: |text| is_hex(text, 64) };
+    Rule { is_source: false, expected: "64 hexadecimal digits", is_valid: |text| is_hex(text, 64) };
 
 /// A disk device.
 pub(super) const DEVICE: Rule = Rule {
+    is_source: false,
     expected: "a path in /dev",
     is_valid: |text| {
         let name = text.strip_prefix("/dev/");
@@ -104,6 +128,7 @@ pub(super) const DEVICE: Rule = Rule {
 
 /// An Ignition config.
 pub(super) const IGNITION: Rule = Rule {
+    is_source: false,
     expected: "an Ignition config: a JSON object with ignition.version",
     is_valid: |text| {
         let config: Option<serde_json::Value> = serde_json::from_str(text).ok();
@@ -112,8 +137,11 @@ pub(super) const IGNITION: Rule = Rule {
 };
 
 /// A text that is validated by another program.
-pub(super) const TEXT: Rule =
-    Rule { expected: "a text that is not empty", is_valid: |text| !text.trim().is_empty() };
+pub(super) const TEXT: Rule = Rule {
+    is_source: false,
+    expected: "a text that is not empty",
+    is_valid: |text| !text.trim().is_empty(),
+};
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
@@ -161,7 +189,8 @@ mod tests {
     #[test]
     fn lists_have_one_space_between_and_nothing_else_in_them() {
         let two = "https://cache.example http://127.0.0.1:8080/nix";
-        check(&URLS, &["https://cache.example", two], &["", "https://a.example  ", "x y"]);
+        let trusted = "http://cache.example?trusted=1";
+        check(&URLS, &["https://cache.example", two], &["", "https://a.example  ", "x y", trusted]);
         let key = "cache.example-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
         check(&CACHE_KEYS, &[key, &format!("{key} {key}")], &["", "cache.example-1", "a:", ":b"]);
         check(&CACHE_KEYS, &[], &[&format!("{key}\nsandbox = false"), "a:b=$(c)"]);

@@ -9,10 +9,15 @@
 //! module must not exclude anything that podman would use. Where container engines differ, more is
 //! included: exceptions with wildcards apply below excluded directories, as in Docker's `BuildKit` and
 //! unlike in podman 4.
+//!
+//! [`MAX_LINE`] limits the length of a line, and so the time in which a path is matched.
 
 mod pattern;
 
 use pattern::Pattern;
+
+/// The longest line in bytes. No path is longer on Linux (`PATH_MAX`).
+pub(super) const MAX_LINE: usize = 4096;
 
 /// The rules of an ignore file. Without rules nothing is excluded.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +48,10 @@ impl IgnoreRules {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut rules = Vec::new();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
-            let bad =
-                |problem| BadPattern { line: index + 1, pattern: line.trim().to_owned(), problem };
+            let bad = |problem| BadPattern { line: index + 1, pattern: shown(line), problem };
+            if line.len() > MAX_LINE {
+                return Err(bad("it is longer than 4096 bytes"));
+            }
             let (effect, pattern) = match line.trim().strip_prefix('!') {
                 Some("") => return Err(bad("there is nothing after its `!`")),
                 Some(pattern) => (Effect::Include, clean(pattern.trim())),
@@ -71,6 +78,16 @@ impl IgnoreRules {
     }
 }
 
+/// The start of a line, for an error message.
+fn shown(line: &str) -> String {
+    const MAX_CHARS: usize = 200;
+    let line = line.trim();
+    match line.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
 /// Removes a leading `/` and empty and `.` components from the pattern, and resolves `..`.
 fn clean(pattern: &str) -> String {
     let mut components = Vec::new();
@@ -88,6 +105,8 @@ fn clean(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn excluded<'a>(rules: &str, paths: &[&'a str]) -> Vec<&'a str> {
@@ -136,5 +155,46 @@ mod tests {
         let error = IgnoreRules::parse("a\n# x\n  [b  \n").unwrap_err();
         assert_eq!((error.line, &*error.pattern), (3, "[b"));
         assert_eq!(IgnoreRules::parse("!\n").unwrap_err().line, 1);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_named_by_its_start() {
+        let error = IgnoreRules::parse(&format!("a\n{}\n", "*".repeat(MAX_LINE + 1))).unwrap_err();
+        assert_eq!(error.line, 2);
+        assert_eq!(error.problem, "it is longer than 4096 bytes");
+        assert!(error.pattern.len() < 300, "{}", error.pattern.len());
+        assert!(IgnoreRules::parse(&"*".repeat(MAX_LINE)).is_ok());
+        // A comment may be of any length.
+        assert!(IgnoreRules::parse(&"#".repeat(2 * MAX_LINE)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused(text in any::<String>(), path in any::<Vec<u8>>()) {
+            match IgnoreRules::parse(&text) {
+                Ok(rules) => {
+                    rules.excludes(&path);
+                    rules.may_include_below(&path);
+                }
+                Err(bad) => prop_assert!((1..=text.lines().count()).contains(&bad.line)),
+            }
+        }
+
+        #[test]
+        fn the_last_rule_that_matches_decides(
+            lines in prop::collection::vec("!?[ab*?/]{1,4}", 0..6),
+            path in "[ab]{1,2}(/[ab]{1,2}){0,2}",
+        ) {
+            let lines: Vec<&String> = lines.iter().filter(|line| *line != "!").collect();
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let mut expected = false;
+            for line in lines {
+                let pattern = clean(line.trim_start_matches('!'));
+                if !pattern.is_empty() && Pattern::parse(&pattern).unwrap().matches(path.as_bytes()) {
+                    expected = !line.starts_with('!');
+                }
+            }
+            prop_assert_eq!(IgnoreRules::parse(&text).unwrap().excludes(path.as_bytes()), expected);
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! A pattern of an ignore file, matched as a nondeterministic finite automaton, in time linear in the
-//! length of the path.
+//! A pattern of an ignore file, matched as a nondeterministic finite automaton: without recursion, in
+//! time proportional to the length of the path times the length of the pattern.
 //!
 //! The syntax is that of Go's `path/filepath.Match` with `**` added, as in Docker and podman. Paths
 //! are bytes and need not be UTF-8: `?` and classes match a character of valid UTF-8, or a single
@@ -31,7 +31,7 @@ impl Pattern {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            tokens.push(match c {
+            let token = match c {
                 '*' if chars.next_if_eq(&'*').is_some() => {
                     chars.next_if_eq(&'/');
                     if chars.peek().is_some() { Token::Directories } else { Token::Rest }
@@ -41,7 +41,12 @@ impl Pattern {
                 '[' => class(&mut chars)?,
                 '\\' => Token::Char(chars.next().ok_or("it ends in a backslash")?),
                 c => Token::Char(c),
-            });
+            };
+            // `****` matches what `**` matches.
+            let repeats = matches!(token, Token::Run | Token::Directories);
+            if !(repeats && tokens.last() == Some(&token)) {
+                tokens.push(token);
+            }
         }
         Ok(Self(tokens))
     }
@@ -50,7 +55,7 @@ impl Pattern {
     pub(super) fn matches(&self, path: &[u8]) -> bool {
         let mut states = self.start();
         let mut rest = path;
-        loop {
+        while states.contains(&true) {
             if self.is_end(&states) && (rest.is_empty() || rest[0] == b'/') {
                 return true;
             }
@@ -60,6 +65,7 @@ impl Pattern {
             states = self.step(&states, c);
             rest = tail;
         }
+        false
     }
 
     /// Whether the pattern may match something below the directory `path`.
@@ -84,10 +90,12 @@ impl Pattern {
         states[self.0.len()]
     }
 
-    fn enter(&self, states: &mut [bool], position: usize) {
+    /// Marks the position, and those after it as long as the tokens between may match nothing.
+    fn enter(&self, states: &mut [bool], mut position: usize) {
         states[position] = true;
-        if let Some(Token::Run | Token::Directories | Token::Rest) = self.0.get(position) {
-            self.enter(states, position + 1);
+        while let Some(Token::Run | Token::Directories | Token::Rest) = self.0.get(position) {
+            position += 1;
+            states[position] = true;
         }
     }
 
@@ -169,6 +177,8 @@ fn next_char(bytes: &[u8]) -> Option<(Option<char>, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -265,5 +275,89 @@ mod tests {
         assert!(!below("*.md", "docs"));
         assert!(!below("a/b", "b"));
         assert!(!below("a/b/c", "a/c"));
+    }
+
+    #[test]
+    fn many_stars_in_a_row_need_no_stack() {
+        let started = std::time::Instant::now();
+        for token in ["*", "**/", "?", "a", "*?", "[a]"] {
+            let pattern = Pattern::parse(&token.repeat(600_000 / token.len())).unwrap();
+            assert!(pattern.matches(b"a/b") == ["*", "**/"].contains(&token), "{token}");
+            pattern.may_match_below(b"a/b");
+        }
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn the_longest_line_against_the_longest_path_takes_no_time() {
+        for unit in ["*a", "?*", "**/a", "[a-b]*"] {
+            let pattern = Pattern::parse(&(unit.repeat(4095 / unit.len()) + "d")).unwrap();
+            let started = std::time::Instant::now();
+            assert!(!pattern.matches(&[&b"a/".repeat(2047)[..], b"c"].concat()), "{unit}");
+            assert!(started.elapsed().as_secs() < 10, "{unit}: {:?}", started.elapsed());
+        }
+    }
+
+    /// A matcher that tries everything, directly from the documentation of the syntax.
+    fn reference(pattern: &[char], path: &[char]) -> bool {
+        let Some((first, rest)) = pattern.split_first() else {
+            return path.is_empty();
+        };
+        let slashes = || path.iter().enumerate().filter(|(_, c)| **c == '/').map(|(at, _)| at);
+        match first {
+            '*' if rest.first() == Some(&'*') => {
+                let rest = rest[1..].strip_prefix(&['/']).unwrap_or(&rest[1..]);
+                rest.is_empty()
+                    || reference(rest, path)
+                    || slashes().any(|at| reference(rest, &path[at + 1..]))
+            }
+            '*' => {
+                let end = slashes().next().unwrap_or(path.len());
+                (0..=end).any(|at| reference(rest, &path[at..]))
+            }
+            '?' => path.first().is_some_and(|c| *c != '/') && reference(rest, &path[1..]),
+            '[' => {
+                let end = rest.iter().position(|c| *c == ']').unwrap();
+                let (negated, members) = match &rest[..end] {
+                    ['^', members @ ..] => (true, members),
+                    members => (false, members),
+                };
+                path.first().is_some_and(|c| members.contains(c) != negated)
+                    && reference(&rest[end + 1..], &path[1..])
+            }
+            '\\' => path.first() == rest.first() && reference(&rest[1..], &path[1..]),
+            c => path.first() == Some(c) && reference(rest, &path[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_matches_what_the_reference_matches(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "a", "b", "*", "**", "**/", "?", "/", "[ab]", "[^a]", "\\*", "\\a", "é",
+                ]),
+                1..7,
+            ),
+            path in "[ab*é]{1,3}(/[ab]{1,2}){0,3}",
+        ) {
+            let text = parts.concat();
+            let pattern = Pattern::parse(&text).unwrap();
+            let chars: Vec<char> = text.chars().collect();
+            // A pattern that matches a directory matches everything in it.
+            let above = path.match_indices('/').map(|(at, _)| at);
+            let expected = above.chain([path.len()]).any(|end| {
+                reference(&chars, &path[..end].chars().collect::<Vec<_>>())
+            });
+            prop_assert_eq!(pattern.matches(path.as_bytes()), expected, "{} {}", text, path);
+        }
+
+        #[test]
+        fn any_pattern_and_path_end(text in any::<String>(), path in any::<Vec<u8>>()) {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                pattern.matches(&path);
+                pattern.may_match_below(&path);
+            }
+        }
     }
 }
