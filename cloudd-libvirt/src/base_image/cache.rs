@@ -101,6 +101,10 @@ impl Session {
             self.write_metadata(&Metadata { state: MetadataState::Ready, ..existing })?;
             return Ok(CacheState::Ready);
         }
+        if let Some(data) = data {
+            let path = data.get_path().context(UPLOAD, &existing.data)?;
+            self.ensure_unused(UPLOAD, &[path], None)?;
+        }
         self.write_metadata(wanted)?;
         if !existing.data.is_empty() {
             self.delete_volume(&existing.data)?;
