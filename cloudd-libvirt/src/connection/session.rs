@@ -8,7 +8,7 @@ use virt::storage_pool::StoragePool;
 
 use super::event_loop;
 use crate::error::{ResultExt, failed, invalid, is_absent, optional};
-use crate::settings::{Config, Network};
+use crate::settings::{Config, Network, public_uri};
 use crate::xml::Node;
 use crate::xml::host::{self, Host};
 
@@ -43,7 +43,8 @@ impl Session {
     pub(crate) fn open(config: &Config) -> Result<Self> {
         event_loop::start();
         let uri = config.uri.as_str();
-        let connection = Connect::open(Some(uri)).context("connect to libvirt", uri)?;
+        let connection = Connect::open(Some(uri)).context("connect to libvirt", public_uri(uri))?;
+        let (is_local, uri) = (is_local(uri), &*public_uri(uri));
         let driver = match connection.get_type().context("connect to libvirt", uri)?.as_str() {
             "QEMU" => Driver::Qemu,
             "TEST" | "Test" => Driver::Test,
@@ -60,7 +61,7 @@ impl Session {
         let pool = open_pool(&connection, &config.pool)?;
         let host = read_host(&connection, uri)?;
         let pool_name = config.pool.clone();
-        let is_local = driver == Driver::Qemu && is_local(uri);
+        let is_local = driver == Driver::Qemu && is_local;
         let disconnected = AtomicBool::new(false);
         Ok(Self { connection, pool, pool_name, driver, host, is_local, disconnected })
     }

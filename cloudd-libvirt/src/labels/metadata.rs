@@ -154,12 +154,13 @@ impl Metadata {
         self.kind.file(&self.name)
     }
 
-    /// One line of JSON, padded with spaces to whole pages and to at least `at_least` bytes.
+    /// JSON and a line end, padded with spaces to whole pages and to at least `at_least` bytes.
     pub(crate) fn encode(&self, at_least: usize) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec(self)?;
-        let length = (bytes.len() + 1).max(at_least).next_multiple_of(PAGE);
-        bytes.resize(length - 1, b' ');
         bytes.push(b'\n');
+        let length = bytes.len().max(at_least);
+        let length = length.checked_next_multiple_of(PAGE).unwrap_or(length);
+        bytes.resize(length, b' ');
         Ok(bytes)
     }
 
@@ -244,6 +245,11 @@ impl Metadata {
             None | Some(Problem::Torn) => Ok(()),
             Some(problem) => Err(self.refused(operation, problem)),
         }
+    }
+
+    /// Fails if the metadata stand for a file with a problem: they are not its contents.
+    pub(crate) fn ensure_writable(&self, operation: &str) -> Result<(), Error> {
+        self.problem.as_ref().map_or(Ok(()), |problem| Err(self.refused(operation, problem)))
     }
 
     /// Fails if what the file describes must not be deleted: it is not understood, or it is damaged
@@ -350,6 +356,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Protected);
         }
         assert!(metadata.ensure_understood("label").is_err());
+        assert!(metadata.ensure_writable("label").is_err());
         assert!(!metadata.is_ready());
         assert_eq!(metadata.labels.get(keys::EXPIRES), None);
         assert!(metadata.labels.is_managed(), "it would not be listed");

@@ -1,4 +1,5 @@
 //! Metadata files in the pool. All calls block.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -44,7 +45,7 @@ impl Session {
 
     /// Overwrites an existing file, unless the metadata were read from a file that is not understood.
     pub(crate) fn write_metadata(&self, metadata: &Metadata) -> Result<()> {
-        metadata.ensure_understood(WRITE)?;
+        metadata.ensure_writable(WRITE)?;
         let file = metadata.file();
         let volume = self.volume(&file)?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, WRITE)
@@ -56,6 +57,8 @@ impl Session {
             return Ok(());
         }
         let length = volume.get_info().context(WRITE, &file)?.capacity;
+        // Bytes after the limit are not read.
+        let length = length.min(MAX_SIZE.as_bytes());
         let bytes = encode(metadata, usize::try_from(length).unwrap_or(0))?;
         self.upload(&volume, &file, &mut bytes.as_slice(), &mut |_| Ok(())).map(drop)
     }
