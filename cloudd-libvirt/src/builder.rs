@@ -5,7 +5,7 @@ use cloudd_core::provider::{
     Architecture, Capabilities, ContextDelivery, Result, Size, UserDataLimits,
 };
 
-use crate::base_image::FileHashes;
+use crate::base_image::{FileHashes, MAX_SIZE};
 use crate::connection::{Driver, Host, Session};
 use crate::error::invalid;
 use crate::libvirt::Libvirt;
@@ -187,7 +187,7 @@ const MAX_USER_DATA: usize = 16 << 20;
 fn capabilities(driver: Driver, architecture: Architecture, network: &Network) -> Capabilities {
     let mut capabilities = Capabilities::new(UserDataLimits::new(MAX_USER_DATA, false));
     capabilities.min_volume = Size::mib(1);
-    capabilities.max_volume = Size::gib(64 << 10);
+    capabilities.max_volume = MAX_SIZE;
     if driver == Driver::Test {
         // Its volumes cannot be written, and its VMs do not run.
         capabilities.runs_guests = false;
@@ -217,6 +217,15 @@ mod tests {
     use cloudd_core::provider::ErrorKind;
 
     use super::*;
+
+    #[test]
+    fn secrets_are_not_in_the_debug_output() {
+        let builder = Libvirt::builder("qemu+tcp://admin:hunter2@host/system")
+            .base_image(BaseImage::url("https://a:hunter2@b/c?token=s3cret", "ab".repeat(32)))
+            .network_config("wifis: {w: {access-points: {x: {password: s3cret}}}}");
+        let shown = format!("{builder:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
+    }
 
     #[test]
     fn invalid_settings_are_refused_by_name() {

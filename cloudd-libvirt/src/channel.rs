@@ -3,6 +3,7 @@
 //! The file is a volume of the pool, so that it can be read through a local or remote libvirt, and a
 //! lost connection loses no data. virtlogd rotates it at 2 MiB; the last bytes that were read
 //! identify the file and the position at which reading continues.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::fmt;
 use std::sync::Arc;
@@ -180,7 +181,7 @@ impl Session {
         let Some(volume) = self.volume(file)? else {
             return Ok((position.offset == 0).then(Vec::new));
         };
-        let from = position.offset - position.before.len() as u64;
+        let from = position.offset.saturating_sub(position.before.len() as u64);
         let bytes = match self.download(&volume, file, from, CHUNK) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
@@ -212,7 +213,7 @@ impl Position {
         let mut before = self.before.clone();
         before.extend_from_slice(bytes);
         before.drain(..before.len().saturating_sub(OVERLAP));
-        Self { offset: self.offset + bytes.len() as u64, before }
+        Self { offset: self.offset.saturating_add(bytes.len() as u64), before }
     }
 }
 

@@ -137,7 +137,7 @@ fn hint(kind: ErrorKind, message: &str) -> Option<&'static str> {
 }
 
 /// Replaces line ends: libvirt's messages can contain the output of QEMU.
-fn one_line(message: &str) -> String {
+pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -50,6 +50,10 @@ impl Session {
             Adopted::New => {}
             Adopted::Ready(existing) => return Ok(existing.image()),
             Adopted::Resume(_) => {
+                if let Some(data) = self.volume(&wanted.data)? {
+                    let path = data.get_path().context(CREATE, &name)?;
+                    self.ensure_unused(CREATE, &[path], None)?;
+                }
                 // An export that a dead process began goes on in the daemon, and the volume is busy
                 // until it ends.
                 retry_while_busy(for_minutes(), || self.delete_volume(&wanted.data))?;

@@ -8,6 +8,7 @@ use cloudd_core::provider::{Architecture, Capabilities, Result};
 
 use crate::base_image::FileHashes;
 use crate::connection::Host;
+use crate::settings::public_uri;
 
 /// A libvirt with one storage pool, local or remote, as a provider.
 ///
@@ -41,6 +42,6 @@ impl Libvirt {
 
 impl fmt::Display for Libvirt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "libvirt {} pool {}", self.host.config.uri, self.host.config.pool)
+        write!(f, "libvirt {} pool {}", public_uri(&self.host.config.uri), self.host.config.pool)
     }
 }

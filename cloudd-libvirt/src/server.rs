@@ -1,5 +1,6 @@
 //! VMs that start from an image.
 
+use std::fmt;
 use std::sync::Arc;
 
 use cloudd_core::provider::{
@@ -17,7 +18,7 @@ use crate::xml::volume::Format;
 const CREATE: &str = "create VM from image";
 
 /// The options of [`Libvirt::start_vm_from`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 #[must_use]
 pub struct VmOptions {
@@ -26,6 +27,20 @@ pub struct VmOptions {
     memory: Option<Size>,
     disk_size: Option<Size>,
     user_data: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for VmOptions {
+    /// Without the user data, which can contain passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, labels, memory, disk_size, user_data } = self;
+        f.debug_struct("VmOptions")
+            .field("name", name)
+            .field("labels", labels)
+            .field("memory", memory)
+            .field("disk_size", disk_size)
+            .field("user_data", &user_data.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 impl VmOptions {
@@ -67,7 +82,6 @@ impl VmOptions {
 
 /// A VM to be created from an image. Memory and disk size default to those of the provider and of
 /// the image.
-#[derive(Debug)]
 pub(crate) struct FromImage {
     name: String,
     labels: Labels,
@@ -186,5 +200,16 @@ impl Session {
         if let Err(left) = deleted {
             tracing::warn!(%left, vm = new.name, "VM that could not be started is left behind");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_data_are_not_in_the_debug_output() {
+        let shown = format!("{:?}", VmOptions::new().user_data(*b"password: s3cret"));
+        assert!(!shown.contains("s3cret") && !shown.contains("115"), "{shown}");
     }
 }

@@ -154,7 +154,9 @@ fn unknown(what: &str, text: &str, expected: &str) -> Error {
 
 /// The source of the base image: a disk image, raw or qcow2, of an operating system with cloud-init
 /// and podman.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Display` and `Debug` leave out what can be a secret in a URL: user, password, query and fragment.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BaseImage {
     /// A file on the machine that this program runs on.
@@ -194,15 +196,16 @@ impl BaseImage {
     /// Checks the syntax of the values.
     pub(crate) fn validate(&self) -> Result<()> {
         match self {
-            Self::Url { url, .. } if reqwest::Url::parse(url).is_err() => {
-                Err(invalid(CHECK, "not a URL").with_resource(url))
+            Self::Url { url, .. } if !is_http(url) => {
+                Err(invalid(CHECK, "not a URL that begins with http:// or https://")
+                    .with_resource(self))
             }
             Self::Url { url, sha256 }
                 if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
             {
                 let message =
                     format!("{sha256:?} is not a SHA-256: expected 64 hexadecimal digits");
-                Err(invalid(CHECK, message).with_resource(url))
+                Err(invalid(CHECK, message).with_resource(public_url(url)))
             }
             Self::Volume(name) if name.is_empty() || name.contains(['/', '\0']) => {
                 Err(invalid(CHECK, format_args!("{name:?} is not a valid volume name")))
@@ -216,14 +219,57 @@ impl fmt::Display for BaseImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
-            Self::Url { url, .. } => f.write_str(url),
+            Self::Url { url, .. } => f.write_str(&public_url(url)),
             Self::Volume(name) => write!(f, "volume {name}"),
         }
     }
 }
 
+impl fmt::Debug for BaseImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Url { url, sha256 } => f
+                .debug_struct("Url")
+                .field("url", &public_url(url))
+                .field("sha256", sha256)
+                .finish(),
+            Self::Volume(name) => f.debug_tuple("Volume").field(name).finish(),
+        }
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// A URL without what can be a secret: user and password, query (signatures, tokens) and fragment.
+pub(crate) fn public_url(url: &str) -> String {
+    let Ok(url) = reqwest::Url::parse(url) else { return "(an invalid URL)".to_owned() };
+    let Some(host) = url.host_str() else { return format!("{}:…", url.scheme()) };
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let query = if url.query().is_some() { "?…" } else { "" };
+    format!("{}://{host}{port}{}{query}", url.scheme(), url.path())
+}
+
+/// A connection URI of libvirt without the password.
+pub(crate) fn public_uri(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    match authority.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(user, _)| user);
+            format!("{scheme}://{user}@{host}{path}")
+        }
+        None => uri.to_owned(),
+    }
+}
+
 /// All settings of a provider.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) uri: String,
     pub(crate) pool: String,
@@ -237,6 +283,40 @@ pub(crate) struct Config {
     pub(crate) network: Network,
     pub(crate) network_config: Option<String>,
     pub(crate) upload_patience: Duration,
+}
+
+impl fmt::Debug for Config {
+    /// Without the network configuration, which can contain passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            uri,
+            pool,
+            base,
+            architecture,
+            accel,
+            cpu,
+            cpus,
+            memory,
+            cache,
+            network,
+            network_config,
+            upload_patience,
+        } = self;
+        f.debug_struct("Config")
+            .field("uri", &public_uri(uri))
+            .field("pool", pool)
+            .field("base", base)
+            .field("architecture", architecture)
+            .field("accel", accel)
+            .field("cpu", cpu)
+            .field("cpus", cpus)
+            .field("memory", memory)
+            .field("cache", cache)
+            .field("network", network)
+            .field("network_config", &network_config.as_ref().map(|_| "…"))
+            .field("upload_patience", upload_patience)
+            .finish()
+    }
 }
 
 #[cfg(test)]
@@ -260,6 +340,44 @@ mod tests {
         assert!("bridge=".parse::<Network>().is_err());
         let error = "KVM".parse::<Accel>().unwrap_err().to_string();
         assert!(error.contains("\"KVM\" is not a valid accelerator: expected auto"), "{error}");
+    }
+
+    #[test]
+    fn secrets_in_urls_are_not_shown() {
+        let secret = ["hunter2", "alice", "s3cret", "frag"];
+        for url in [
+            "https://alice:hunter2@example.org:8443/base.img?X-Signature=s3cret#frag",
+            "https://example.org/base.img?token=s3cret",
+            "https://alice:hunter2@exa mple.org/base.img",
+            "ftp://alice:hunter2@example.org/base.img?s3cret",
+            "data:alice,hunter2",
+        ] {
+            for sha256 in ["ab".repeat(32), "abc".to_owned()] {
+                let base = BaseImage::url(url, sha256);
+                let error =
+                    base.validate().map_or_else(|error| format!("{error:?}"), |()| String::new());
+                let shown = format!("{base} {base:?} {error}");
+                assert!(!secret.iter().any(|secret| shown.contains(secret)), "{shown}");
+            }
+        }
+        let shown = public_url("https://a:b@example.org:8443/base.img?c=d");
+        assert_eq!(shown, "https://example.org:8443/base.img?…");
+        assert_eq!(public_url("http://[::1]/base.img"), "http://[::1]/base.img");
+        assert_eq!(public_uri("qemu+tcp://a:b@host/system?x=y"), "qemu+tcp://a@host/system?x=y");
+        assert_eq!(public_uri("qemu:///system?socket=/a@b"), "qemu:///system?socket=/a@b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_password_is_shown(
+            user in "[a-z]{1,5}", password in "[0-9A-Z%@:?#/]{1,9}SECRET", host in "[a-z]{1,5}",
+        ) {
+            let url = format!("https://{user}:{password}@{host}/x?{password}#{password}");
+            // What a parser takes for the path is shown.
+            let is_path = reqwest::Url::parse(&url).is_ok_and(|url| url.path().contains("SECRET"));
+            proptest::prop_assume!(!is_path);
+            proptest::prop_assert!(!public_url(&url).contains("SECRET"));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use cloudd_core::provider::{Error, ErrorKind, Labels, Result, Size, Volume, VolumeId};
 
 use crate::connection::Session;
+use crate::error::invalid;
 use crate::labels::{Adopted, Metadata, MetadataKind, MetadataState, volume_file};
 use crate::xml::domain::Serial;
 use crate::xml::volume::{Format, NewVolume};
@@ -16,7 +17,10 @@ impl Session {
         labels: &Labels,
         size: Size,
     ) -> Result<Volume> {
-        let size = Size::bytes(size.as_bytes().next_multiple_of(512));
+        let size =
+            size.as_bytes().checked_next_multiple_of(512).map(Size::bytes).ok_or_else(|| {
+                invalid("create volume", "the size is too large").with_resource(name)
+            })?;
         let mut wanted = Metadata::new(MetadataKind::Volume, name, volume_file(name), size);
         wanted.labels = labels.clone();
         match self.create_or_adopt(&wanted)? {

@@ -6,7 +6,6 @@
 //! writes the name of its own volume into the metadata and deletes the old volume. A process that
 //! finds another name in the metadata at the end of its upload deletes its own volume.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -18,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time;
 
 use super::head::{CHECK, HEAD, Head};
-use super::source;
+use super::source::{self, Bounded};
 use crate::connection::{Host, Session};
 use crate::error::{ResultExt, invalid};
 use crate::labels::{Adopted, Metadata, MetadataKind, MetadataState};
@@ -101,6 +100,10 @@ impl Session {
             self.write_metadata(&Metadata { state: MetadataState::Ready, ..existing })?;
             return Ok(CacheState::Ready);
         }
+        if let Some(data) = data {
+            let path = data.get_path().context(UPLOAD, &existing.data)?;
+            self.ensure_unused(UPLOAD, &[path], None)?;
+        }
         self.write_metadata(wanted)?;
         if !existing.data.is_empty() {
             self.delete_volume(&existing.data)?;
@@ -145,7 +148,7 @@ async fn write(
     let mut download = None;
     let caller = Arc::new(());
     let opened: Result<(Box<dyn Read + Send>, _)> = match base {
-        BaseImage::Path(path) => open(path),
+        BaseImage::Path(path) => open_file(path),
         BaseImage::Url { url, .. } => source::download(url).await.map(|begun| {
             download = Some(begun.task);
             (Box::new(begun.reader) as Box<dyn Read + Send>, begun.length)
@@ -175,12 +178,12 @@ async fn write(
     result
 }
 
-fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
-    let unreadable = |error: std::io::Error| {
+fn open_file(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+    let file = source::open(path)?;
+    let length = file.metadata().map_err(|error| {
         invalid(CHECK, "the file cannot be read").with_resource(path.display()).with_source(error)
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
+    })?;
+    let length = length.len();
     Ok((Box::new(file), Some(length)))
 }
 
@@ -225,14 +228,16 @@ impl Session {
         })?;
         let head = Head::read(&first, upload.length)
             .map_err(|reason| invalid(CHECK, reason).with_resource(upload.source))?;
+        let limit = upload.length.unwrap_or_else(|| largest_file(head.size));
+        let space = self.space_for(limit)?;
         let volume = self.create_volume(&NewVolume::new(&own.data, head.format, head.size))?;
-        let mut hashing = Hashing { inner: first.as_slice().chain(bytes), hasher: Sha256::new() };
+        let bounded = Bounded::new(first.as_slice().chain(bytes), limit);
+        let mut hashing = Hashing { inner: bounded, hasher: Sha256::new() };
+        // libvirt wrote a qcow2 header, which blocks of zeros must overwrite.
+        let sparse = head.format == Format::Raw;
+        let wanted = |block: &[u8]| !sparse || block.iter().any(|byte| *byte != 0);
         let mut progress = |done| upload.progress(done);
-        match head.format {
-            Format::Raw => self.upload_sparse(&volume, &own.data, &mut hashing, &mut progress),
-            // libvirt wrote a qcow2 header, which blocks of zeros must overwrite.
-            Format::Qcow2 => self.upload(&volume, &own.data, &mut hashing, &mut progress),
-        }?;
+        self.upload_with(&volume, &own.data, &mut hashing, &mut progress, wanted, space)?;
         let found = Sha256Digest::from(hashing.hasher).to_string();
         if self.has_data() && found != sha256 {
             let message = format!("wrong checksum: expected {sha256}, got {found}");
@@ -244,6 +249,32 @@ impl Session {
         own.description = Some(upload.source.to_owned());
         self.commit_base(&own)
     }
+}
+
+impl Session {
+    /// The number of bytes that may be written to the pool: all of `limit` if there is space, else most
+    /// of the free space, so that an image that is too large does not fill the pool.
+    fn space_for(&self, limit: u64) -> Result<u64> {
+        let most_of_it = || -> Result<u64> {
+            let available = self.pool.get_info().context(UPLOAD, &self.pool_name)?.available;
+            Ok(available.saturating_sub(available / 16))
+        };
+        if !self.has_data() || limit <= most_of_it()? {
+            return Ok(limit);
+        }
+        // The number is as old as the last refresh.
+        if let Err(error) = self.refresh_pool() {
+            tracing::debug!(%error, "the free space of the pool may be outdated");
+        }
+        Ok(limit.min(most_of_it()?))
+    }
+}
+
+/// The length of the largest qcow2 file of a disk of this size, if the server does not announce it:
+/// the disk, its tables, and what a writer leaves unused.
+fn largest_file(disk: Size) -> u64 {
+    let disk = disk.as_bytes();
+    disk.saturating_add(disk / 8).saturating_add(Size::mib(64).as_bytes())
 }
 
 /// Hashes the bytes that are read.

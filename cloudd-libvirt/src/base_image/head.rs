@@ -1,4 +1,5 @@
 //! The format and size of a disk image, from its first bytes.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use cloudd_core::provider::Size;
 
@@ -9,6 +10,9 @@ pub(crate) const CHECK: &str = "check base image";
 
 /// The number of bytes that are read.
 pub(crate) const HEAD: usize = 512;
+
+/// The largest disk.
+pub(crate) const MAX_SIZE: Size = Size::gib(64 << 10);
 
 /// The header of a supported disk image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(crate) enum Unusable {
     NotStandalone,
     #[error("it is encrypted")]
     Encrypted,
+    #[error("its size is more than {MAX_SIZE}")]
+    TooLarge,
 }
 
 const QCOW2: &[u8] = b"QFI\xfb";
@@ -64,7 +70,8 @@ impl Head {
             return Err(Unusable::OtherFormat(name));
         }
         let length = length.ok_or(Unusable::LengthUnknown)?;
-        Ok(Self { format: Format::Raw, size: Size::bytes(length.next_multiple_of(512)) })
+        let size = length.checked_next_multiple_of(512).ok_or(Unusable::TooLarge)?;
+        Ok(Self { format: Format::Raw, size: limited(size)? })
     }
 }
 
@@ -86,11 +93,16 @@ fn qcow2_size(bytes: &[u8]) -> Result<Size, Unusable> {
     if encryption != 0 {
         return Err(Unusable::Encrypted);
     }
-    Ok(Size::bytes(size))
+    limited(size)
+}
+
+fn limited(size: u64) -> Result<Size, Unusable> {
+    let size = Size::bytes(size);
+    if size > MAX_SIZE { Err(Unusable::TooLarge) } else { Ok(size) }
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], Unusable> {
-    bytes.get(at..at + N).and_then(|field| field.try_into().ok()).ok_or(Unusable::BadHeader)
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().ok_or(Unusable::BadHeader)
 }
 
 #[cfg(test)]
@@ -117,6 +129,25 @@ mod tests {
         assert_eq!(qcow2(|bytes| bytes[15] = 104), Err(Unusable::NotStandalone));
         assert_eq!(qcow2(|bytes| bytes[79] = 4), Err(Unusable::NotStandalone));
         assert_eq!(qcow2(|bytes| bytes[35] = 1), Err(Unusable::Encrypted));
+    }
+
+    #[test]
+    fn a_size_that_is_too_large_is_an_error() {
+        let raw = |length| Head::read(b"\xeb", Some(length));
+        assert_eq!(raw(u64::MAX), Err(Unusable::TooLarge));
+        assert_eq!(raw(1 << 60), Err(Unusable::TooLarge));
+        assert_eq!(qcow2(|bytes| bytes[24] = 255), Err(Unusable::TooLarge));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_panics(
+            magic: bool, bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..HEAD),
+            length: Option<u64>,
+        ) {
+            let bytes = if magic { [QCOW2, &bytes].concat() } else { bytes };
+            let _ = Head::read(&bytes, length);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::settings::BaseImage;
 use crate::vm::RootDisk;
 use crate::xml::volume::{Format, VolumeDescription};
 use head::CHECK;
+pub(crate) use head::MAX_SIZE;
 pub(crate) use source::FileHashes;
 
 /// The content of a base image. The details of a [`ResolvedBuilder`].

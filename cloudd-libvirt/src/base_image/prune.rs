@@ -7,6 +7,7 @@ use cloudd_core::provider::{ErrorKind, Result};
 use crate::connection::Session;
 use crate::labels::{Metadata, MetadataKind, MetadataState, now};
 
+const DELETE: &str = "delete base image";
 /// The age at which an incomplete upload is considered abandoned: a day.
 const ABANDONED: u64 = 24 * 60 * 60;
 
@@ -21,8 +22,12 @@ impl Session {
             if recent(older_than.as_secs()) || uploading {
                 continue;
             }
+            // Of a newer version, for example.
+            if metadata.ensure_understood(DELETE).is_err() {
+                continue;
+            }
             let ready = Metadata { state: MetadataState::Ready, ..metadata.clone() };
-            match self.delete_metadata_and_data("delete base image", &metadata, &ready) {
+            match self.delete_metadata_and_data(DELETE, &metadata, &ready) {
                 Err(error) if error.kind() == ErrorKind::Busy => {}
                 result => {
                     result?;

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cloudd_core::install::Sha256Digest;
-use cloudd_core::provider::{Error, ErrorKind, Result};
+use cloudd_core::provider::{Error, ErrorKind, Result, Size};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::head::{CHECK, HEAD, Head};
 use crate::connection::blocking;
 use crate::error::invalid;
+use crate::settings::public_url;
 
 const DOWNLOAD: &str = "download base image";
 
@@ -39,11 +40,8 @@ impl FileHashes {
                     .with_resource(path.display())
                     .with_source(error)
             };
-            let mut file = File::open(&path).map_err(unreadable)?;
+            let mut file = open(&path)?;
             let metadata = file.metadata().map_err(unreadable)?;
-            if !metadata.is_file() {
-                return Err(invalid(CHECK, "not a file").with_resource(path.display()));
-            }
             let key = FileKey {
                 path: path.clone(),
                 length: metadata.len(),
@@ -58,12 +56,61 @@ impl FileHashes {
                 .map_err(|reason| invalid(CHECK, reason).with_resource(path.display()))?;
             let mut hasher = Sha256::new();
             hasher.update(&first);
-            io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+            let rest = key.length.saturating_sub(first.len() as u64);
+            io::copy(&mut file.take(rest), &mut hasher).map_err(unreadable)?;
             let hash = (Sha256Digest::from(hasher).to_string(), head);
             known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, hash.clone());
             Ok(hash)
         })
         .await?
+    }
+}
+
+/// Opens a regular file. Opening a named pipe would block.
+pub(super) fn open(path: &Path) -> Result<File> {
+    let unreadable = |error: io::Error| {
+        invalid(CHECK, "the file cannot be read").with_resource(path.display()).with_source(error)
+    };
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(invalid(CHECK, "not a file").with_resource(path.display()));
+    }
+    File::open(path).map_err(unreadable)
+}
+
+/// A reader that fails when there are more bytes than expected.
+pub(super) struct Bounded<R> {
+    inner: R,
+    left: u64,
+    limit: u64,
+}
+
+impl<R: Read> Bounded<R> {
+    pub(super) fn new(inner: R, limit: u64) -> Self {
+        Self { inner, left: limit, limit }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.left == 0 {
+            return match self.inner.read(&mut [0])? {
+                0 => Ok(0),
+                _ => Err(io::Error::other(invalid(
+                    DOWNLOAD,
+                    format_args!(
+                        "the file is longer than {}, its expected length",
+                        Size::bytes(self.limit)
+                    ),
+                ))),
+            };
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.inner.read(&mut buffer[..most])?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
     }
 }
 
@@ -98,7 +145,7 @@ async fn request(url: &str, range: Option<String>) -> Result<reqwest::Response> 
         ErrorKind::InvalidInput
     };
     Err(Error::new(kind, DOWNLOAD)
-        .with_resource(url)
+        .with_resource(public_url(url))
         .with_message(format_args!("the server responded {status}")))
 }
 
@@ -106,7 +153,7 @@ fn connection_error(url: &str, error: reqwest::Error) -> Error {
     // The URL is the resource already, and its query may contain a token.
     let error = error.without_url();
     Error::new(ErrorKind::Connection, DOWNLOAD)
-        .with_resource(url)
+        .with_resource(public_url(url))
         .with_message("the connection failed")
         .with_source(error)
 }
@@ -127,7 +174,8 @@ pub(super) async fn remote_head(url: &str) -> Result<Head> {
         }
     }
     first.truncate(HEAD);
-    Head::read(&first, length).map_err(|reason| invalid(CHECK, reason).with_resource(url))
+    Head::read(&first, length)
+        .map_err(|reason| invalid(CHECK, reason).with_resource(public_url(url)))
 }
 
 /// The number after the slash of `Content-Range: bytes 0-511/12345`.
@@ -207,5 +255,31 @@ impl Read for PipeReader {
                 None => return Err(io::Error::other("the download was cancelled")),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_bytes_than_announced_are_an_error() {
+        let read = |source: &[u8], limit| {
+            let mut bytes = Vec::new();
+            Bounded::new(source, limit).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        assert_eq!(read(b"abc", 3).unwrap(), b"abc");
+        assert_eq!(read(b"abc", 4).unwrap(), b"abc");
+        assert!(read(b"abc", 2).unwrap_err().to_string().contains("longer than 2 bytes"));
+        let mut endless = Bounded::new(io::repeat(7), 10_000);
+        assert!(io::copy(&mut endless, &mut io::sink()).is_err());
+    }
+
+    #[test]
+    fn a_named_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(open(&pipe).unwrap_err().to_string().contains("not a file"));
     }
 }

@@ -8,7 +8,7 @@ use cloudd_core::provider::{Error, ErrorKind, Result};
 use cloudd_core::retry::Backoff;
 
 use super::session::Session;
-use crate::settings::Config;
+use crate::settings::{Config, public_uri};
 
 /// A libvirt, connected or not.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Host {
                 // Only a lost connection is reopened, not one that could never be opened.
                 Err(error) if is_lost(&error) && was_connected => match pauses.next() {
                     Some(pause) => {
-                        tracing::info!(%error, uri = self.config.uri, "connection lost");
+                        tracing::info!(%error, uri = public_uri(&self.config.uri), "connection lost");
                         tokio::time::sleep(pause).await;
                     }
                     None => return Err(error),

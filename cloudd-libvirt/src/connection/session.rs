@@ -8,7 +8,7 @@ use virt::storage_pool::StoragePool;
 
 use super::event_loop;
 use crate::error::{ResultExt, failed, invalid, is_absent, optional};
-use crate::settings::{Config, Network};
+use crate::settings::{Config, Network, public_uri};
 use crate::xml::Node;
 use crate::xml::host::{self, Host};
 
@@ -19,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) pool_name: String,
     pub(crate) driver: Driver,
     pub(crate) host: Host,
+    /// Whether the files of libvirt are files of this machine.
+    pub(crate) is_local: bool,
     disconnected: AtomicBool,
 }
 
@@ -41,7 +43,8 @@ impl Session {
     pub(crate) fn open(config: &Config) -> Result<Self> {
         event_loop::start();
         let uri = config.uri.as_str();
-        let connection = Connect::open(Some(uri)).context("connect to libvirt", uri)?;
+        let connection = Connect::open(Some(uri)).context("connect to libvirt", public_uri(uri))?;
+        let (is_local, uri) = (is_local(uri), &*public_uri(uri));
         let driver = match connection.get_type().context("connect to libvirt", uri)?.as_str() {
             "QEMU" => Driver::Qemu,
             "TEST" | "Test" => Driver::Test,
@@ -58,7 +61,9 @@ impl Session {
         let pool = open_pool(&connection, &config.pool)?;
         let host = read_host(&connection, uri)?;
         let pool_name = config.pool.clone();
-        Ok(Self { connection, pool, pool_name, driver, host, disconnected: AtomicBool::new(false) })
+        let is_local = driver == Driver::Qemu && is_local;
+        let disconnected = AtomicBool::new(false);
+        Ok(Self { connection, pool, pool_name, driver, host, is_local, disconnected })
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -79,6 +84,17 @@ impl Session {
     pub(crate) fn default_architecture(&self) -> Architecture {
         self.host.architecture.unwrap_or(Architecture::X86_64)
     }
+}
+
+/// Whether a URI names a libvirt of this machine: no host and no transport but a Unix socket.
+fn is_local(uri: &str) -> bool {
+    uri.split_once("://").is_some_and(|(scheme, rest)| {
+        // A socket at another path may be a tunnel to another machine.
+        let is_socket_of_libvirt = !rest.contains("socket=");
+        rest.starts_with('/')
+            && is_socket_of_libvirt
+            && scheme.split_once('+').is_none_or(|(_, by)| by == "unix")
+    })
 }
 
 fn open_pool(connection: &Connect, name: &str) -> Result<StoragePool> {
@@ -154,5 +170,26 @@ impl Session {
         Err(invalid(CHECK, problem).with_resource(name).with_hint(format!(
             "start it with virsh net-start {name}, or use QEMU's own network (Network::User)"
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_without_a_host_is_local() {
+        for uri in ["qemu:///system", "qemu+unix:///session"] {
+            assert!(is_local(uri), "{uri}");
+        }
+        for uri in [
+            "qemu+ssh://root@host/system",
+            "qemu://host/system",
+            "qemu+ext:///system",
+            "qemu:///system?socket=/s",
+            "",
+        ] {
+            assert!(!is_local(uri), "{uri}");
+        }
     }
 }

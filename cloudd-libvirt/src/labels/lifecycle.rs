@@ -31,7 +31,11 @@ impl Session {
             Err(error) => return Err(error),
         };
         let shared = wanted.kind == MetadataKind::Base;
-        match self.metadata(wanted.kind, &wanted.name)? {
+        let existing = self.metadata(wanted.kind, &wanted.name)?;
+        if let Some(existing) = &existing {
+            existing.ensure_understood("create metadata")?;
+        }
+        match existing {
             Some(existing) if !shared && !same_build(&existing.labels, &wanted.labels) => {
                 Err(taken)
             }
@@ -44,7 +48,8 @@ impl Session {
     /// Deletes a volume or an image: marks its metadata as deleting, checks that nothing refers to
     /// the data, deletes the data, then the metadata. Succeeds if it does not exist.
     ///
-    /// Fails with [`ErrorKind::Busy`] and restores the metadata if the data are in use.
+    /// Fails with [`ErrorKind::Busy`] and restores the metadata if the data are in use, and with
+    /// [`ErrorKind::Protected`] if the metadata are not understood.
     pub(crate) fn delete_with_metadata(
         &self,
         operation: &str,
@@ -63,7 +68,9 @@ impl Session {
         restored: &Metadata,
     ) -> Result<()> {
         let name = &metadata.name;
-        let deleting = Metadata { state: MetadataState::Deleting, ..metadata.clone() };
+        metadata.ensure_deletable(operation, self.volume(&metadata.data)?.is_some())?;
+        let deleting =
+            Metadata { problem: None, state: MetadataState::Deleting, ..metadata.clone() };
         match self.write_metadata(&deleting) {
             // Another process has deleted it since.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -71,7 +78,7 @@ impl Session {
         }
         if let Some(data) = self.volume(&metadata.data)? {
             let path = data.get_path().context(operation, name)?;
-            if let Err(error) = self.ensure_unused(operation, &path, None) {
+            if let Err(error) = self.ensure_unused(operation, &[path], None) {
                 self.write_metadata(restored)?;
                 return Err(error);
             }

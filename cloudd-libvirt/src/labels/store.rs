@@ -1,4 +1,5 @@
 //! Metadata files in the pool. All calls block.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -8,14 +9,12 @@ use std::time::Duration;
 use cloudd_core::provider::{Error, ErrorKind, Result, Size};
 use cloudd_core::retry::Backoff;
 
-use super::metadata::{Metadata, MetadataKind};
+use super::metadata::{MAX_SIZE, Metadata, MetadataKind, Problem};
 use crate::connection::Session;
 use crate::error::ResultExt;
 use crate::xml::volume::{Format, NewVolume};
 
 const WRITE: &str = "write metadata";
-/// The size limit of a file.
-const MAX_SIZE: Size = Size::mib(1);
 /// A file that is being written is incomplete for some milliseconds.
 const REREAD: Backoff =
     Backoff::new(Duration::from_millis(20), Duration::from_millis(20), 1.0, 0.0);
@@ -44,8 +43,9 @@ impl Session {
         self.upload(&volume, &file, &mut bytes.as_slice(), &mut |_| Ok(())).map(drop)
     }
 
-    /// Overwrites an existing file.
+    /// Overwrites an existing file, unless the metadata were read from a file that is not understood.
     pub(crate) fn write_metadata(&self, metadata: &Metadata) -> Result<()> {
+        metadata.ensure_writable(WRITE)?;
         let file = metadata.file();
         let volume = self.volume(&file)?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, WRITE)
@@ -57,11 +57,13 @@ impl Session {
             return Ok(());
         }
         let length = volume.get_info().context(WRITE, &file)?.capacity;
+        // Bytes after the limit are not read.
+        let length = length.min(MAX_SIZE.as_bytes());
         let bytes = encode(metadata, usize::try_from(length).unwrap_or(0))?;
         self.upload(&volume, &file, &mut bytes.as_slice(), &mut |_| Ok(())).map(drop)
     }
 
-    /// A file that stays unreadable yields [`Metadata::corrupt`].
+    /// A file that is damaged or not understood yields metadata with a [`Problem`].
     pub(crate) fn metadata(&self, kind: MetadataKind, name: &str) -> Result<Option<Metadata>> {
         let file = kind.file(name);
         if !self.has_data() {
@@ -77,18 +79,19 @@ impl Session {
                 Err(_) if self.volume(&file)?.is_none() => return Ok(None),
                 bytes => bytes?,
             };
-            if let Some(metadata) = Metadata::decode(&bytes) {
+            let metadata = Metadata::decode(kind, name, &bytes);
+            if metadata.problem != Some(Problem::Torn) {
                 return Ok(Some(metadata));
             }
             let Some(pause) = pauses.next() else {
                 let modified = description.modified.as_deref().and_then(seconds);
-                return Ok(Some(Metadata::corrupt(kind, name, modified)));
+                return Ok(Some(metadata.with_expiry(modified)));
             };
             thread::sleep(pause);
         }
     }
 
-    /// All metadata of one kind in the pool, including corrupt ones.
+    /// All metadata of one kind in the pool, including those with a [`Problem`].
     pub(crate) fn all_metadata(&self, kind: MetadataKind) -> Result<Vec<Metadata>> {
         let mut all = Vec::new();
         for file in self.volume_names()? {

@@ -1,5 +1,6 @@
 //! The storage pool: its volumes, their contents, and what refers to a disk.
 
+mod backing;
 mod disk_refs;
 mod upload;
 mod volume;

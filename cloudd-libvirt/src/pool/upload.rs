@@ -27,34 +27,26 @@ impl Session {
         source: &mut dyn Read,
         progress: Progress<'_>,
     ) -> Result<u64> {
-        self.upload_with(volume, name, source, progress, |_| true)
+        self.upload_with(volume, name, source, progress, |_| true, u64::MAX)
     }
 
-    /// As [`Self::upload`], for a new raw volume, which reads as zeros: blocks of zeros are skipped.
-    pub(crate) fn upload_sparse(
-        &self,
-        volume: &StorageVol,
-        name: &str,
-        source: &mut dyn Read,
-        progress: Progress<'_>,
-    ) -> Result<u64> {
-        self.upload_with(volume, name, source, progress, |block| block.iter().any(|b| *b != 0))
-    }
-
-    fn upload_with(
+    /// As [`Self::upload`], for a new volume, which reads as zeros: only the wanted blocks are
+    /// written, and not more bytes than `space`.
+    pub(crate) fn upload_with(
         &self,
         volume: &StorageVol,
         name: &str,
         source: &mut dyn Read,
         progress: Progress<'_>,
         wanted: impl Fn(&[u8]) -> bool,
+        space: u64,
     ) -> Result<u64> {
         if !self.has_data() {
             return Ok(0);
         }
         let mut writer = Writer { session: self, volume, name, stream: None };
         let mut buffer = vec![0; BLOCK];
-        let mut done = 0;
+        let (mut done, mut space) = (0u64, space);
         loop {
             let filled = match read_full(source, &mut buffer) {
                 Ok(0) => return writer.finish().map(|()| done),
@@ -62,8 +54,16 @@ impl Session {
                 Err(error) => return Err(writer.abort(unreadable(name, error))),
             };
             let block = &buffer[..filled];
-            let sent = if wanted(block) { writer.send(done, block) } else { writer.finish() };
-            done += filled as u64;
+            let sent = if wanted(block) {
+                match space.checked_sub(filled as u64) {
+                    Some(left) => space = left,
+                    None => return Err(writer.abort(no_space(name))),
+                }
+                writer.send(done, block)
+            } else {
+                writer.finish()
+            };
+            done = done.saturating_add(filled as u64);
             if let Err(error) = sent.and_then(|()| progress(done)) {
                 return Err(writer.abort(error));
             }
@@ -119,6 +119,12 @@ impl Writer<'_> {
         }
         error
     }
+}
+
+fn no_space(name: &str) -> Error {
+    Error::new(ErrorKind::StorageFull, UPLOAD)
+        .with_resource(name)
+        .with_message("the pool has not enough free space for it")
 }
 
 /// The reader may return a provider error, such as a broken download.

@@ -84,7 +84,7 @@ impl Session {
         const REPLACE: &str = "replace volume";
         if let Some(old) = self.volume(new.name)? {
             let path = old.get_path().context(REPLACE, new.name)?;
-            self.ensure_unused(REPLACE, &path, None)?;
+            self.ensure_unused(REPLACE, &[path], None)?;
             self.delete_volume(new.name)?;
         }
         self.create_volume(new)

@@ -181,11 +181,11 @@ impl Session {
 
     /// A raw disk that begins with these bytes, rounded up to whole sectors.
     fn create_media(&self, name: &str, length: u64, bytes: &mut dyn Read) -> Result<String> {
-        let volume = self.recreate_volume(&NewVolume::new(
-            name,
-            Format::Raw,
-            Size::bytes(length.next_multiple_of(512)),
-        ))?;
+        let size = length
+            .checked_next_multiple_of(512)
+            .map(Size::bytes)
+            .ok_or_else(|| invalid("create volume", "the size is too large").with_resource(name))?;
+        let volume = self.recreate_volume(&NewVolume::new(name, Format::Raw, size))?;
         let sent = self.upload(&volume, name, bytes, &mut |_| Ok(()))?;
         if self.has_data() && sent != length {
             return Err(Error::new(ErrorKind::Failed, "upload volume")

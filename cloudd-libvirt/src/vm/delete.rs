@@ -16,11 +16,13 @@ impl Session {
     pub(crate) fn delete_vm(&self, name: &str) -> Result<()> {
         let lookup = Domain::lookup_by_name(&self.connection, name);
         let Some(domain) = optional(lookup).context(DELETE, name)? else {
+            self.ensure_disks_unused(name)?;
             return self.delete_vm_volumes(name);
         };
         let Some(metadata) = self.domain_metadata(&domain, name)? else {
             // It may have been deleted since.
             if optional(domain.is_active()).context(DELETE, name)?.is_none() {
+                self.ensure_disks_unused(name)?;
                 return self.delete_vm_volumes(name);
             }
             return Err(Error::new(ErrorKind::Unauthorized, DELETE)
@@ -29,10 +31,14 @@ impl Session {
                     "the domain was not created by cloudd, or its volumes are in another pool",
                 ));
         };
-        let deleting = DomainMetadata { state: DomainState::Deleting, ..metadata };
+        let deleting = DomainMetadata { state: DomainState::Deleting, ..metadata.clone() };
         match self.write_domain_metadata(&domain, name, &deleting) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             result => result?,
+        }
+        if let Err(error) = self.ensure_disks_unused(name) {
+            self.write_domain_metadata(&domain, name, &metadata)?;
+            return Err(error);
         }
         power_off(DELETE, &domain, name)?;
         self.delete_vm_volumes(name)?;
@@ -54,13 +60,19 @@ impl Session {
         optional(domain.undefine_flags(everything)).context(operation, name).map(drop)
     }
 
+    /// A user may have created an overlay of a disk of this VM, or attached a disk to another one.
+    fn ensure_disks_unused(&self, name: &str) -> Result<()> {
+        let mut paths = Vec::new();
+        for disk in VmFiles(name).disks() {
+            if let Some(volume) = self.volume(&disk)? {
+                paths.extend(optional(volume.get_path()).context(DELETE, name)?);
+            }
+        }
+        self.ensure_unused(DELETE, &paths, Some(name))
+    }
+
     fn delete_vm_volumes(&self, name: &str) -> Result<()> {
         let files = VmFiles(name);
-        if let Some(root) = self.volume(&files.root())? {
-            // A user may have created an overlay of the disk of this VM.
-            let path = root.get_path().context(DELETE, name)?;
-            self.ensure_unused(DELETE, &path, Some(name))?;
-        }
         for log in files.logs() {
             // The oldest first: `log_files` finds an older file only if the newer ones exist.
             for file in self.log_files(&log)?.iter().rev() {

@@ -47,9 +47,13 @@ impl VmFiles<'_> {
         [self.console_log(), self.events_log()]
     }
 
+    pub(super) fn disks(self) -> [String; 3] {
+        [self.root(), self.seed(), self.context()]
+    }
+
     /// All volumes that are created with the VM.
     pub(super) fn all(self) -> Vec<String> {
-        let mut all = vec![self.root(), self.seed(), self.context()];
+        let mut all = Vec::from(self.disks());
         for log in self.logs() {
             all.extend((0..ROTATED).map(|number| rotated(&log, number)));
             all.push(log);

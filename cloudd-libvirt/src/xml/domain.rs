@@ -2,8 +2,8 @@
 
 use cloudd_core::provider::{Architecture, Size};
 
+use super::Element;
 use super::volume::Format;
-use super::{Element, Node};
 use crate::settings::{Cpu, DiskCache, Network};
 
 /// The serial number of a disk, from which its link in `/dev/disk/by-id` is named. virtio-blk allows
@@ -262,23 +262,6 @@ fn named_network(name: &str) -> Element {
     Element::new("interface")
         .with("type", "network")
         .child(Element::new("source").with("network", name))
-}
-
-/// The files and block devices that are disks of a domain, including the backing files that libvirt
-/// lists.
-pub(crate) fn disk_paths(xml: &str) -> Vec<String> {
-    let Ok(domain) = Node::parse(xml) else { return Vec::new() };
-    let mut paths = Vec::new();
-    for disk in domain.at("devices").iter().flat_map(|devices| devices.all("disk")) {
-        let mut layer = Some(disk);
-        while let Some(current) = layer {
-            let source = current.at("source");
-            let path = source.and_then(|s| s.attribute("file").or_else(|| s.attribute("dev")));
-            paths.extend(path.map(str::to_owned));
-            layer = current.at("backingStore");
-        }
-    }
-    paths
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use cloudd_core::provider::{Labels, keys};
 
 use super::*;
 use crate::labels::{DomainMetadata, DomainState};
+use crate::xml::Node;
 
 fn metadata() -> DomainMetadata {
     let mut labels = Labels::new();
@@ -117,15 +118,14 @@ fn a_vm_without_devices_can_be_defined_before_its_disks_exist() {
 }
 
 #[test]
-fn every_disk_of_a_domain_is_found_also_under_an_overlay() {
-    let xml = "<domain><devices>\
-        <disk type='file'><source file='/p/a'/><backingStore type='file'><source file='/p/base'/>\
-        <backingStore/></backingStore></disk>\
-        <disk type='block'><source dev='/dev/vg/b'/></disk><disk type='file'/>\
-        <serial type='file'><source path='/p/log'/></serial></devices></domain>";
-    assert_eq!(disk_paths(xml), ["/p/a", "/p/base", "/dev/vg/b"]);
-    let ours = xml_of_ours();
-    assert!(disk_paths(&ours).contains(&"/p/volume.qcow2".to_owned()));
+fn the_disks_of_our_domains_are_found_as_references() {
+    use crate::xml::references::References;
+
+    let references = References::read(&xml_of_ours()).unwrap();
+    assert!(references.mention("/p/volume.qcow2"));
+    assert!(references.open_chains.iter().any(|layer| {
+        *layer == crate::xml::references::Layer::Path("/p/volume.qcow2".to_owned())
+    }));
 }
 
 fn xml_of_ours() -> String {

@@ -1,4 +1,5 @@
 //! The capabilities of the host.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use cloudd_core::provider::Architecture;
 
@@ -66,9 +67,9 @@ impl Host {
 
 /// The text of the `<cpu>` element of the capabilities.
 pub(crate) fn cpu(capabilities: &str) -> Option<&str> {
-    let start = capabilities.find("<cpu>")?;
-    let end = start + capabilities[start..].find("</cpu>")? + "</cpu>".len();
-    Some(&capabilities[start..end])
+    let (_, rest) = capabilities.split_at_checked(capabilities.find("<cpu>")?)?;
+    let end = rest.find("</cpu>")?.checked_add("</cpu>".len())?;
+    rest.get(..end)
 }
 
 fn architecture(name: &str) -> Option<Architecture> {

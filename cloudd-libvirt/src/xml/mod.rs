@@ -2,6 +2,7 @@
 
 pub(crate) mod domain;
 pub(crate) mod host;
+pub(crate) mod references;
 mod tree;
 pub(crate) mod volume;
 mod write;

@@ -1,6 +1,9 @@
-use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+/// The largest depth of nested elements. libvirt's own parser allows 256.
+const MAX_DEPTH: usize = 512;
 
 /// A parsed element, without namespace prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +27,8 @@ pub(crate) enum Unreadable {
     Entity,
     #[error("no root element, or an unclosed one")]
     Incomplete,
+    #[error("elements nested too deep")]
+    TooDeep,
 }
 
 impl Node {
@@ -33,6 +38,7 @@ impl Node {
         let mut open = vec![Self::default()];
         loop {
             match reader.read_event()? {
+                Event::Start(_) if open.len() > MAX_DEPTH => return Err(Unreadable::TooDeep),
                 Event::Start(start) => open.push(Self::of(&start)?),
                 Event::Empty(start) => {
                     let node = Self::of(&start)?;
@@ -70,10 +76,23 @@ impl Node {
             let attribute = attribute?;
             node.attributes.push((
                 String::from_utf8_lossy(attribute.key.local_name().as_ref()).into_owned(),
-                attribute.unescape_value()?.into_owned(),
+                attribute.normalized_value(XmlVersion::Implicit1_0)?.into_owned(),
             ));
         }
         Ok(node)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The values of all attributes.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.attributes.iter().map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn children(&self) -> &[Self] {
+        &self.children
     }
 
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
@@ -122,6 +141,20 @@ mod tests {
     fn incomplete_xml_is_an_error() {
         for xml in ["", "<a>", "<a><b></a>", "</a>"] {
             assert!(Node::parse(xml).is_err(), "{xml}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error() {
+        let deep = |depth| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
+        assert!(Node::parse(&deep(300)).is_ok());
+        assert!(Node::parse(&deep(1_000_000)).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "(<[a-c/!?]|>|[ a-z='\"&;#x0-9]|\\PC){0,60}") {
+            let _ = Node::parse(&text);
         }
     }
 }

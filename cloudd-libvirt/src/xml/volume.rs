@@ -79,7 +79,11 @@ impl VolumeDescription {
         let node = Node::parse(xml).ok()?;
         Some(Self {
             path: node.at("target/path")?.text().to_owned(),
-            capacity: Size::bytes(node.at("capacity")?.text().parse().ok()?),
+            // Volumes of some kinds of pools have none.
+            capacity: match node.at("capacity") {
+                Some(capacity) => Size::bytes(capacity.text().parse().ok()?),
+                None => Size::bytes(0),
+            },
             format: node
                 .at("target/format")
                 .and_then(|format| format.attribute("type"))

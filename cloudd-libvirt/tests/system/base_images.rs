@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::install::Sha256Digest;
-use cloudd_core::provider::{ErrorKind, Provider, Report, Reporter};
+use cloudd_core::provider::{
+    Architecture, BuildRequirements, ErrorKind, Provider, Report, Reporter, Size,
+};
 use cloudd_libvirt::{BaseImage, Libvirt};
 
 use crate::http::Server;
@@ -121,6 +123,66 @@ async fn a_download_that_breaks_off_or_is_not_there_leaves_nothing() {
         let error = other.resolve(&bench.requirements()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
         assert!(error.to_string().contains("404"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_download_without_end_is_an_error_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    unique_disk(dir.path());
+    let (raw, qcow2) = (dir.path().join("base.img"), dir.path().join("base.qcow2"));
+    let mut convert = Command::new("qemu-img");
+    convert.args(["convert", "-O", "qcow2"]).args([&raw, &qcow2]);
+    assert!(convert.status().unwrap().success());
+    let disk = std::fs::read(qcow2).unwrap();
+    let sum = sha256(&disk);
+    let _uncache = Uncache(sum.clone());
+    let server = Server::start(disk).await;
+    let provider = connect(BaseImage::url(server.url_without_end(), &sum)).await;
+    with_provider(dir, provider, |bench| async move {
+        let error = soon(prepare(&bench, &Reporter::silent())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+        assert!(error.to_string().contains("is longer than"), "{error}");
+        assert_eq!(cached(&sum), [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn secrets_in_a_url_are_in_no_error_and_not_in_the_pool() {
+    const SECRETS: [&str; 3] = ["alice", "hunter2", "s3cret"];
+    let assert_public = |text: &str| {
+        assert!(!SECRETS.iter().any(|secret| text.contains(secret)), "{text}");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let disk = unique_disk(dir.path());
+    let sum = sha256(&disk);
+    let wrong = sha256(unique().as_bytes());
+    let _uncache = Uncache(sum.clone());
+    let server = Server::start(disk).await;
+    for (path, sum) in [("missing", &sum), ("breaks-off", &sum), ("base.img", &wrong)] {
+        let provider = connect(BaseImage::url(server.url_with_secrets(path), sum)).await;
+        assert_public(&format!("{provider} {provider:?}"));
+        let requirements = BuildRequirements::new(Architecture::X86_64, Size::mib(16));
+        let error = match provider.resolve(&requirements).await {
+            Ok(resolved) => provider
+                .ensure_base_image(&requirements, &resolved, &Reporter::silent())
+                .await
+                .unwrap_err(),
+            Err(error) => error,
+        };
+        assert_public(&format!("{error} {error:?}"));
+    }
+    let provider = connect(BaseImage::url(server.url_with_secrets("base.img"), &sum)).await;
+    with_provider(dir, provider, |bench| async move {
+        prepare(&bench, &Reporter::silent()).await.unwrap();
+        let file = bench.dir.path().join("record");
+        let record = format!("cloudd-base-{sum}.cloudd-base.json");
+        virsh(&["vol-download", &record, file.to_str().unwrap(), "--pool", &pool()]);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("/base.img?…"), "{text}");
+        assert_public(&text);
     })
     .await;
 }

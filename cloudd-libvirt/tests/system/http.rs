@@ -43,6 +43,16 @@ impl Server {
         format!("http://{}/hangs", self.address)
     }
 
+    /// A file without an announced length that never ends.
+    pub(crate) fn url_without_end(&self) -> String {
+        format!("http://{}/endless", self.address)
+    }
+
+    /// With a user, a password and a token.
+    pub(crate) fn url_with_secrets(&self, path: &str) -> String {
+        format!("http://alice:hunter2@{}/{path}?token=s3cret", self.address)
+    }
+
     pub(crate) fn url_that_is_missing(&self) -> String {
         format!("http://{}/missing", self.address)
     }
@@ -63,6 +73,17 @@ async fn answer(connection: TcpStream, file: Arc<Vec<u8>>) -> std::io::Result<()
         }
         () => ("200 OK", String::new()),
     };
+    if !ranged && request.contains("/endless") {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+        connection.write_all(head.as_bytes()).await?;
+        let mut chunk = file.to_vec();
+        loop {
+            connection.write_all(format!("{:x}\r\n", chunk.len()).as_bytes()).await?;
+            connection.write_all(&chunk).await?;
+            connection.write_all(b"\r\n").await?;
+            chunk = vec![7; 1 << 20];
+        }
+    }
     let length = if ranged { 512 } else { file.len() };
     let head = format!(
         "HTTP/1.1 {status}\r\n{range}Content-Length: {length}\r\nConnection: close\r\n\r\n"

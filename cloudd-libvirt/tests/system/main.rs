@@ -13,6 +13,7 @@ mod exports;
 mod full_pool;
 mod guards;
 mod http;
+mod in_use;
 mod leases;
 mod life;
 mod remote;
