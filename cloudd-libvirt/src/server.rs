@@ -55,7 +55,7 @@ impl VmOptions {
         self
     }
 
-    /// The labels. The build label, by which the VM is found, is added if it is missing.
+    /// The labels. Keys must not begin with `cloudd/`. A label by which the VM is found is added.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
@@ -114,6 +114,12 @@ impl FromImage {
         if memory.is_some_and(|memory| memory < Size::mib(16)) {
             return Err(invalid(CREATE, "expected at least 16 MiB of memory").with_resource(&name));
         }
+        labels.ensure_unreserved().map_err(|error| {
+            invalid(CREATE, "a label of the VM is reserved")
+                .with_resource(&name)
+                .with_hint("copy only the labels of the image that do not begin with cloudd/")
+                .with_source(error)
+        })?;
         let labels = Labels::from_iter([(keys::BUILD, id.to_string())]).merged(&labels);
         let image = image.clone();
         Ok(Self { name, labels, image, architecture, memory, disk_size, user_data })

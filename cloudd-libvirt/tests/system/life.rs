@@ -38,8 +38,10 @@ async fn a_guest_runs_its_disk_becomes_an_image_and_the_image_runs() {
         assert_eq!(&raw[1024..1037], b"CLOUDD-MARKER", "what the guest wrote");
         assert!(raw[1536..].iter().all(|byte| *byte == 0));
 
-        let options = VmOptions::new().labels(bench.labels());
-        let second = provider.start_vm_from(&image.id, options).await.unwrap();
+        let copied = VmOptions::new().labels(image.labels.clone());
+        let refused = provider.start_vm_from(&image.id, copied).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "labels of cloudd from a user");
+        let second = provider.start_vm_from(&image.id, VmOptions::new()).await.unwrap();
         let deleted = provider.delete(&image.id.clone().into()).await;
         assert_eq!(deleted.unwrap_err().kind(), ErrorKind::Busy, "an image under a VM");
         soon(provider.wait_vm_off(&second.id)).await.unwrap();
