@@ -65,6 +65,7 @@ pub mod boot_is_silent {}
 
 /// Every call that deletes something, and what protects the rest.
 ///
+/// [`ErrorKind::Protected`]: crate::provider::ErrorKind::Protected
 /// [`OnBootCheckFailure::Keep`]: crate::build::OnBootCheckFailure::Keep
 /// [`ReusePolicy::Replace`]: crate::build::ReusePolicy::Replace
 /// [`ImageBuilder::keep_newest`]: crate::ImageBuilder::keep_newest
