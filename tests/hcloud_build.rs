@@ -15,6 +15,7 @@ use cloudd_hcloud::schema::{ServerId, ServerStatus};
 use cloudd_hcloud::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
+use cloudd_tests::process::{Process, command};
 
 fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
     Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap())
@@ -472,4 +473,22 @@ async fn bench_api_of_a_hundred_builds_at_once_which_share_their_questions() {
     assert_eq!((inventory.volumes.len(), inventory.ssh_keys.len()), (0, 0));
     assert!(!stats.by_status.contains_key(&429), "{:?}", stats.by_status);
     assert!(each <= 12.0, "{each} requests a build: {:?}", stats.by_route);
+}
+
+#[tokio::test]
+async fn the_token_is_not_sent_to_a_proxy_for_an_endpoint_without_tls() {
+    let sim = HcloudSim::start(200.0);
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let context = Context::plausible();
+    let mut build = command(env!("CARGO_BIN_EXE_one-build"), &sim, 200.0, &context);
+    for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        build.env(variable, &url);
+    }
+    build.env_remove("no_proxy").env_remove("NO_PROXY");
+    let ended = Process::start(&mut build).end().await;
+    assert!(ended.result.is_ok(), "{ended:?}");
+    let asked = proxy.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the proxy was connected to");
 }

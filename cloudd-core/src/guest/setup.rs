@@ -240,6 +240,25 @@ mod tests {
     }
 
     #[test]
+    fn a_debug_user_with_a_key_turns_on_no_passwords() {
+        let reference = "registry.example/x:1";
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGpwRhW/BcfsUE0A0zfrw/FLJ4QVSWYLLBgc7au5RgnC me";
+        for (user, allowed) in [
+            (User::new("debug").authorized_key(key), serde_json::Value::Null),
+            (User::new("debug").plain_text_password("hunter22"), true.into()),
+        ] {
+            let data = with_setup("/dev/x", reference, |setup| {
+                GuestSetup { debug_user: Some(&user), ..setup }.user_data()
+            });
+            let data = data.unwrap();
+            let (_, json) = data.as_str().split_once('\n').unwrap();
+            let config: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(config["ssh_pwauth"], allowed);
+        }
+    }
+
+    #[test]
     fn the_guest_scripts_leave_room_for_a_context_in_32_kib() {
         let volume = "/dev/disk/by-id/virtio-cloudd-volume";
         let data = with_setup(volume, "registry.example/installer:1", |setup| setup.user_data());

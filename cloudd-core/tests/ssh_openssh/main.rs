@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a test prints the speed of an upload")]
 
 mod follow;
+mod opening;
 #[path = "../ssh_support/mod.rs"]
 mod support;
 mod survive;
