@@ -67,7 +67,7 @@ impl Acme {
     const ROOT: Size = Size::gib(20);
 
     fn new() -> Self {
-        // No channel and no media: the power state alone is enough for a build.
+        // No channel and no media: the power state alone is enough for a build that trusts it.
         let mut capabilities = Capabilities::new(UserDataLimits::new(64 * 1024, true));
         capabilities.min_volume = Size::gib(1);
         Self { capabilities, things: Mutex::default() }
@@ -289,7 +289,7 @@ async fn main() -> std::result::Result<(), Box<dyn StdError>> {
     println!("{}", run_all(&acme, &fixture).await);
 
     let container = InstallContainer::reference("registry.example/installer:1");
-    let built = ImageBuilder::new("hello", container).build(&acme).await?;
+    let built = ImageBuilder::new("hello", container).trust_power_off().build(&acme).await?;
     println!("image: {}", built.image.id);
     let left = acme.find(&Selector::all()).await?;
     println!("in the cloud afterwards: {} resource", left.len());
