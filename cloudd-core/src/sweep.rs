@@ -17,7 +17,8 @@
 //! # Ok::<_, cloudd_core::provider::Error>(())
 //! # });
 //! # fn tokio_test<T>(f: impl Future<Output = Result<T, cloudd_core::provider::Error>>) -> T {
-//! #     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(f).unwrap()
+//! #     let mut runtime = tokio::runtime::Builder::new_current_thread();
+//! #     runtime.enable_time().build().unwrap().block_on(f).unwrap()
 //! # }
 //! ```
 //!
