@@ -36,14 +36,18 @@ unit: ## unit, contract, golden, libvirt and documentation tests: nothing that b
 
 .PHONY: e2e
 e2e: ## build and boot real images on the local libvirt
-	$(e2e) --test-threads=2 --skip e2e_debian e2e_
+	$(e2e) --test-threads=2 --skip e2e_debian --skip e2e_full e2e_
 	$(cargo) build --locked --workspace --all-features --examples
 	$(machine)/run.sh $(cargo) test --locked --workspace --all-features --no-fail-fast --test stories --test tool -- e2e_
 
 # Not part of `test`, whose time is limited.
 .PHONY: e2e-full
-e2e-full: ## everything that `test` leaves out: e2e-debian, and the long walk of the lease model
-	@$(machine)/steps.sh setup e2e-debian lease-model
+e2e-full: ## everything that `test` leaves out: more real images, Debian, the long walk of the lease model
+	@$(machine)/steps.sh setup e2e-more e2e-debian lease-model
+
+.PHONY: e2e-more
+e2e-more: ## failures and crashes on real guests that tests without a VM cover as well
+	$(e2e) --test-threads=2 e2e_full
 
 .PHONY: lease-model
 lease-model: ## walk the model of the lease with three preemptions, some minutes

@@ -49,7 +49,7 @@ async fn e2e_a_container_that_exits_3_is_reported_with_its_code_and_its_last_wor
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e2e_a_failing_podman_build_is_reported_with_its_output() {
+async fn e2e_full_a_failing_podman_build_is_reported_with_its_output() {
     let lab = Lab::new().await;
     let context =
         Context::new("FROM scratch\nCOPY no-such-file /\nLABEL RUN=\"podman run IMAGE\"\n");
@@ -59,7 +59,7 @@ async fn e2e_a_failing_podman_build_is_reported_with_its_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e2e_an_image_without_run_label_is_reported_before_anything_is_run() {
+async fn e2e_full_an_image_without_run_label_is_reported_before_anything_is_run() {
     let lab = Lab::new().await;
     // What the base is, and so whether it has the label, is known only to the builder.
     let context = Context::new("ARG BASE=scratch\nFROM $BASE\nCOPY Containerfile /\n");
@@ -69,7 +69,7 @@ async fn e2e_an_image_without_run_label_is_reported_before_anything_is_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e2e_a_container_that_writes_nothing_is_reported() {
+async fn e2e_full_a_container_that_writes_nothing_is_reported() {
     let lab = Lab::new().await;
     let context = shell_container("echo nothing to do");
     let (error, _) = fails(&lab, &lab.builder("nothing", context.container())).await;
@@ -120,7 +120,7 @@ async fn fails_on(lab: &Lab, provider: Faulty<Arc<Libvirt>>, builder: &ImageBuil
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e2e_a_volume_larger_than_the_root_disk_is_refused_before_the_container_runs() {
+async fn e2e_full_a_volume_larger_than_the_root_disk_is_refused_before_the_container_runs() {
     let lab = Lab::new().await;
     let context = shell_container("echo never run");
     let provider = Faulty::never(lab.libvirt.clone()).altering_spec(|spec| {

@@ -217,7 +217,7 @@ async fn e2e_killed_in_stage_2_the_next_run_waits_for_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e2e_killed_between_off_and_export_the_next_run_makes_the_image() {
+async fn e2e_full_killed_between_off_and_export_the_next_run_makes_the_image() {
     let scene = Scene::new().await;
     let first = scene.start(&["--hold", "create_image"]);
     let killed = scene.kill_at(first, |event| event["event"] == "held", async |_| {}).await;
