@@ -178,7 +178,7 @@ fn user_data_are_rendered_without_a_cloud() {
 fn a_third_party_provider_passes_the_contract_suite_and_builds() {
     let out =
         succeeded("third_party_provider", run("third_party_provider", &HcloudSim::start(SPEED)));
-    assert!(out.contains("24 checks passed, 7 left out\n"), "{out}");
+    assert!(out.contains("25 checks passed, 7 left out\n"), "{out}");
     assert!(out.contains("in the cloud afterwards: 1 resource\n"), "{out}");
 }
 
