@@ -12,37 +12,10 @@ use super::scan::read_error;
 /// The largest Containerfile and the largest ignore file in bytes: 256 KiB.
 pub(super) const MAX_CONTROL_FILE: u64 = 256 << 10;
 
-/// `O_NONBLOCK`: opening a named pipe does not wait for a writer. No effect on regular files.
-#[cfg(all(
-    target_os = "linux",
-    any(
-        target_arch = "x86_64",
-        target_arch = "aarch64",
-        target_arch = "arm",
-        target_arch = "riscv64"
-    )
-))]
-const NONBLOCK: i32 = 0o4000;
-#[cfg(target_vendor = "apple")]
-const NONBLOCK: i32 = 0x4;
-/// Elsewhere, only the checks before opening protect against named pipes.
-#[cfg(not(any(
-    target_vendor = "apple",
-    all(
-        target_os = "linux",
-        any(
-            target_arch = "x86_64",
-            target_arch = "aarch64",
-            target_arch = "arm",
-            target_arch = "riscv64"
-        )
-    )
-)))]
-const NONBLOCK: i32 = 0;
-
-/// Opens a file for reading. Does not wait, whatever the path has become since it was listed.
+/// Opens a file for reading. Does not wait, whatever the path has become since it was listed:
+/// `O_NONBLOCK` (open(2)) keeps the opening of a named pipe from waiting for a writer.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Reads the Containerfile or ignore file `path`, at most [`MAX_CONTROL_FILE`] bytes.
