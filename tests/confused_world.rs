@@ -18,10 +18,24 @@ use cloudd_tests::console::Console;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
 use cloudd_tests::killed::killed_after;
+use proptest::prelude::*;
 use reqwest::Method;
 use tokio::time::{sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The labels of cloudd that are edited.
+const KEYS: [&str; 9] = [
+    keys::NAME,
+    keys::FINGERPRINT,
+    keys::BUILD,
+    keys::PHASE,
+    keys::HOLDER,
+    keys::LEASE,
+    keys::FENCING_TOKEN,
+    keys::EXPIRES,
+    keys::ARCHITECTURE,
+];
 
 type Built = Result<BuiltImage, BuildError>;
 
@@ -90,17 +104,6 @@ async fn died(
 
 #[tokio::test(start_paused = true)]
 async fn edited_labels_leave_nothing_that_a_sweep_cannot_find() {
-    const KEYS: [&str; 9] = [
-        keys::NAME,
-        keys::FINGERPRINT,
-        keys::BUILD,
-        keys::PHASE,
-        keys::HOLDER,
-        keys::LEASE,
-        keys::FENCING_TOKEN,
-        keys::EXPIRES,
-        keys::ARCHITECTURE,
-    ];
     let context = Context::plausible();
     let builder = builder(&context);
     let (mut built, mut failed, mut swept) = (0, 0, 0);
@@ -155,6 +158,51 @@ fn edited(labels: &Labels, key: &str, value: Option<&str>) -> Labels {
     let others = labels.iter().filter(|(it, _)| *it != key);
     let others = others.map(|(key, value)| (key.clone(), value.clone()));
     Labels::from_iter(others.chain(value.map(|value| (key.to_owned(), value.to_owned()))))
+}
+
+/// What labels from outside may contain: any text, and what is near the forms that cloudd reads.
+fn label_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        any::<i128>().prop_map(|number| number.to_string()),
+        (any::<u64>(), any::<u64>()).prop_map(|(a, b)| format!("{a}.{b}")),
+        "[0-9a-f]{16}\\.[0-9]{1,30}\\.[0-9]{1,30}(\\.[a-z0-9]{0,12})?",
+        Just(u64::MAX.to_string()),
+        Just(format!("{0}.{0}", u64::MAX)),
+        Just("x".repeat(100_000)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_label_value_panics_a_build_or_a_sweep_or_hides_a_resource_from_the_sweep(
+        kind in 0..4usize, key in 0..KEYS.len(), value in label_value(), half in 0u32..70, dies: bool,
+    ) {
+        let kind = [
+            ResourceKind::Lease, ResourceKind::Volume, ResourceKind::Vm, ResourceKind::Image,
+        ][kind];
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        let left = runtime.block_on(async {
+            let (memory, context) = (slow(), Context::plausible());
+            let edit = async |memory: &Memory| {
+                if let Some(id) = one(memory, kind) {
+                    memory.relabel(&id, |labels| *labels = edited(labels, KEYS[key], Some(&value)));
+                    let _ = Sweep::find(memory).await.unwrap().run(memory).await;
+                }
+            };
+            let (builder, after) = (builder(&context), SECOND / 2 * half);
+            let _ = match dies {
+                true => died(&memory, &builder, after, edit).await,
+                false => disturbed(&memory, &builder, after, edit).await,
+            };
+            left_after_a_sweep(&memory).await
+        });
+        // A resource whose label of the build was changed is not known to be of a build.
+        prop_assert!(left.is_empty() || KEYS[key] == keys::BUILD, "{left:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,12 +12,14 @@ use cloudd_core::provider::{
     Architecture, BootSpec, ErrorKind, ImageId, Labels, ResourceId, ResourceKind, Size, keys,
 };
 use cloudd_core::sweep::Sweep;
+use cloudd_core::testing::{Fault, Faulty};
 use cloudd_hcloud::Hcloud;
 use cloudd_hcloud::client::Token;
 use cloudd_tests::containers::Context;
 use cloudd_tests::hcloud_sim::{HcloudSim, Held, Inventory};
 use cloudd_tests::killed::killed_after;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const SPEED: f64 = 1000.0;
 
@@ -330,4 +332,33 @@ async fn a_copy_of_the_labels_of_a_build_protects_nothing_and_deletes_nothing() 
     let swept = Sweep::find(&memory).await.unwrap().run(&memory).await;
     assert_eq!(swept.deleted, []);
     assert!(memory.resources().contains(&server));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_sweep_that_is_never_answered_is_an_error_after_ten_minutes() {
+    const DEADLINE: Duration = Duration::from_secs(10 * 60);
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("leap", context.container());
+    // find, and again find and a deletion each of VM, volume and lease.
+    for at in 0..5 {
+        let memory = Memory::new().pace(Duration::from_secs(1));
+        assert!(killed_after(Duration::from_secs(5), &builder, &memory).await.is_none());
+        for id in memory.resources() {
+            memory.relabel(&id, |labels| labels.insert(keys::EXPIRES, "1").unwrap());
+        }
+        let faulty = Faulty::new(memory.clone(), at, Fault::NeverArrives);
+        let start = Instant::now();
+        let errors = match Sweep::find(&faulty).await {
+            Err(error) => vec![error],
+            Ok(sweep) => {
+                let swept = sweep.run(&faulty).await;
+                swept.failed.into_iter().map(|(_, error)| error).collect()
+            }
+        };
+        assert!(!errors.is_empty(), "call {at}");
+        let kinds: BTreeSet<_> = errors.iter().map(|error| format!("{:?}", error.kind())).collect();
+        assert!(kinds.contains("Timeout"), "call {at}: {errors:?}");
+        let took = start.elapsed();
+        assert!(took >= DEADLINE && took < DEADLINE * 2, "call {at}: {took:?}");
+    }
 }

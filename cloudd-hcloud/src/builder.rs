@@ -24,6 +24,11 @@ struct Inner {
 }
 
 impl Hcloud {
+    fn new(client: Client, config: Config) -> Self {
+        let (capabilities, hints) = (capabilities(&config), Mutex::default());
+        Self(Arc::new(Inner { client, config, capabilities, hints }))
+    }
+
     /// Configures a provider for the project of an API token.
     pub fn builder(token: Token) -> HcloudBuilder {
         HcloudBuilder::new(Client::builder(token))
@@ -241,12 +246,13 @@ impl HcloudBuilder {
     /// contains a password, or the name of the program is not valid in an HTTP header.
     pub fn build(self) -> Result<Hcloud> {
         let Self { client, config } = self;
-        Ok(Hcloud(Arc::new(Inner {
-            client: client.build()?,
-            capabilities: capabilities(&config),
-            config,
-            hints: Mutex::default(),
-        })))
+        Ok(Hcloud::new(client.build()?, config))
+    }
+
+    /// The same with this client, for tests in virtual time.
+    #[cfg(test)]
+    pub(crate) fn build_with(self, client: Client) -> Hcloud {
+        Hcloud::new(client, self.config)
     }
 }
 

@@ -1,10 +1,12 @@
 //! `cloudd build`.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use cloudd_core::build::{BootCheck, Events};
 use cloudd_core::cloud_init::User;
+use cloudd_core::provider::Size;
 use cloudd_core::{
     BuildError, Builds, BuiltImage, ImageBuilder, InstallContainer, OnFailure, ReusePolicy,
     containers,
@@ -100,9 +102,21 @@ fn container(options: &BuildOptions) -> Result<InstallContainer, ToolError> {
     Ok(container)
 }
 
+/// The longest file of `--config` and `--debug-key`, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// Reads a text of at most [`MAX_FILE`] bytes. A pipe is read to its end, so that the output of a
+/// program can be given as `<(program)`.
 fn read(path: &Path) -> Result<String, ToolError> {
-    fs::read_to_string(path)
-        .map_err(|error| ToolError::input(format!("cannot read {}: {error}", path.display())))
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+        .map_err(|error| ToolError::input(format!("cannot read {}: {error}", path.display())))?;
+    if text.len() as u64 > MAX_FILE {
+        let limit = Size::bytes(MAX_FILE);
+        return Err(ToolError::input(format!("{} is longer than {limit}", path.display())));
+    }
+    Ok(text)
 }
 
 /// Prints each event as a line of JSON.

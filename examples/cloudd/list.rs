@@ -2,7 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cloudd_core::provider::{Resource, ResourceId, Selector, keys};
+use cloudd_core::Provider;
+use cloudd_core::provider::{Error, Resource, ResourceId, Selector, keys};
 use cloudd_core::retry::with_timeout;
 use cloudd_core::text::sanitize_untrusted;
 use serde_json::json;
@@ -13,9 +14,7 @@ use crate::provider::{CALL_TIMEOUT, provider};
 
 pub(crate) async fn run(cloud: &CloudOptions, json: bool) -> Result<Exit, ToolError> {
     let provider = provider(cloud, None).await?;
-    let everything = Selector::all();
-    let find = provider.find(&everything);
-    let mut found = with_timeout("list", "resources", CALL_TIMEOUT, find).await?;
+    let mut found = resources(&*provider).await?;
     // Images first.
     found.sort_by_key(|it| (!matches!(it.id, ResourceId::Image(_)), it.id.clone()));
     if json {
@@ -40,6 +39,12 @@ pub(crate) async fn run(cloud: &CloudOptions, json: bool) -> Result<Exit, ToolEr
         println!("{id:a$}  {name:b$}  {architecture:c$}  {build:d$}  {state}");
     }
     Ok(Exit::Success)
+}
+
+/// All resources of cloudd. The request may take [`CALL_TIMEOUT`].
+pub(crate) async fn resources(provider: &dyn Provider) -> Result<Vec<Resource>, Error> {
+    let everything = Selector::all();
+    with_timeout("list", "resources", CALL_TIMEOUT, provider.find(&everything)).await
 }
 
 fn row(resource: &Resource) -> [String; 5] {

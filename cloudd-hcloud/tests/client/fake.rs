@@ -23,6 +23,7 @@ pub(super) const LATENCY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Json(u16, Value),
+    Text(u16, String),
     NotSent,
     NoResponse,
     TimedOut,
@@ -89,6 +90,7 @@ impl Transport for Fake {
         let cause = || Box::new(std::io::Error::other("for the test"));
         let (status, body) = match reply {
             Reply::Json(status, body) => (status, body.to_string().into_bytes()),
+            Reply::Text(status, body) => (status, body.into_bytes()),
             Reply::NotSent => return Err(SendError::NotSent(cause())),
             Reply::NoResponse => return Err(SendError::NoResponse(cause())),
             Reply::TimedOut => {

@@ -3,6 +3,7 @@
 //! They are compiled into the crate's unit tests, since most of the client is not public.
 
 mod actions;
+mod any_body;
 mod cached_list;
 mod create;
 mod executor;

@@ -1,8 +1,10 @@
 //! A pool that fills up: a named error, not a hang.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use cloudd_core::provider::{ErrorKind, PowerState, Provider, Reporter, Size};
+use cloudd_core::provider::{ErrorKind, PowerState, Provider, Report, Reporter, Size};
 use cloudd_libvirt::BaseImage;
 
 use crate::support::{Bench, FILLS, as_root, builder, soon, unique, virsh, with_provider};
@@ -40,9 +42,16 @@ impl Drop for SmallPool {
     }
 }
 
+/// The free space of a pool in bytes.
+fn available(pool: &str) -> u64 {
+    let info = virsh(&["pool-info", "--bytes", pool]);
+    let line = info.lines().find_map(|line| line.strip_prefix("Available:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
 async fn with_small_pool<F, Fut>(test: F)
 where
-    F: FnOnce(std::sync::Arc<Bench>) -> Fut,
+    F: FnOnce(Arc<Bench>) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
     let pool = SmallPool::make();
@@ -70,7 +79,7 @@ async fn a_guest_that_fills_the_pool_is_stuck_with_that_reason() {
 }
 
 #[tokio::test]
-async fn a_base_image_that_does_not_fit_leaves_nothing() {
+async fn a_base_image_that_does_not_fit_leaves_nothing_and_a_part_of_the_free_space() {
     with_small_pool(|bench| async move {
         // No two MiB of it are equal or zero.
         let large = bench.dir.path().join("large.img");
@@ -82,10 +91,18 @@ async fn a_base_image_that_does_not_fit_leaves_nothing() {
             builder().pool(&pool).base_image(BaseImage::path(large)).connect().await.unwrap();
         let requirements = bench.requirements();
         let resolved = provider.resolve(&requirements).await.unwrap();
-        let silent = Reporter::silent();
-        let ensured = provider.ensure_base_image(&requirements, &resolved, &silent).await;
+        let (written, free) = (Arc::new(AtomicU64::new(0)), available(&pool));
+        let most = Arc::clone(&written);
+        let reporter = Reporter::new(move |report| {
+            if let Report::Progress { done, .. } = report {
+                most.fetch_max(done.as_bytes(), Ordering::Relaxed);
+            }
+        });
+        let ensured = provider.ensure_base_image(&requirements, &resolved, &reporter).await;
         let error = ensured.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
+        let written = written.load(Ordering::Relaxed);
+        assert!(written > free / 2 && written <= free - free / 16, "{written} of {free} bytes");
         assert_eq!(virsh(&["vol-list", &pool]).trim(), "");
     })
     .await;
