@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: quickstart
-quickstart: setup ## build an image on the local libvirt with live progress, then boot it
+quickstart: packages ## build an image on the local libvirt with live progress, then boot it
 	@mkdir -p .cache/hello && cp examples/containers/hello/* /bin/busybox .cache/hello/
 	@$(machine)/run.sh $(cargo) run --locked -p cloudd-examples --features libvirt \
 		--example quickstart_libvirt -- --context .cache/hello
@@ -22,7 +22,11 @@ test: ## setup, lint, package, unit and e2e: what CI runs
 	@$(machine)/steps.sh setup $(lints) package unit e2e
 
 .PHONY: setup
-setup: ## install the missing packages that the tests need
+setup: packages ## install what the tests need and is missing
+	@$(machine)/cargo-deny.sh
+
+.PHONY: packages
+packages: ## install the missing Debian packages
 	@$(machine)/install.sh
 
 .PHONY: package
@@ -104,14 +108,9 @@ docs:
 shellcheck:
 	@$(machine)/shellcheck.sh
 
-# Not the advisories: their database is fetched anew each time, which not every machine can.
 .PHONY: deny
 deny:
-	@if command -v cargo-deny >/dev/null; then \
-		$(cargo) deny --offline --all-features check bans licenses sources; \
-	else \
-		echo "cargo-deny is not installed" | tee "$${CLOUDD_SKIPPED:-/dev/null}"; \
-	fi
+	@$(machine)/deny.sh
 
 .PHONY: msrv
 msrv:

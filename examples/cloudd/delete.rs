@@ -71,9 +71,7 @@ pub(crate) fn report(
 #[cfg(test)]
 mod tests {
     use cloudd_core::memory::Memory;
-    use cloudd_core::provider::{
-        Architecture, BootSpec, ErrorKind, ImageId, Labels, Size, keys,
-    };
+    use cloudd_core::provider::{Architecture, BootSpec, ErrorKind, ImageId, Labels, Size, keys};
     use cloudd_core::testing::{Fault, Faulty};
     use tokio::time::Instant;
 
