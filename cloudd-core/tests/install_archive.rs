@@ -243,10 +243,10 @@ fn the_containerfile_is_found_as_podman_finds_it() {
         (context.containerfile().to_owned(), context.run_label().unwrap().to_owned())
     };
     let labelled = |label: &str| format!("FROM scratch\nLABEL RUN={label}\n");
-    let docker = Tree::empty().file("Dockerfile", labelled("docker"), 0o644);
-    assert_eq!(found(&docker), ("Dockerfile".into(), "docker".to_owned()));
-    let both = docker.file("Containerfile", labelled("podman"), 0o644);
-    assert_eq!(found(&both), ("Containerfile".into(), "podman".to_owned()));
+    let docker = Tree::empty().file("Dockerfile", labelled("in-docker"), 0o644);
+    assert_eq!(found(&docker), ("Dockerfile".into(), "in-docker".to_owned()));
+    let both = docker.file("Containerfile", labelled("in-podman"), 0o644);
+    assert_eq!(found(&both), ("Containerfile".into(), "in-podman".to_owned()));
 
     let nested = both.file("sub/my.cf", labelled("mine"), 0o644);
     let container = nested.install_container().containerfile("./sub//my.cf");

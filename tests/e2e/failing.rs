@@ -51,8 +51,11 @@ async fn e2e_a_container_that_exits_3_is_reported_with_its_code_and_its_last_wor
 #[tokio::test(flavor = "multi_thread")]
 async fn e2e_full_a_failing_podman_build_is_reported_with_its_output() {
     let lab = Lab::new().await;
-    let context =
-        Context::new("FROM scratch\nCOPY no-such-file /\nLABEL RUN=\"podman run IMAGE\"\n");
+    // The variable hides from cloudd that the file is missing.
+    let context = Context::new(
+        "FROM scratch\nARG FILE=no-such-file\nCOPY $FILE /\nENTRYPOINT [\"/x\"]\n\
+         LABEL RUN=\"podman run IMAGE\"\n",
+    );
     let (error, _) = fails(&lab, &lab.builder("no-build", context.container())).await;
     assert_eq!(reason(&error).0, &FailureReason::BuildFailed);
     assert!(error.log_tail().iter().any(|line| line.contains("no-such-file")), "{error}");

@@ -26,7 +26,7 @@ impl Context {
     /// A context that passes every check made before a builder exists.
     #[must_use]
     pub fn plausible() -> Self {
-        Self::new("FROM scratch\nLABEL RUN=\"podman run IMAGE\"\n")
+        Self::new("FROM scratch\nENTRYPOINT [\"/install\"]\nLABEL RUN=\"podman run IMAGE\"\n")
     }
 
     /// Adds a file.

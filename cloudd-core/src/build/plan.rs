@@ -42,6 +42,7 @@ impl BuildPlan {
             check.validate(capabilities)?;
         }
         let container = load(config).await?;
+        container.warnings().iter().for_each(|warning| cx.events.note(warning));
 
         let mut requirements = BuildRequirements::new(config.architecture, config.volume_size);
         requirements.root_size = config.root_size;
@@ -65,6 +66,11 @@ impl BuildPlan {
     ) -> Result<Option<Arc<dyn Access>>, BuildErrorKind> {
         let secret = cx.provider.build_secret(build);
         Ok(ssh_access(cx.provider.capabilities(), secret.as_ref())?)
+    }
+
+    /// What is probably wrong in the install container.
+    pub(super) fn warnings(&self) -> &[String] {
+        self.container.warnings()
     }
 
     /// Whether the guest waits for the upload of its build context.

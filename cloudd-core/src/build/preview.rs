@@ -44,6 +44,10 @@ pub struct Preview {
     pub base: String,
     /// The size of the build context that is sent, packed; 0 if an image reference is pulled.
     pub context: Size,
+    /// What is probably wrong in the install container, although podman accepts it: see
+    /// [`LoadedContainer::warnings`](crate::install::LoadedContainer::warnings). A build has the same
+    /// texts as notes.
+    pub warnings: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<PreviewStep>,
     /// The duration of a build whose install container takes no time; `None` if the provider does
@@ -136,6 +140,7 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
         fingerprint: plan.fingerprint.clone(),
         base: sanitize_untrusted(&resolved.base_image, MAX_TEXT),
         context: context_size(&plan.delivery),
+        warnings: plan.warnings().to_vec(),
         steps,
         time,
         cost,
@@ -214,6 +219,9 @@ impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, architecture, provider, base, .. } = self;
         write!(f, "image {name} for {architecture} on {provider}, built from {base}")?;
+        for warning in &self.warnings {
+            write!(f, "\n  ! {warning}")?;
+        }
         for step in &self.steps {
             write!(f, "\n  {step}")?;
         }

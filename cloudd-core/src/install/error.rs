@@ -53,7 +53,8 @@ pub enum InstallError {
         /// The file, or the symbolic link to it.
         path: PathBuf,
     },
-    /// podman would reject the Containerfile.
+    /// podman would reject the Containerfile: its syntax, an unknown instruction, a `COPY` of something
+    /// that the build context does not have. Or podman could not run the image, which has no program.
     #[error("{path:?}, line {line}: {problem}")]
     ContainerfileInvalid {
         /// The Containerfile.
@@ -81,6 +82,17 @@ pub enum InstallError {
         path: PathBuf,
         /// The line of the `LABEL` instruction, counted from 1.
         line: usize,
+    },
+    /// The `RUN` label cannot run an install container: it would run it in the background, run another
+    /// image or none, or podman could not parse it.
+    #[error("{path:?}, line {line}: the RUN label {problem}")]
+    RunLabelInvalid {
+        /// The Containerfile.
+        path: PathBuf,
+        /// The line of the `LABEL` instruction, counted from 1.
+        line: usize,
+        /// What is wrong, as the rest of a sentence about the label.
+        problem: String,
     },
     /// The `RUN` label is set in several spellings, as in `RUN` and `run`. podman ignores the case of
     /// the label and uses an arbitrary one of them.

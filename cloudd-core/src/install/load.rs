@@ -8,10 +8,10 @@ use std::{fs, io};
 
 use super::archive::ContextArchive;
 use super::built_in::BuiltIn;
-use super::container::{InstallContainer, RunLabelSource, Source};
-use super::containerfile::{Base, Containerfile, RunLabel};
+use super::container::{InstallContainer, Source};
 use super::error::InstallError;
 use super::ignore::IgnoreRules;
+use super::inspect::Inspected;
 use super::loaded::{BuildContext, ContainerSource, LoadedContainer};
 use super::pack::pack;
 use super::read::read_control_file;
@@ -60,7 +60,7 @@ impl InstallContainer {
         let containerfile = self.find_containerfile(directory)?;
         let full = directory.join(&containerfile);
         let text = read_control_file(&full)?;
-        let run_label = self.run_label(&full, &text)?;
+        let mut inspected = Inspected::new(&full, &text, self.run_label)?;
 
         let mut always = with_link_target(directory, &containerfile)?;
         let rules = match find_ignore_file(directory, &containerfile)? {
@@ -71,8 +71,9 @@ impl InstallContainer {
             None => IgnoreRules::default(),
         };
         let entries = scan(directory, &rules, &always, self.max_context_size)?;
+        inspected.check_copies(&entries, &rules)?;
         let archive = pack(directory, &entries, ContextArchive::MEMORY_LIMIT)?;
-        Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
+        Ok(BuildContext::new(containerfile, inspected, entries.len(), archive))
     }
 
     /// Returns the path of the Containerfile in the context.
@@ -103,41 +104,11 @@ impl InstallContainer {
 
     fn load_built_in(&self, built_in: &BuiltIn) -> Result<BuildContext, InstallError> {
         let (containerfile, text) = built_in.containerfile();
-        let run_label = self.run_label(&containerfile, text)?;
+        let mut inspected = Inspected::new(&containerfile, text, self.run_label)?;
         let entries = built_in.entries(self.config.as_deref());
+        inspected.check_copies(&entries, &IgnoreRules::default())?;
         let archive = pack(Path::new(""), &entries, ContextArchive::MEMORY_LIMIT)?;
-        Ok(BuildContext { containerfile, run_label, entries: entries.len(), archive })
-    }
-
-    /// Returns the `RUN` label if the Containerfile sets it.
-    fn run_label(&self, path: &Path, text: &[u8]) -> Result<Option<String>, InstallError> {
-        let path = path.to_owned();
-        // podman runs such a file through the C preprocessor first, so only the build finds the label.
-        if path.extension().is_some_and(|extension| extension == "in") {
-            return Ok(None);
-        }
-        let parsed = match Containerfile::parse(&String::from_utf8_lossy(text)) {
-            Ok(parsed) => parsed,
-            Err(e) => {
-                let (line, problem) = (e.line, e.problem);
-                return Err(InstallError::ContainerfileInvalid { path, line, problem });
-            }
-        };
-        match (parsed.run_label(), self.run_label) {
-            (RunLabel::Set(label), _) => Ok(Some(label)),
-            (RunLabel::Unknown, _) => Ok(None),
-            (RunLabel::Missing(Base::Image(_)), RunLabelSource::BaseImage) => Ok(None),
-            (RunLabel::Missing(Base::Image(base)), RunLabelSource::Containerfile) => {
-                Err(InstallError::RunLabelMissing { path, base })
-            }
-            (RunLabel::Missing(Base::Scratch | Base::Stage(_)), _) => {
-                Err(InstallError::RunLabelMissing { path, base: "scratch".to_owned() })
-            }
-            (RunLabel::Empty { line }, _) => Err(InstallError::RunLabelEmpty { path, line }),
-            (RunLabel::Ambiguous { first, second }, _) => {
-                Err(InstallError::RunLabelAmbiguous { path, first, second })
-            }
-        }
+        Ok(BuildContext::new(containerfile, inspected, entries.len(), archive))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::archive::ContextArchive;
+use super::inspect::Inspected;
 use super::reference::ImageReference;
 use super::variables::Variables;
 use crate::digest::{FieldHasher, Sha256Digest};
@@ -31,8 +32,9 @@ pub enum ContainerSource {
 #[derive(Clone, Debug)]
 pub struct BuildContext {
     pub(super) containerfile: PathBuf,
-    pub(super) run_label: Option<String>,
-    pub(super) entries: usize,
+    run_label: Option<String>,
+    warnings: Vec<String>,
+    entries: usize,
     pub(super) archive: ContextArchive,
 }
 
@@ -55,6 +57,13 @@ impl LoadedContainer {
             ContainerSource::Context(context) => Some(context),
             ContainerSource::Reference(_) => None,
         }
+    }
+
+    /// What is probably wrong in the Containerfile or its `RUN` label, although podman accepts it. Each
+    /// text names the file and the line. Empty if the image is pulled.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        self.context().map_or(&[], |context| &context.warnings)
     }
 
     /// The digest of everything the container image is made from. Equal inputs have equal fingerprints
@@ -83,6 +92,16 @@ impl LoadedContainer {
 }
 
 impl BuildContext {
+    pub(super) fn new(
+        containerfile: PathBuf,
+        inspected: Inspected,
+        entries: usize,
+        archive: ContextArchive,
+    ) -> Self {
+        let Inspected { run_label, warnings, .. } = inspected;
+        Self { containerfile, run_label, warnings, entries, archive }
+    }
+
     /// The path of the Containerfile, relative to the context.
     #[must_use]
     pub fn containerfile(&self) -> &Path {

@@ -36,14 +36,17 @@ mod built_in;
 mod container;
 mod containerfile;
 pub mod containers;
+mod copies;
 mod error;
 mod ignore;
+mod inspect;
 mod load;
 mod loaded;
 mod pack;
 mod read;
 mod redact;
 mod reference;
+mod run_label;
 mod scan;
 mod variables;
 

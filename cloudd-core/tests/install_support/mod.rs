@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 /// A Containerfile that podman builds and runs.
 pub(crate) const CONTAINERFILE: &str =
-    "FROM scratch\nCOPY . /ctx\nLABEL RUN=\"podman run IMAGE\"\n";
+    "FROM scratch\nCOPY . /ctx\nENTRYPOINT [\"/ctx/install\"]\nLABEL RUN=\"podman run IMAGE\"\n";
 
 /// A directory that is deleted at the end of the test.
 #[derive(Debug)]

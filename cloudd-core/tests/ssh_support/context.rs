@@ -6,8 +6,8 @@ use cloudd_core::install::{ContextArchive, InstallContainer};
 /// Creates a build context with incompressible content, whose archive has about `bytes` bytes.
 pub(crate) fn context(bytes: usize) -> ContextArchive {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("Containerfile"), "FROM scratch\nLABEL RUN=\"podman run IMAGE\"\n")
-        .unwrap();
+    let text = "FROM scratch\nENTRYPOINT [\"/install\"]\nLABEL RUN=\"podman run IMAGE\"\n";
+    fs::write(dir.path().join("Containerfile"), text).unwrap();
     let hashes = RandomState::new();
     let noise: Vec<u8> = (0..bytes as u64 / 8)
         .flat_map(|n| {

@@ -1,25 +1,40 @@
 //! Determines the `RUN` label of a Containerfile, with the rules of podman's parser.
 
+mod checks;
 mod lines;
 mod words;
 
 use std::collections::HashMap;
 
-use lines::{Instruction, Problem};
+pub(super) use checks::{Entrypoint, LocalCopy};
+pub(super) use lines::Problem;
+
+use super::run_label::UNKNOWN;
+use lines::Instruction;
 
 use crate::text::sanitize_untrusted;
 
 /// The label with the command of an install container. podman ignores its case.
 const RUN: &str = "RUN";
 
-/// The stages of a Containerfile; there is at least one.
 #[derive(Debug)]
-pub(super) struct Containerfile(Vec<Stage>);
+pub(super) struct Containerfile {
+    /// There is at least one.
+    stages: Vec<Stage>,
+    /// The last stage with each name, in lower case.
+    names: HashMap<String, usize>,
+    before_from: Vec<Instruction>,
+    escape: char,
+}
 
 #[derive(Debug)]
 struct Stage {
+    /// The line of its FROM.
+    line: usize,
     base: Base,
     labels: Vec<Label>,
+    /// Those after its FROM.
+    instructions: Vec<Instruction>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +48,21 @@ pub(super) enum Base {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Label {
-    line: usize,
+pub(super) struct Label {
+    pub(super) line: usize,
     name: String,
     /// The value without quotes and without expansion of variables.
-    value: String,
+    pub(super) value: String,
+    /// The value with [`UNKNOWN`] in place of every variable that `podman build` expands.
+    pub(super) marked: String,
+    /// The names of these variables, each with whether it has a default.
+    pub(super) variables: Vec<(String, bool)>,
 }
 
 /// The `RUN` label of the image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RunLabel {
-    Set(String),
+    Set(Label),
     /// The name of a label contains variables, so it may be `RUN`.
     Unknown,
     /// Not set. The last stage starts from this base, directly or through other stages.
@@ -60,39 +79,47 @@ pub(super) enum RunLabel {
 impl Containerfile {
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let (instructions, escape) = lines::instructions(text)?;
-        let mut stages: Vec<Stage> = Vec::new();
-        // The last stage with each name, in lower case.
-        let mut names = HashMap::new();
-        for instruction in &instructions {
-            match (&*instruction.keyword, stages.last_mut()) {
-                ("FROM", _) => {
-                    let (base, name) = from(instruction, &names, stages.len())?;
-                    names.extend(name.map(|name| (name, stages.len())));
-                    stages.push(Stage { base, labels: Vec::new() });
+        let mut parsed =
+            Self { stages: Vec::new(), names: HashMap::new(), before_from: Vec::new(), escape };
+        for instruction in instructions {
+            let line = instruction.line;
+            if instruction.keyword == "FROM" {
+                let (base, name) = from(&instruction, &parsed.names, parsed.stages.len())?;
+                parsed.names.extend(name.map(|name| (name, parsed.stages.len())));
+                let (labels, instructions) = (Vec::new(), Vec::new());
+                parsed.stages.push(Stage { line, base, labels, instructions });
+            } else if let Some(stage) = parsed.stages.last_mut() {
+                if instruction.keyword == "LABEL" {
+                    stage.labels.extend(labels(&instruction, escape)?);
                 }
-                ("LABEL", Some(stage)) => stage.labels.extend(labels(instruction, escape)?),
-                // Labels before the first FROM have no effect.
-                _ => {}
+                stage.instructions.push(instruction);
+            } else {
+                parsed.before_from.push(instruction);
             }
         }
-        if stages.is_empty() {
+        if parsed.stages.is_empty() {
             return Err(Problem { line: 1, problem: "there is no FROM".to_owned() });
         }
-        Ok(Self(stages))
+        Ok(parsed)
+    }
+
+    /// The last stage and the stages from which it starts, the last one first, and their base.
+    fn chain(&self) -> (Vec<usize>, &Base) {
+        let mut chain = vec![self.stages.len() - 1];
+        loop {
+            match &self.stages[chain[chain.len() - 1]].base {
+                Base::Stage(earlier) => chain.push(*earlier),
+                base => return (chain, base),
+            }
+        }
     }
 
     /// Returns the `RUN` label of the last stage, which inherits labels from the stages it starts from.
     pub(super) fn run_label(&self) -> RunLabel {
-        let mut chain = vec![self.0.len() - 1];
-        let base = loop {
-            match &self.0[chain[chain.len() - 1]].base {
-                Base::Stage(earlier) => chain.push(*earlier),
-                base => break base.clone(),
-            }
-        };
+        let (chain, base) = self.chain();
         let mut set: Vec<&Label> = Vec::new();
         let mut unknown = false;
-        for label in chain.iter().rev().flat_map(|stage| &self.0[*stage].labels) {
+        for label in chain.iter().rev().flat_map(|stage| &self.stages[*stage].labels) {
             unknown |= label.name.contains('$');
             if label.name.eq_ignore_ascii_case(RUN) {
                 set.retain(|known| known.name != label.name);
@@ -101,10 +128,10 @@ impl Containerfile {
         }
         match set[..] {
             [] if unknown => RunLabel::Unknown,
-            [] => RunLabel::Missing(base),
+            [] => RunLabel::Missing(base.clone()),
             // podman crashes on a label of white space.
             [label] if label.value.trim().is_empty() => RunLabel::Empty { line: label.line },
-            [label] => RunLabel::Set(label.value.clone()),
+            [label] => RunLabel::Set(label.clone()),
             [first, second, ..] => {
                 RunLabel::Ambiguous { first: first.name.clone(), second: second.name.clone() }
             }
@@ -142,10 +169,11 @@ fn from(
 
 fn labels(instruction: &Instruction, escape: char) -> Result<Vec<Label>, Problem> {
     let line = instruction.line;
-    let label = |name: &str, value: &str| Label {
-        line,
-        name: words::unquote(name, escape),
-        value: words::unquote(value, escape),
+    let label = |name: &str, value: &str| {
+        let (marked, variables) = words::mark_variables(value, escape, UNKNOWN);
+        let name = words::unquote(name, escape);
+        let [value, marked] = [value, &marked].map(|value| words::unquote(value, escape));
+        Label { line, name, value, marked, variables }
     };
     let shown = |word: &str| sanitize_untrusted(word, 100);
     let words = words::split(&instruction.arguments, escape);
@@ -183,6 +211,13 @@ mod tests {
         Containerfile::parse(text).unwrap().run_label()
     }
 
+    fn value(text: &str) -> String {
+        match run_label(text) {
+            RunLabel::Set(label) => label.value,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
     fn image(name: &str) -> RunLabel {
         RunLabel::Missing(Base::Image(name.to_owned()))
     }
@@ -200,17 +235,16 @@ mod tests {
             "LABEL RUN=\"podman \\\nrun IMAGE\"",
         ] {
             let text = format!("ARG V=1\nFROM --platform=linux/amd64 quay.example/x:$V\n{label}\n");
-            assert_eq!(run_label(&text), RunLabel::Set("podman run IMAGE".to_owned()), "{label}");
+            assert_eq!(value(&text), "podman run IMAGE", "{label}");
         }
     }
 
     #[test]
     fn only_the_last_stage_and_what_it_is_built_on_counts() {
-        let set = RunLabel::Set("x".to_owned());
         assert_eq!(run_label("FROM a AS one\nLABEL RUN=x\nFROM b"), image("b"));
-        assert_eq!(run_label("FROM a AS one\nFROM one\nLABEL RUN=x"), set);
-        assert_eq!(run_label("FROM a as One\nLABEL RUN=x\nFROM one AS two\nFROM two"), set);
-        assert_eq!(run_label("FROM a\nLABEL RUN=x\nFROM 0"), set);
+        assert_eq!(value("FROM a AS one\nFROM one\nLABEL RUN=x"), "x");
+        assert_eq!(value("FROM a as One\nLABEL RUN=x\nFROM one AS two\nFROM two"), "x");
+        assert_eq!(value("FROM a\nLABEL RUN=x\nFROM 0"), "x");
         assert_eq!(run_label("FROM a AS one\nFROM scratch\nLABEL RUN=x\nFROM one"), image("a"));
         assert_eq!(run_label("FROM a AS x\nLABEL RUN=x\nFROM $x"), image("$x"));
         assert_eq!(run_label("FROM one\nLABEL RUN=x\nFROM b AS one"), image("b"));
@@ -299,6 +333,13 @@ mod tests {
             "E",
             "E F",
             "COPY ",
+            "ADD ",
+            "--from=b ",
+            "RUN --mount=from=b ",
+            "[\"a\",",
+            "ENTRYPOINT ",
+            "CMD ",
+            "ARG ",
             "# escape=`\n",
             "#",
             "\u{feff}",
@@ -320,6 +361,16 @@ mod tests {
             match Containerfile::parse(&text) {
                 Ok(parsed) => {
                     parsed.run_label();
+                    parsed.entrypoint();
+                    let _ = parsed.local_copies();
+                    let told = match parsed.check_instructions() {
+                        Ok(warnings) => warnings,
+                        Err(problem) => vec![problem],
+                    };
+                    for Problem { line, problem } in told {
+                        prop_assert!((1..=text.lines().count()).contains(&line));
+                        prop_assert!(!problem.contains(char::is_control), "{problem:?}");
+                    }
                 }
                 Err(problem) => {
                     prop_assert!((1..=text.lines().count().max(1)).contains(&problem.line));
@@ -332,13 +383,23 @@ mod tests {
     #[test]
     fn the_time_is_proportional_to_the_length() {
         // The longest Containerfile that is read, filled with what was slow to parse.
-        for line in
-            ["RUN <<E\n", "RUN <<-E <<F\n", "FROM a AS b\n", "FROM b\n", "LABEL RUN=x\n", "'\\\n"]
-        {
+        for line in [
+            "RUN <<E\n",
+            "RUN <<-E <<F\n",
+            "FROM a AS b\n",
+            "FROM b\n",
+            "LABEL RUN=x\n",
+            "'\\\n",
+            "COPY --from=b a b\n",
+            "FROM a AS b\nCOPY --from=b a b\n",
+            "LABEL $a=${\n",
+        ] {
             let text = format!("FROM a\n{}", line.repeat((256 << 10) / line.len()));
             let started = std::time::Instant::now();
             if let Ok(parsed) = Containerfile::parse(&text) {
                 parsed.run_label();
+                parsed.entrypoint();
+                let _ = (parsed.check_instructions(), parsed.local_copies());
             }
             // Each took a minute or more when it was quadratic, and takes milliseconds.
             assert!(started.elapsed().as_secs() < 5, "{line:?}: {:?}", started.elapsed());

@@ -50,6 +50,56 @@ pub(super) fn unquote(word: &str, escape: char) -> String {
     text
 }
 
+/// Replaces the variables that `podman build` expands in a word, which still has its quotes, by `mark`.
+/// Returns their names, each with whether it has a default as in `${NAME:-default}`.
+pub(super) fn mark_variables(
+    word: &str,
+    escape: char,
+    mark: char,
+) -> (String, Vec<(String, bool)>) {
+    let (mut marked, mut variables) = (String::new(), Vec::new());
+    let mut quote = None;
+    let mut chars = word.chars().peekable();
+    while let Some(c) = chars.next() {
+        match quote {
+            None if c == '"' || c == '\'' => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            Some('\'') => {}
+            _ if c == escape => {
+                marked.push(c);
+                marked.extend(chars.next());
+                continue;
+            }
+            _ if c == '$' => {
+                let is_braced = chars.next_if_eq(&'{').is_some();
+                let first = chars.peek().copied();
+                let mut name: String = match first.filter(char::is_ascii_digit) {
+                    Some(digit) => chars.next_if_eq(&digit).into_iter().collect(),
+                    None => String::new(),
+                };
+                if name.is_empty() {
+                    let in_name = |c: &char| c.is_alphanumeric() || *c == '_';
+                    while let Some(c) = chars.next_if(in_name) {
+                        name.push(c);
+                    }
+                }
+                let has_default = is_braced && chars.peek() != Some(&'}');
+                if is_braced {
+                    chars.by_ref().find(|c| *c == '}');
+                }
+                if is_braced || !name.is_empty() {
+                    marked.push(mark);
+                    variables.push((name, has_default));
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        marked.push(c);
+    }
+    (marked, variables)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +128,21 @@ mod tests {
             assert_eq!(unquote(word, '\\'), text, "{word}");
         }
         assert_eq!(unquote("`\"a", '`'), "\"a");
+    }
+
+    #[test]
+    fn variables_are_marked_where_podman_build_expands_them() {
+        for (word, marked, names) in [
+            (r#""a $B c""#, "\"a _ c\"", &[("B", false)][..]),
+            ("${B}$C", "__", &[("B", false), ("C", false)]),
+            ("${B:-x y}$1x", "__x", &[("B", true), ("1", false)]),
+            (r#""\$B" \$C"#, r#""\$B" \$C"#, &[]),
+            ("'$B ${C}'", "'$B ${C}'", &[]),
+            ("$ $( $$ a$", "$ $( $$ a$", &[]),
+            ("${B", "_", &[("B", true)]),
+        ] {
+            let names = names.iter().map(|(name, set)| ((*name).to_owned(), *set)).collect();
+            assert_eq!(mark_variables(word, '\\', '_'), (marked.to_owned(), names), "{word}");
+        }
     }
 }

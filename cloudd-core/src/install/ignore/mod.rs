@@ -14,7 +14,7 @@
 
 mod pattern;
 
-use pattern::Pattern;
+pub(super) use pattern::Pattern;
 
 /// The longest line in bytes. No path is longer on Linux (`PATH_MAX`).
 pub(super) const MAX_LINE: usize = 4096;

@@ -7,7 +7,7 @@
 
 /// A parsed pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern(Vec<Token>);
+pub(in crate::install) struct Pattern(Vec<Token>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -27,7 +27,7 @@ enum Token {
 
 impl Pattern {
     /// Parses a pattern without empty, `.` or inner `..` components.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(in crate::install) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
@@ -52,7 +52,7 @@ impl Pattern {
     }
 
     /// Whether the pattern matches `path`, or a directory above it.
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
+    pub(in crate::install) fn matches(&self, path: &[u8]) -> bool {
         let mut states = self.start();
         let mut rest = path;
         while states.contains(&true) {
