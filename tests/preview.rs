@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloudd_core::build::{
-    BootCheck, BuildErrorKind, ImageBuilder, PreviewStep, ReadinessProbe, ReusePolicy,
+    BootCheck, BuildErrorKind, BuildEventKind, ImageBuilder, PreviewStep, ReadinessProbe,
+    ReusePolicy,
 };
 use cloudd_core::memory::Memory;
 use cloudd_core::provider::{ResourceKind, Size};
@@ -99,6 +100,37 @@ async fn on_hetzner_a_read_only_token_is_enough_and_the_price_is_exact() {
         serde_json::json!({"step": "create", "kind": "lease", "size": null})
     );
     assert_eq!(json["cost"]["build"], "0.006548");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_has_the_warnings_that_a_build_tells_before_it_creates_anything() {
+    let text = "FROM scratch\nENTRYPOINT [\"/x\"]\nLABEL RUN='podman run -v $DEV:/x IMAGE'\n";
+    let (context, memory) = (Context::new(text), Memory::new());
+    let builder = ImageBuilder::new("x", context.container());
+    let preview = builder.preview(&memory).await.unwrap();
+    assert!(preview.warnings.len() == 1 && preview.warnings[0].contains("line 3"), "{preview:?}");
+    assert!(preview.to_string().contains(&format!("\n  ! {}\n", preview.warnings[0])), "{preview}");
+
+    let mut build = builder.start(Arc::new(memory));
+    let mut events = build.events();
+    build.await.unwrap();
+    let mut kinds = Vec::new();
+    while let Some(event) = events.next().await {
+        kinds.push(event.kind);
+    }
+    let note = BuildEventKind::Note { message: preview.warnings[0].clone() };
+    let created = kinds.iter().position(|kind| matches!(kind, BuildEventKind::Created { .. }));
+    assert!(kinds.iter().position(|kind| *kind == note) < created, "{kinds:?}");
+    assert!(kinds.contains(&note), "{kinds:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_that_gives_half_an_image_shows_in_a_preview_already() {
+    let text = "FROM scratch\nENTRYPOINT [\"/x\"]\nLABEL RUN=\"podman run -d IMAGE\"\n";
+    let context = Context::new(text);
+    let error = ImageBuilder::new("x", context.container()).preview(&Memory::new()).await;
+    let error = format!("{:?}", error.unwrap_err());
+    assert!(error.contains("--detach"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,6 +51,7 @@ fn every_folder_is_a_container_with_a_name_and_a_readme() {
 fn a_container_packs_its_files_as_they_are_in_the_folder_and_all_that_it_sources() {
     for (name, container) in each() {
         let loaded = container.load().unwrap();
+        assert!(loaded.warnings().is_empty(), "{name}: {:?}", loaded.warnings());
         let context = loaded.context().unwrap();
         assert_eq!(context.containerfile(), Path::new(name).join("Containerfile"));
         let tree = unpacked(context.archive());

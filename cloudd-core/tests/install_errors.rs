@@ -144,6 +144,115 @@ fn a_containerfile_that_podman_would_refuse() {
     );
 }
 
+/// A Containerfile of `scratch` with an entrypoint and this `RUN` label, which is on line 3.
+fn labelled(label: &str) -> Tree {
+    let text = format!("FROM scratch\nENTRYPOINT [\"/x\"]\nLABEL RUN={label}\n");
+    Tree::empty().file("Containerfile", text, 0o644)
+}
+
+#[test]
+fn a_run_label_that_gives_half_an_image_or_none_is_refused_with_its_line() {
+    for (label, part) in [
+        ("'podman run -d IMAGE'", "--detach"),
+        ("'podman run -itd IMAGE'", "--detach"),
+        ("'podman run --detach=true IMAGE'", "--detach"),
+        ("'podman run --restart=always IMAGE'", "restart policy"),
+        ("'podman run --rm'", "the word IMAGE"),
+        ("'podman run debian:12'", "the word IMAGE"),
+        ("'podman run debian:12 IMAGE'", "debian:12"),
+        ("'podman start IMAGE'", "start"),
+        ("'podman run \"IMAGE'", "quotation mark"),
+        ("'podman run IMAGE # now'", "comment"),
+        ("\"podman run -e 'A=b c' IMAGE\"", "A=b c"),
+        ("\"podman run $IMAGE\"", "$IMAGE"),
+    ] {
+        let tree = labelled(label);
+        let error = error(&tree.install_container()).to_string();
+        assert!(error.contains("line 3") && error.contains(part), "{label}: {error}");
+    }
+}
+
+#[test]
+fn an_image_without_a_program_is_refused_with_its_line() {
+    let label = "LABEL RUN=\"podman run IMAGE\"";
+    for (text, line) in [
+        (format!("FROM scratch\n{label}\n"), "line 1"),
+        (format!("FROM scratch\nCMD [\"/x\"]\n{label}\n"), "line 1"),
+        (format!("FROM a AS b\nENTRYPOINT /x\nFROM scratch\n{label}\n"), "line 3"),
+        (format!("FROM a\nENTRYPOINT []\n{label}\n"), "line 1"),
+    ] {
+        let tree = Tree::empty().file("Containerfile", &text, 0o644);
+        let error = error(&tree.install_container()).to_string();
+        assert!(error.contains("no ENTRYPOINT") && error.contains(line), "{text}: {error}");
+    }
+    for text in [
+        "FROM scratch\nLABEL RUN=\"podman run IMAGE /x\"\n",
+        "FROM a\nLABEL RUN=\"podman run IMAGE\"\n",
+    ] {
+        assert!(
+            Tree::empty().file("Containerfile", text, 0o644).install_container().load().is_ok()
+        );
+    }
+}
+
+#[test]
+fn instructions_that_podman_refuses_are_refused_with_their_line() {
+    let with = |line: &str, ignore: &str| {
+        let text = format!("FROM a\nENV A=\\\nb\n{line}\nLABEL RUN=\"podman run IMAGE\"\n");
+        Tree::empty().file("Containerfile", text, 0o644).file("a", "", 0o644).file(
+            ".dockerignore",
+            ignore,
+            0o644,
+        )
+    };
+    for (line, ignore, part) in [
+        ("COPPY a /", "", "COPPY is no instruction"),
+        ("COPY a", "", "COPY requires"),
+        ("COPY b /", "", "\"b\", which is not in the build context"),
+        ("ADD b /", "", "ADD copies \"b\""),
+        ("COPY *.x /", "", "\"*.x\", which matches nothing"),
+        ("COPY a /", "*", "\"a\", which the ignore file excludes"),
+    ] {
+        let error = error(&with(line, ignore).install_container()).to_string();
+        assert!(error.contains("line 4") && error.contains(part), "{line}: {error}");
+    }
+    for line in ["COPY --from=a b /", "COPY $B <<E /", "ADD https://h.example/b /", "COPY . ../a /"]
+    {
+        assert!(with(line, "").install_container().load().is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn what_is_probably_wrong_is_a_warning_with_its_line() {
+    let warnings = |text: &str, ignore: &str| {
+        let tree = Tree::empty().file("Containerfile", text, 0o644).file("a", "", 0o644);
+        let tree = tree.file(".dockerignore", ignore, 0o644);
+        tree.install_container().load().unwrap().warnings().to_vec()
+    };
+    let label = "LABEL RUN=\"podman run IMAGE\"\n";
+    for (text, ignore, parts) in [
+        ("FROM a\nLABEL RUN='podman run IMAGE sh -c \"b c\"'\n", "", &["line 2", "\"b c\""][..]),
+        ("FROM a\nLABEL RUN='podman run -v $DEV:/x IMAGE'\n", "", &["line 2", "$DEV"]),
+        (
+            "FROM a\nLABEL RUN=\"podman run -v $DEV:/x IMAGE\"\n",
+            "",
+            &["line 2", "$DEV", "podman build"],
+        ),
+        ("FROM a\nLABEL RUN=/bin/install\n", "", &["line 2", "/bin/install", "not podman"]),
+        (&format!("FROM a\nCMD /x\n{label}"), "", &["line 2", "CMD"]),
+        (&format!("FROM a\nCOPY . /\n{label}"), "*", &["line 2", "copies nothing"]),
+        (&format!("COPY a b\nFROM a\n{label}"), "", &["line 1", "no effect"]),
+    ] {
+        let warnings = warnings(text, ignore);
+        assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+        for part in parts.iter().chain(&["Containerfile"]) {
+            assert!(warnings[0].contains(part), "{part}: {warnings:?}");
+        }
+    }
+    assert!(warnings(&format!("FROM a\nCOPY . /\n{label}"), "").is_empty());
+    assert!(InstallContainer::reference("quay.example/x").load().unwrap().warnings().is_empty());
+}
+
 #[test]
 fn a_preprocessed_containerfile_is_left_to_podman() {
     let tree = Tree::empty().file("Containerfile.in", "#include \"x\"\n", 0o644);

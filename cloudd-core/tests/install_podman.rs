@@ -2,8 +2,16 @@
 //! label that it finds.
 
 mod install_support;
+// The part of the crate that imitates podman.
+#[path = "../src/install/run_label/podman.rs"]
+mod podman_label;
 
-use std::{collections::BTreeMap, ffi::OsStr, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    path::Path,
+    process::Command,
+};
 
 use cloudd_core::install::InstallContainer;
 use install_support::{CONTAINERFILE, Numbers, Tree, listing, unpacked};
@@ -218,6 +226,195 @@ fn podman_finds_the_run_label_exactly_where_it_was_found_before() {
             (Err(_), Err(_)) => {}
             _ => panic!("{containerfile}\n{loaded:?}\npodman: {judged:?}"),
         }
+    }
+}
+
+/// The names of the options in podman's help that have no value, long and short ones.
+fn flags(podman: &Podman, command: &[&str]) -> BTreeSet<String> {
+    let words: Vec<&OsStr> = command.iter().chain(&["--help"]).map(OsStr::new).collect();
+    let help = podman.run(&words).unwrap_or_else(|error| panic!("{error}"));
+    let options = help.lines().skip_while(|line| !line.starts_with("Options:")).skip(1);
+    let mut flags = BTreeSet::new();
+    for option in options.filter(|line| line.trim_start().starts_with('-')) {
+        // The names and a type are divided from the description by several blanks.
+        let names = option.trim().split("  ").next().unwrap_or_default();
+        let words: Vec<&str> = names.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+        if words.iter().all(|word| word.starts_with('-')) {
+            flags.extend(words.iter().map(|word| word.trim_start_matches('-').to_owned()));
+        }
+    }
+    flags
+}
+
+#[test]
+fn the_options_of_podman_that_have_no_value_are_known() {
+    let podman = Podman::new();
+    for (command, known) in
+        [(&[][..], &podman_label::GLOBAL_FLAGS[..]), (&["run"], &podman_label::RUN_FLAGS[..])]
+    {
+        let help =
+            podman.run(&[command, &["--help"]].concat().iter().map(OsStr::new).collect::<Vec<_>>());
+        let help = help.unwrap();
+        let flags = flags(&podman, command);
+        assert!(flags.len() > 5, "{flags:?}");
+        for flag in &flags {
+            assert!(known.contains(&&**flag), "{flag} is not known to have no value");
+        }
+        // Those of other versions are not in the help.
+        for name in known.iter().filter(|name| help.contains(&format!("--{name} "))) {
+            assert!(flags.contains(*name), "{name} has a value");
+        }
+    }
+}
+
+#[test]
+fn a_label_becomes_the_same_command_as_in_podman() {
+    let podman = Podman::new();
+    let shown = Tree::empty().file("words", "#!/bin/sh\nprintf '<%s>' \"$0\" \"$@\"\n", 0o755);
+    let words = shown.at("words");
+    let program = words.to_str().unwrap();
+    let labels = [
+        "podman run --rm IMAGE",
+        "docker run IMAGE",
+        "/usr/bin/docker run IMAGE",
+        "podman run -e 'A=b c' IMAGE",
+        "podman run IMAGE # comment",
+        "podman run IMAGE \"open",
+        "podman run IMAGE it\\'s",
+        "podman run IMAGE \\",
+        "# comment",
+        "WORDS -e 'A=b c' \"d 'e f'\" g\\ h i\\\\\\ j IMAGE",
+        "WORDS '' \"''\" '\"\"' a''b 'c\"d' 'e\"f'",
+        "WORDS IMAGE=IMAGE NAME=NAME X=IMAGE X=IMAGE=IMAGE X=IMAGEX NAMEX $NAMESPACE ${NAME}s $IMAGE",
+        "WORDS $PWD ${PWD} $OPT1 ${OPT2} $SUDO_UID ${UNSET} a${UNSET}b $UNSET.$PWD",
+        "WORDS $ a$ $$ $1 $12 ${1} ${12} $* $@ $# $? $! $- $( $() ${} ${ x} ${x:-y} ${x",
+        "WORDS $'a' \"$PWD\" '$PWD' \\$PWD \\\\$PWD \"\\\\$PWD\"",
+        "WORDS a#b \"c #d\"\tg",
+        "WORDS a#b '#e' f",
+        "WORDS é\u{a0}x \u{2003} ＩＭＡＧＥ",
+        "WORDS \"a\\n\\\"b\" 'a\\n' a\\n",
+        "WORDS a && b | c > /dev/null; d `e` ~ *",
+    ];
+    let mut containerfile = "FROM scratch\n".to_owned();
+    for (n, label) in labels.iter().enumerate() {
+        let label = label.replace("WORDS", program);
+        // Quoted for `podman build`, which takes one pair of quotes off and expands variables.
+        let quoted = label.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$");
+        containerfile += &format!("LABEL L{n}=\"{quoted}\"\n");
+    }
+    let tree = Tree::empty().file("Containerfile", containerfile, 0o644);
+    podman.build(tree.path(), &[]).unwrap();
+
+    let directory = std::env::current_dir().unwrap();
+    let values = podman_label::Values {
+        image: "localhost/cloudd:latest",
+        name: "cloudd",
+        directory: directory.to_str().unwrap(),
+        argument: "/dev/vdb",
+    };
+    for (n, label) in labels.iter().enumerate() {
+        let own = podman_label::command(&label.replace("WORDS", program), &values);
+        let name = format!("L{n}");
+        let is_shown = !label.starts_with("WORDS");
+        let mut arguments = vec!["container", "runlabel"];
+        arguments.extend(is_shown.then_some("--display"));
+        arguments.extend([&*name, "localhost/cloudd", "/dev/vdb"]);
+        let told = podman.run(&arguments.into_iter().map(OsStr::new).collect::<Vec<_>>());
+        match (own, told) {
+            (Ok(own), Ok(told)) if is_shown => {
+                let shown = told.trim_end().strip_prefix("command: podman ").unwrap();
+                assert_eq!(own.words[0], podman_label::SELF, "{label}");
+                assert_eq!(own.words[1..].join(" "), shown, "{label}");
+            }
+            (Ok(own), Ok(told)) => {
+                let own: String = own.words.iter().map(|word| format!("<{word}>")).collect();
+                assert_eq!(own, told, "{label}");
+            }
+            (Err(_), Err(_)) => {}
+            (own, told) => panic!("{label}: {own:?}, podman: {told:?}"),
+        }
+    }
+}
+
+#[test]
+fn podman_refuses_the_same_instructions() {
+    let podman = Podman::new();
+    let tree = |containerfile: &str, ignore: &str| {
+        Tree::empty()
+            .file("a.txt", "a", 0o644)
+            .file("d/b", "b", 0o644)
+            .link("l", "d")
+            .file("Containerfile", containerfile, 0o644)
+            .file(".dockerignore", ignore, 0o644)
+    };
+    for (instructions, ignore) in [
+        ("FOO x", ""),
+        ("CROSS x", ""),
+        ("MAINTAINER x", ""),
+        ("ONBUILD FOO", ""),
+        ("COPY", ""),
+        ("COPY a.txt", ""),
+        ("COPY nope /", ""),
+        ("ADD nope /", ""),
+        ("COPY nope a.txt /x/", ""),
+        ("COPY [\"nope x\", \"/x/\"]", ""),
+        ("COPY [\"a.txt\", \"/x/\"]", ""),
+        ("COPY --chown=1:1 \"a.txt\" a\\.txt /x/", ""),
+        ("COPY /a.txt ../a.txt d/../a.txt ./d/ /x/", ""),
+        ("COPY l/b /x/", ""),
+        ("COPY l/* /x/", ""),
+        ("COPY *.txt */b **/b [a].txt ?.txt /x/", ""),
+        ("COPY *.md /x/", ""),
+        ("COPY d/**/a.txt /x/", ""),
+        ("COPY *.md a.txt /x/", ""),
+        ("COPY *.md *.no /x/", ""),
+        ("COPY a.txt /x/", "*"),
+        ("COPY Containerfile /x/", "*"),
+        ("COPY *.txt /x/", "*.txt"),
+        ("COPY d /x/", "d/*"),
+        ("COPY d /x/", "d"),
+        ("COPY d /x/", "d\n!d/b"),
+        ("COPY . /x/", "*"),
+        ("ENV F=a\nCOPY $F.txt /x/", ""),
+        ("FROM scratch\nCOPY --from=0 / /", ""),
+        ("COPY nope /\nFROM scratch\nENV A=b", ""),
+        ("COPY nope /\nFROM scratch\nCOPY --from=0 / /", ""),
+        ("FOO\nFROM 0\nENV A=b", ""),
+        ("FOO\nFROM scratch\nENV A=b", ""),
+    ] {
+        let end = "ENTRYPOINT [\"/x\"]\nLABEL RUN=\"podman run IMAGE\"\n";
+        let tree = tree(&format!("FROM scratch\n{instructions}\n{end}"), ignore);
+        let judged = podman.build(tree.path(), &[]);
+        let loaded = tree.install_container().load();
+        assert_eq!(loaded.is_ok(), judged.is_ok(), "{instructions}: {loaded:?}\n{judged:?}");
+    }
+}
+
+#[test]
+fn podman_build_expands_the_variables_that_are_found_in_a_label() {
+    let podman = Podman::new();
+    // The label, the variable that is told, and the label of the image.
+    for (label, told, built) in [
+        ("\"podman run IMAGE $X a\"", "$X", "podman run IMAGE  a"),
+        ("\"podman run IMAGE ${X} a\"", "$X", "podman run IMAGE  a"),
+        ("podman\\ run\\ IMAGE\\ $X a=b", "$X", "podman run IMAGE "),
+        ("\"podman run IMAGE $1 a\"", "$1", "podman run IMAGE  a"),
+        ("\"podman run IMAGE ${X:-y} a\"", "", "podman run IMAGE y a"),
+        ("\"podman run IMAGE $V a\"", "", "podman run IMAGE 1 a"),
+        ("\"podman run IMAGE $ a\"", "", "podman run IMAGE $ a"),
+        ("\"podman run IMAGE \\$PWD a\"", "", "podman run IMAGE $PWD a"),
+        ("'podman run IMAGE $PWD a'", "", "podman run IMAGE $PWD a"),
+    ] {
+        let text = format!("FROM scratch\nARG V=1\nENTRYPOINT [\"/x\"]\nLABEL RUN={label}\n");
+        let tree = Tree::empty().file("Containerfile", text, 0o644);
+        podman.build(tree.path(), &[]).unwrap();
+        let inspect = ["inspect", "--format", "{{index .Config.Labels \"RUN\"}}", "cloudd"];
+        let of_image = podman.run(&inspect.map(OsStr::new)).unwrap();
+        assert_eq!(of_image.strip_suffix('\n'), Some(built), "{label}");
+
+        let warnings = tree.install_container().load().unwrap().warnings().join("\n");
+        assert_eq!(warnings.contains("`podman build` replaces"), !told.is_empty(), "{warnings}");
+        assert!(warnings.contains(told), "{warnings}");
     }
 }
 

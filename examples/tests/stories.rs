@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
+use cloudd_tests::containers::hello;
 use cloudd_tests::hcloud_sim::{HcloudSim, Inventory};
 use cloudd_tests::leftovers::volume;
 
@@ -16,6 +18,13 @@ const SPEED: f64 = 100.0;
 fn examples() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// A directory with the container that most examples build, as it is prepared for a simulator.
+static WORKSPACE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stories");
+    let _ = hello(&directory);
+    directory
+});
 
 /// The arguments of each example in README.md.
 fn documented() -> BTreeMap<String, Vec<String>> {
@@ -44,7 +53,11 @@ fn run(name: &str, sim: &HcloudSim) -> Output {
 
 fn run_with(name: &str, sim: &HcloudSim, arguments: &[String]) -> Output {
     let mut command = Command::new(program(name));
-    command.args(arguments).current_dir(examples().parent().expect("a workspace"));
+    command.args(arguments).current_dir(if name.ends_with("libvirt") {
+        examples().parent().expect("a workspace")
+    } else {
+        &WORKSPACE
+    });
     command.env("HCLOUD_ENDPOINT", sim.endpoint()).env("HCLOUD_TOKEN", HcloudSim::TOKEN);
     command.env("HCLOUD_SIM_SPEED", SPEED.to_string());
     command.output().unwrap_or_else(|error| panic!("{name}: {error}"))

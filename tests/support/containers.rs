@@ -1,7 +1,7 @@
 //! Install containers that tests build images from.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cloudd_core::install::InstallContainer;
 use tempfile::TempDir;
@@ -50,6 +50,23 @@ impl Context {
     pub fn container(&self) -> InstallContainer {
         InstallContainer::directory(self.path())
     }
+}
+
+/// Copies the example container `hello` below `directory`, with an empty file in place of busybox: that
+/// is enough for a simulator whose servers are not VMs. Returns the path of the copy.
+///
+/// # Panics
+/// When the file system refuses.
+#[must_use]
+pub fn hello(directory: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/containers/hello");
+    let copy = directory.join("examples/containers/hello");
+    fs::create_dir_all(&copy).expect("a writable directory");
+    for file in ["Containerfile", "install"] {
+        fs::copy(source.join(file), copy.join(file)).expect(file);
+    }
+    fs::write(copy.join("busybox"), "").expect("a writable directory");
+    copy
 }
 
 /// Bytes that do not compress: xorshift64, the same each time.

@@ -89,10 +89,13 @@ impl Context<'_> {
         let Ok(parsed) = Pattern::parse(&pattern) else { return false };
         let depth = |path: &[u8]| path.iter().filter(|byte| **byte == b'/').count();
         let (wanted, mut paths) = (depth(pattern.as_bytes()), self.entries.keys());
+        // The pattern up to each of its slashes, which may match a link to a directory.
+        let parents = pattern.match_indices('/').map(|(at, _)| Pattern::parse(&pattern[..at]));
+        let parents: Vec<Pattern> = parents.filter_map(Result::ok).collect();
+        let is_parent = |path: &[u8]| parents.iter().any(|parent| parent.matches(path));
         paths.any(|path| {
             let is_match = depth(path) == wanted && parsed.matches(path) && self.is_copied(path);
-            // The pattern may match below what the link leads to.
-            is_match || wanted > 0 && is_link(path)
+            is_match || is_link(path) && is_parent(path)
         })
     }
 

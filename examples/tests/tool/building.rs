@@ -9,7 +9,7 @@ use crate::{CONTEXT, SPEED, Tool, bare, ended, lines};
 #[test]
 fn a_build_prints_the_id_on_stdout_and_its_events_on_stderr() {
     let tool = Tool::new();
-    let built = tool.run(&["build", "hello", CONTEXT, "--label", "team=infra"]);
+    let built = tool.run(&["build", "hello", &CONTEXT, "--label", "team=infra"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
     let inventory = tool.sim.inventory();
     assert_eq!(built.out.trim(), inventory.images[0].id.to_string());
@@ -24,7 +24,7 @@ fn a_build_prints_the_id_on_stdout_and_its_events_on_stderr() {
 #[test]
 fn on_a_terminal_there_are_bars() {
     let tool = Tool::new();
-    let command = format!("{} build hello {CONTEXT}", env!("CARGO_BIN_EXE_cloudd"));
+    let command = format!("{} build hello {}", env!("CARGO_BIN_EXE_cloudd"), *CONTEXT);
     // `script` from util-linux runs a command on a terminal.
     let mut script = Command::new("script");
     script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
@@ -37,7 +37,7 @@ fn on_a_terminal_there_are_bars() {
 #[test]
 fn two_architectures_are_built_at_once_and_both_ids_printed() {
     let tool = Tool::new();
-    let built = tool.run(&["build", "hello", CONTEXT, "--arch", "x86_64", "--arch", "aarch64"]);
+    let built = tool.run(&["build", "hello", &CONTEXT, "--arch", "x86_64", "--arch", "aarch64"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
     assert_eq!(built.out.lines().count(), 2);
     assert!(built.err.contains("hello aarch64     0."), "{}", built.err);
@@ -47,7 +47,7 @@ fn two_architectures_are_built_at_once_and_both_ids_printed() {
 #[test]
 fn json_has_every_event_and_then_the_result() {
     let tool = Tool::new();
-    let built = tool.run(&["build", "hello", CONTEXT, "--json"]);
+    let built = tool.run(&["build", "hello", &CONTEXT, "--json"]);
     assert_eq!(built.code, Some(0), "{}", built.err);
     let lines = lines(&built.out);
     let (result, events) = lines.split_last().unwrap();
@@ -61,7 +61,7 @@ fn json_has_every_event_and_then_the_result() {
 #[test]
 fn a_preview_prints_what_would_be_used_and_sends_only_reads() {
     let tool = Tool::new();
-    let preview = tool.run(&["preview", "hello", CONTEXT, "--arch", "aarch64"]);
+    let preview = tool.run(&["preview", "hello", &CONTEXT, "--arch", "aarch64"]);
     assert_eq!(preview.code, Some(0), "{}", preview.err);
     for line in ["for aarch64 on Hetzner Cloud", "  + volume, disk of 10 GiB", "fedora-43"] {
         assert!(preview.out.contains(line), "{}", preview.out);
@@ -73,16 +73,16 @@ fn a_preview_prints_what_would_be_used_and_sends_only_reads() {
 #[test]
 fn an_existing_image_is_reused_without_force() {
     let tool = Tool::new();
-    let first = tool.run(&["build", "hello", CONTEXT]).out;
+    let first = tool.run(&["build", "hello", &CONTEXT]).out;
     let sent = tool.sim.stats().requests_to("POST");
-    let again = tool.run(&["build", "hello", CONTEXT]);
+    let again = tool.run(&["build", "hello", &CONTEXT]);
     assert_eq!(again.out, first);
     assert!(again.err.contains("exists already"), "{}", again.err);
     assert_eq!(tool.sim.stats().requests_to("POST"), sent);
-    let preview = tool.run(&["preview", "hello", CONTEXT, "--force=replace"]);
+    let preview = tool.run(&["preview", "hello", &CONTEXT, "--force=replace"]);
     let delete = format!("  - image {}", first.trim());
     assert!(preview.out.contains(&delete), "{}", preview.out);
-    let forced = tool.run(&["build", "hello", CONTEXT, "--force=replace"]).out;
+    let forced = tool.run(&["build", "hello", &CONTEXT, "--force=replace"]).out;
     assert_ne!(forced, first);
     assert_eq!(tool.sim.inventory().images.len(), 1);
 }
@@ -121,13 +121,13 @@ fn bad_input_is_exit_code_2_before_anything_is_created() {
     let tool = Tool::new();
     let cases: [(&[&str], &str); 5] = [
         (&["build", "hello", "/nowhere"], "nothing was created; correct the input"),
-        (&["build", "no good name", CONTEXT], "expected 1 to 63 characters"),
+        (&["build", "no good name", &CONTEXT], "expected 1 to 63 characters"),
         (
-            &["build", "hello", CONTEXT, "--location", "mars1"],
+            &["build", "hello", &CONTEXT, "--location", "mars1"],
             "no location \"mars1\"; available: fsn1",
         ),
-        (&["build", "hello", CONTEXT, "--volume-size", "1GiB"], "volumes from 10 GiB"),
-        (&["build", "hello", CONTEXT, "--on", "libvirt"], "libvirt"),
+        (&["build", "hello", &CONTEXT, "--volume-size", "1GiB"], "volumes from 10 GiB"),
+        (&["build", "hello", &CONTEXT, "--on", "libvirt"], "libvirt"),
     ];
     for (arguments, expected) in cases {
         let ended = tool.run(arguments);
@@ -149,7 +149,7 @@ fn a_missing_token_is_reported_with_the_variable_to_set() {
 fn a_refused_token_is_exit_code_2_and_not_printed() {
     let tool = Tool::new();
     let wrong = "w".repeat(64);
-    let output = tool.command(&["build", "hello", CONTEXT]).env("HCLOUD_TOKEN", &wrong).output();
+    let output = tool.command(&["build", "hello", &CONTEXT]).env("HCLOUD_TOKEN", &wrong).output();
     let ended = ended(output.unwrap());
     assert_eq!(ended.code, Some(2), "{}", ended.err);
     assert!(ended.err.contains("set HCLOUD_TOKEN to a token with read and write"), "{}", ended.err);
@@ -161,7 +161,7 @@ fn a_failed_deletion_is_exit_code_3_with_the_image_and_the_command_that_deletes_
     let sim = HcloudSim::builder().speed(SPEED);
     let faults = cloudd_tests::hcloud_sim::Faults::parse("DELETE /volumes/*:error=forbidden");
     let tool = Tool::with(sim.faults(faults.unwrap()).start().unwrap());
-    let built = tool.run(&["build", "hello", CONTEXT]);
+    let built = tool.run(&["build", "hello", &CONTEXT]);
     assert_eq!(built.code, Some(3), "{}", built.err);
     let volume = tool.sim.inventory().volumes[0].id;
     assert_eq!(built.out.trim(), tool.sim.inventory().images[0].id.to_string());
@@ -175,7 +175,7 @@ fn an_interrupted_build_is_exit_code_130_and_leaves_nothing() {
     for signal in ["-INT", "-TERM"] {
         let tool = Tool::new();
         tool.sim.scripts().otherwise(GuestScript::named("hang").unwrap());
-        let child = tool.start(&["build", "hello", CONTEXT]);
+        let child = tool.start(&["build", "hello", &CONTEXT]);
         let begun = Instant::now();
         while tool.sim.inventory().servers.is_empty() {
             assert!(begun.elapsed() < Duration::from_secs(30), "no server was created");

@@ -6,7 +6,7 @@ use crate::{CONTEXT, Tool, lines};
 #[test]
 fn an_image_is_listed_and_deleted() {
     let tool = Tool::new();
-    let built = tool.run(&["build", "hello", CONTEXT]);
+    let built = tool.run(&["build", "hello", &CONTEXT]);
     let id = built.out.trim();
     let list = tool.run(&["list"]);
     assert_eq!(list.code, Some(0), "{}", list.err);
@@ -28,7 +28,7 @@ fn an_image_is_listed_and_deleted() {
 #[test]
 fn resources_of_other_programs_are_not_deleted() {
     let tool = Tool::new();
-    let built = tool.run(&["build", "hello", CONTEXT]);
+    let built = tool.run(&["build", "hello", &CONTEXT]);
     let id = built.out.trim();
     for foreign in ["330120054", "vm/1", "volume/x"] {
         let refused = tool.run(&["delete", id, foreign]);

@@ -14,7 +14,7 @@ async fn e2e_ctrl_c_while_the_guest_runs_leaves_nothing_on_libvirt() {
     let base = environment("CLOUDD_TEST_BASE");
     let mut command = Command::new(env!("CARGO_BIN_EXE_cloudd"));
     command.args(["--on", "libvirt", "--uri", &uri, "--pool", &pool, "--json"]);
-    command.args(["build", "interrupted", CONTEXT, "--base", &base, "--volume-size", "1GiB"]);
+    command.args(["build", "interrupted", &CONTEXT, "--base", &base, "--volume-size", "1GiB"]);
     let mut tool = Process::start(&mut command);
     tool.until(|event| event["event"] == "created" && event["resource"]["kind"] == "vm").await;
     let created = &tool.events()[tool.events().len() - 1];

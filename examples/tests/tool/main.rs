@@ -6,15 +6,21 @@ mod keeping;
 #[cfg(feature = "libvirt")]
 mod libvirt;
 
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 
+use cloudd_tests::containers::hello;
 use cloudd_tests::hcloud_sim::HcloudSim;
 use serde_json::Value;
 
 const SPEED: f64 = 100.0;
 
 /// A build context that passes every check before the builder VM is created.
-const CONTEXT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/containers/hello");
+static CONTEXT: LazyLock<String> = LazyLock::new(|| {
+    let copy = hello(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("tool"));
+    copy.into_os_string().into_string().expect("text")
+});
 
 /// The command with a simulator of its own.
 struct Tool {
