@@ -6,7 +6,7 @@ use std::time::Duration;
 use cloudd_core::build::{BuildEventKind, Deadlines, ImageBuilder};
 use cloudd_core::guest::Step;
 use cloudd_core::memory::{GuestScript, Memory};
-use cloudd_core::provider::{Image, Labels, ResourceId, ResourceKind, keys};
+use cloudd_core::provider::{Image, Labels, ResourceId, ResourceKind, Size, keys};
 use cloudd_core::testing::Faulty;
 use cloudd_tests::containers::Context;
 use cloudd_tests::killed::killed_after;
@@ -51,6 +51,27 @@ async fn a_build_that_is_killed_at_any_point_is_completed_by_the_next_one() {
     println!("{points:?} half seconds: {went_on} builds went on, with {vms} VMs");
     assert_eq!(vms, points.len(), "a VM could not be gone on with");
     assert!(went_on > 50, "{went_on}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_is_resumed_with_the_vm_it_has_though_another_root_disk_would_be_chosen_now() {
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("x", context.container());
+    for half in 0..60 {
+        let memory = Memory::new().pace(SECOND).image_time(SECOND * 5).root_size(Size::gib(80));
+        killed_after(SECOND / 2 * half, &builder, &memory).await;
+        let started = memory.vms_ever_created();
+        let later = memory.root_size(Size::gib(40));
+        let (image, updates) = resume(&later, &builder).await;
+        let made = (later.vms_ever_created(), later.images_ever_made());
+        assert_eq!(made, (1, 1), "killed after {half} half seconds");
+        let size = Size::gib(if started == 0 { 40 } else { 80 });
+        assert_eq!(image.disk_size, size, "killed after {half} half seconds");
+        let told = updates.iter().filter(
+            |it| matches!(it, BuildEventKind::Note { message } if message.contains("80 GiB")),
+        );
+        assert_eq!(told.count(), started, "killed after {half} half seconds: {updates:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,14 +2,20 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cloudd_core::build::{BuildEventKind, ImageBuilder, ReusePolicy};
 use cloudd_core::guest::Step;
 use cloudd_core::memory::{GuestScript, Memory};
-use cloudd_core::provider::{ErrorKind, Fingerprint, Image, ImageStatus, ResourceId, Size, keys};
+use cloudd_core::provider::{
+    ErrorKind, Fingerprint, Image, ImageStatus, Provider, ResourceId, Size, keys,
+};
 use cloudd_core::retention;
 use cloudd_core::testing::{Fault, Faulty};
+use cloudd_hcloud::client::Token;
+use cloudd_hcloud::{BaseImage, Hcloud};
 use cloudd_tests::containers::Context;
+use cloudd_tests::hcloud_sim::HcloudSim;
 
 fn images(memory: &Memory) -> Vec<String> {
     let ids = memory.resources().into_iter().map(|id| match id {
@@ -58,7 +64,6 @@ async fn each_input_of_the_image_changes_the_fingerprint() {
         builder("leap"),
         builder("tumbleweed"),
         builder("leap").volume_size(Size::gib(11)),
-        builder("leap").root_size(Size::gib(41)),
         ImageBuilder::new("leap", other.container()),
         ImageBuilder::new("leap", context.container().env("STREAM", "testing")),
     ];
@@ -68,7 +73,79 @@ async fn each_input_of_the_image_changes_the_fingerprint() {
     }
     // Inputs that do not influence the image do not change the fingerprint.
     build(&memory, &builder("leap").description("another").label("team", "b")).await;
+    build(&memory, &builder("leap").root_size(Size::gib(41))).await;
     assert_eq!(memory.images_ever_made(), builders.len());
+}
+
+/// The image and the notes of a build.
+async fn noted<P: Provider + Clone>(provider: &P, builder: &ImageBuilder) -> (Image, Vec<String>) {
+    let mut run = builder.start(Arc::new(provider.clone()));
+    let mut events = run.events();
+    let image = run.await.unwrap().image;
+    let mut notes = Vec::new();
+    while let Some(event) = events.next().await {
+        if let BuildEventKind::Note { message } = event.kind {
+            notes.push(message);
+        }
+    }
+    (image, notes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_with_a_larger_disk_than_is_wanted_is_reused_and_the_build_and_its_preview_say_so()
+{
+    let (context, memory) = (Context::plausible(), Memory::new().root_size(Size::gib(80)));
+    let builder = ImageBuilder::new("leap", context.container());
+    let (first, notes) = noted(&memory, &builder).await;
+    assert_eq!(notes, Vec::<String>::new());
+
+    let by_type = (memory.clone().root_size(Size::gib(40)), builder.clone());
+    let by_option = (memory.clone(), builder.clone().root_size(Size::gib(40)));
+    for (memory, builder) in [by_type, by_option] {
+        let preview = builder.preview(&memory).await.unwrap();
+        let (again, notes) = noted(&memory, &builder).await;
+        assert_eq!((again, memory.vms_ever_created()), (first.clone(), 1));
+        let [note] = &notes[..] else { panic!("{notes:?}") };
+        for part in [first.id.as_str(), "80 GiB", "40 GiB", "ReusePolicy"] {
+            assert!(note.contains(part), "{note} does not contain {part}");
+        }
+        assert_eq!(preview.notes, notes);
+        assert!(preview.to_string().contains(note), "{preview}");
+    }
+    // A smaller disk suits every server type that a larger one suits.
+    let larger = memory.clone().root_size(Size::gib(160));
+    let (again, notes) = noted(&larger, &builder).await;
+    assert_eq!((again, notes), (first, Vec::new()));
+    assert_eq!(builder.preview(&larger).await.unwrap().notes, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn on_hetzner_a_new_base_image_and_a_server_type_that_is_sold_out_make_no_new_image() {
+    const SPEED: f64 = 200.0;
+    let sim = HcloudSim::start(SPEED);
+    let hcloud = |base: &str, server_type: &str| {
+        let builder = Hcloud::builder(Token::new(HcloudSim::TOKEN).unwrap());
+        let builder = builder.endpoint(sim.endpoint()).clock_speed(SPEED).location("fsn1");
+        let builder = builder.expected_run_time(Duration::from_secs(120).div_f64(SPEED));
+        let builder = builder.base_image(BaseImage::Name(base.to_owned())).ssh_port(1);
+        builder.server_type(server_type).build().unwrap()
+    };
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("leap", context.container()).trust_power_off();
+    // As if a cx23, whose disk has 40 GB, could not be ordered.
+    let (first, _) = noted(&hcloud("fedora-42", "cx33"), &builder).await;
+    let size = first.disk_size;
+    assert_eq!(size, Size::bytes(80_000_000_000));
+    for (base, server_type) in [("fedora-43", "cx33"), ("fedora-42", "cx23"), ("fedora-43", "cx23")]
+    {
+        let (again, notes) = noted(&hcloud(base, server_type), &builder).await;
+        assert_eq!((again.id, sim.servers_ever_created()), (first.id.clone(), 1), "{base}");
+        let said = notes.iter().filter(|note| note.contains(&size.to_string())).count();
+        assert_eq!(said, usize::from(server_type == "cx23"), "{base} on {server_type}: {notes:?}");
+    }
+    let larger = builder.volume_size(Size::gib(11));
+    let (other, _) = noted(&hcloud("fedora-42", "cx33"), &larger).await;
+    assert_ne!(other.id, first.id);
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +159,7 @@ async fn a_fingerprint_is_the_same_on_every_machine() {
     let fingerprint = image.labels.get(keys::FINGERPRINT).unwrap().to_owned();
     assert!(Fingerprint::try_from(fingerprint.clone()).is_ok());
     // A change of the hashed inputs requires a new pipeline number and a new value here.
-    assert_eq!(fingerprint, "835a997a21e98b4d2a454b884eec48a4db1142b3");
+    assert_eq!(fingerprint, "72b97671cd87b2bca9488f87544d286309b1d1ce");
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,7 +89,7 @@ impl BaseImage {
     }
 }
 
-/// Identifies an image for people and the fingerprint. The id comes first, because two architectures
+/// Identifies an image for people. The id comes first, because two architectures
 /// share a name, and so do a public image and its later replacement.
 pub(crate) fn identity(image: &Image) -> String {
     let name = image.name.as_deref().filter(|name| !name.is_empty());

@@ -82,6 +82,9 @@ impl ImageBuilder {
 
     /// The size of the builder's root disk, and therefore of the image. Default: the smallest that the
     /// provider has and that is at least as large as the volume.
+    ///
+    /// The content of the image does not depend on it: an existing image with another root disk is
+    /// reused. A note reports one that is larger than this.
     pub fn root_size(mut self, size: Size) -> Self {
         self.root_size = Some(size);
         self

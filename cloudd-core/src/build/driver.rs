@@ -8,7 +8,7 @@ use super::boot_check::boot_check;
 use super::cleanup;
 use super::context::BuildContext;
 use super::error::{BuildError, BuildErrorKind};
-use super::events::Phase;
+use super::events::{EventSink, Phase};
 use super::monitor;
 use super::outcome::BuiltImage;
 use super::plan::BuildPlan;
@@ -52,7 +52,10 @@ pub(super) async fn drive(cx: &BuildContext) -> Result<BuiltImage, BuildError> {
     loop {
         let acquired = acquire(cx, &plan).await.map_err(|failure| failure.into_error(cx))?;
         let (mut build, origin) = match acquired {
-            Acquired::Image(image) => return Ok(BuiltImage::new(image)),
+            Acquired::Image(image) => {
+                note_larger_disk(&cx.events, &plan, &image);
+                return Ok(BuiltImage::new(image));
+            }
             Acquired::Lease(build, origin) => (build, origin),
         };
         // A panic is a fault of a provider or of cloudd. What the build created is deleted all the same.
@@ -85,6 +88,12 @@ fn panicked(panic: &(dyn Any + Send)) -> BuildErrorKind {
         .into()
 }
 
+fn note_larger_disk(events: &EventSink, plan: &BuildPlan, image: &Image) {
+    if let Some(note) = reuse::larger_disk(plan, image) {
+        events.note(note);
+    }
+}
+
 /// Goes from one state to the next until the image is ready.
 async fn run(build: &mut Build<'_>, origin: Origin) -> Result<Image, BuildErrorKind> {
     let mut state = recovery::first_state(build, origin).await?;
@@ -100,9 +109,13 @@ async fn run(build: &mut Build<'_>, origin: Origin) -> Result<Image, BuildErrorK
             }
             State::Ready(image) => {
                 reuse::delete_replaced(build, &image).await;
+                note_larger_disk(&build.events, build.plan, &image);
                 return Ok(image);
             }
-            State::Reused(image) => return Ok(image),
+            State::Reused(image) => {
+                note_larger_disk(&build.events, build.plan, &image);
+                return Ok(image);
+            }
         };
     }
 }

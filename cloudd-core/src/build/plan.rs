@@ -54,7 +54,7 @@ impl BuildPlan {
             return Err(InvalidInput::NoChannel(cx.provider.to_string()).into());
         }
         let delivery = choose_delivery(config, capabilities, cx, &container, access.as_ref())?;
-        let fingerprint = fingerprint(config, &container, &resolved);
+        let fingerprint = fingerprint(config, &container);
         Ok(Self { requirements, resolved, fingerprint, delivery, image_labels, container })
     }
 
@@ -196,22 +196,20 @@ impl ImageBuilder {
     }
 }
 
-/// The hash of what the image is made from, the same on every machine and in every run.
-fn fingerprint(
-    config: &ImageBuilder,
-    container: &LoadedContainer,
-    resolved: &ResolvedBuilder,
-) -> Fingerprint {
+/// The hash of what the bytes of the image depend on, the same on every machine and in every run.
+///
+/// The builder's base image, server type and root disk are not among them: the base system is
+/// overwritten, and what follows the volume on the root disk is zeros. A new base image or a server
+/// type that is sold out therefore makes no new image.
+fn fingerprint(config: &ImageBuilder, container: &LoadedContainer) -> Fingerprint {
     let fields = [
-        // Changes when the pipeline makes another image of the same inputs.
-        "cloudd pipeline 1".to_owned(),
+        // Changes when the pipeline makes another image of the same inputs, or hashes other inputs.
+        "cloudd pipeline 2".to_owned(),
         // An image has to be found under its name.
         config.name.clone(),
         container.fingerprint().to_string(),
-        resolved.base_image.clone(),
         config.architecture.to_string(),
         config.volume_size.as_bytes().to_string(),
-        resolved.root_size.as_bytes().to_string(),
     ];
     let hasher = fields.iter().fold(FieldHasher::new(), FieldHasher::field);
     Fingerprint::from_digest(*hasher.finish().as_bytes())

@@ -28,7 +28,9 @@ pub enum OnFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ReusePolicy {
-    /// An available image with the same fingerprint is returned, and nothing is created.
+    /// An available image with the same fingerprint is returned, and nothing is created. The
+    /// fingerprint contains the name, the container, the architecture and the size of the volume, and
+    /// not the builder's base image, server type and root disk, on which the content does not depend.
     #[default]
     SameInputs,
     /// The newest available image of this name and architecture is returned, whatever its

@@ -50,6 +50,9 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<PreviewStep>,
+    /// What the user of the image should know, such as that the disk of the image that is reused is
+    /// larger than that of a new one.
+    pub notes: Vec<String>,
     /// The duration of a build whose install container takes no time; `None` if the provider does
     /// not know it.
     pub time: Option<Duration>,
@@ -120,9 +123,12 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
     let resolved = &plan.resolved;
     let image = reuse::find_image(cx, &plan).await?;
     let time = resolved.build_time.filter(|_| image.is_none());
-    let (mut steps, mut cost) = (Vec::new(), None);
+    let (mut steps, mut notes, mut cost) = (Vec::new(), Vec::new(), None);
     match image {
-        Some(image) => steps.push(PreviewStep::Reuse { image: image.id.to_string() }),
+        Some(image) => {
+            notes.extend(reuse::larger_disk(&plan, &image));
+            steps.push(PreviewStep::Reuse { image: image.id.to_string() });
+        }
         None => {
             steps.extend(build_steps(cx, &plan).await?);
             steps.extend(deletions(cx, &plan).await?);
@@ -142,6 +148,7 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
         context: context_size(&plan.delivery),
         warnings: plan.warnings().to_vec(),
         steps,
+        notes,
         time,
         cost,
     })
@@ -224,6 +231,9 @@ impl fmt::Display for Preview {
         }
         for step in &self.steps {
             write!(f, "\n  {step}")?;
+        }
+        for note in &self.notes {
+            write!(f, "\nnote: {note}")?;
         }
         if let Some(time) = self.time {
             let time = human_duration(time);

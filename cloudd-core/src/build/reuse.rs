@@ -37,6 +37,21 @@ pub(super) async fn is_available(cx: &BuildContext, image: &Image) -> Result<boo
     Ok(found.is_some_and(|found| found.status == ImageStatus::Available))
 }
 
+/// A note about an image whose disk is larger than that of an image that would be built now: it does
+/// not suit every server type that a new one would suit. Such an image is used all the same, because
+/// its content is that of a new one.
+pub(super) fn larger_disk(plan: &BuildPlan, image: &Image) -> Option<String> {
+    let (has, wanted) = (image.disk_size, plan.resolved.root_size);
+    (has > wanted).then(|| {
+        format!(
+            "image {} has a disk of {has}, and a new one would have {wanted}: no server with a disk \
+             of less than {has} can be created from it; ReusePolicy::Replace or \
+             ReusePolicy::Never makes a new one",
+            image.id
+        )
+    })
+}
+
 /// The available images that may be used in place of a new one, the newest first.
 async fn candidates(cx: &BuildContext, plan: &BuildPlan) -> Result<Vec<Image>, BuildErrorKind> {
     let selector = match cx.config.reuse {

@@ -33,8 +33,8 @@ impl BuildRequirements {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ResolvedBuilder {
-    /// Identifies the base image: two different base images have different texts. Shown to people and
-    /// part of the fingerprint.
+    /// Identifies the base image: two different base images have different texts. Shown to
+    /// people.
     pub base_image: String,
     /// The size that the root disk will have, at least the size of the volume.
     pub root_size: Size,

@@ -89,6 +89,16 @@ pub(super) async fn names_are_unique(harness: Harness<'_>) -> Result<()> {
     let again = harness.builder().await?;
     assert_eq!(first.volume.id, again.volume.id, "the volume of the same build was not adopted");
     assert_eq!(first.vm.id, again.vm.id, "the VM of the same build was not adopted");
+    // The fingerprint, by which a build is resumed, contains neither base image nor root disk.
+    let mut other_root = harness.builder_spec(&harness.build).await?;
+    let twice = other_root.resolved.root_size.as_bytes().saturating_mul(2);
+    let mut requirements = harness.fixture.requirements.clone();
+    requirements.root_size = Some(Size::bytes(twice));
+    if let Ok(resolved) = harness.provider.resolve(&requirements).await {
+        other_root.resolved = resolved;
+        let again = harness.provider.create_builder(&other_root, &harness.silent).await?;
+        assert_eq!(first.vm.id, again.vm.id, "the VM with another root disk was not adopted");
+    }
     let foreign = harness.builder_spec(&harness.other_build).await?;
     let taken = harness.provider.create_builder(&foreign, &harness.silent).await;
     expect_kind("a taken name", taken, ErrorKind::AlreadyExists);
