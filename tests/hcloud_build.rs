@@ -1,9 +1,9 @@
 //! Builds on the simulated Hetzner Cloud, over HTTP.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use cloudd_core::build::{BuildError, BuildErrorKind, ImageBuilder};
+use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, ImageBuilder};
 use cloudd_core::provider::{
     Architecture, BuildId, BuildRequirements, BuilderSpec, BuilderVm, Error, ErrorKind, Image,
     ImageId, ImageStatus, Labels, LeaseSpec, Provider, Report, Reporter, Size, UserDataTemplate,
@@ -11,10 +11,12 @@ use cloudd_core::provider::{
 };
 use cloudd_core::testing::{Fixture, GuestBehaviour, run_all};
 use cloudd_hcloud::client::{DeleteProtection, Token};
-use cloudd_hcloud::schema::{ServerId, ServerStatus};
+use cloudd_hcloud::schema::{Addresses, ServerId, ServerStatus};
 use cloudd_hcloud::{BaseImage, Hcloud, HcloudBuilder, ServerSpec};
 use cloudd_tests::containers::Context;
-use cloudd_tests::hcloud_sim::{Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory};
+use cloudd_tests::hcloud_sim::{
+    Contents, Durations, Faults, GuestTimes, HcloudSim, Inventory, Quotas,
+};
 use cloudd_tests::process::{Process, command};
 
 fn provider(sim: &HcloudSim, speed: f64) -> HcloudBuilder {
@@ -188,6 +190,62 @@ async fn a_build_falls_back_to_a_location_with_capacity() {
         assert!(text.contains(tried), "{text}");
     }
     only(&sim, &image.id);
+}
+
+#[tokio::test]
+async fn a_location_that_is_disabled_for_the_account_is_not_called_one_without_capacity() {
+    let disabled = |names: &[&str]| Quotas {
+        disabled_locations: names.iter().map(ToString::to_string).collect(),
+        ..Quotas::default()
+    };
+    // Another location is tried, and a note says why.
+    let sim = HcloudSim::builder().speed(200.0).quotas(disabled(&["fsn1"])).start().unwrap();
+    let hcloud = provider(&sim, 200.0).server_type("cx23").location("fsn1").location("nbg1");
+    let context = Context::plausible();
+    let builder = ImageBuilder::new("leap", context.container()).trust_power_off();
+    let mut run = builder.start(Arc::new(hcloud.build().unwrap()));
+    let mut events = run.events();
+    only(&sim, &run.await.unwrap().image.id);
+    let mut notes = Vec::new();
+    while let Some(event) = events.next().await {
+        if let BuildEventKind::Note { message } = event.kind {
+            notes.push(message);
+        }
+    }
+    let note = notes.iter().find(|note| note.contains("cx23 in fsn1")).unwrap();
+    assert!(note.contains("server location disabled"), "{note}");
+    assert!(!note.contains("capacity"), "{note}");
+
+    // No other location is left.
+    let sim =
+        HcloudSim::builder().speed(200.0).quotas(disabled(&["fsn1", "nbg1"])).start().unwrap();
+    let hcloud = provider(&sim, 200.0).server_type("cx23").location("fsn1").location("nbg1");
+    let hcloud = hcloud.build().unwrap();
+    let error = build(&hcloud).await.unwrap_err();
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
+    assert_eq!(cause.kind(), ErrorKind::QuotaExceeded);
+    let text = error.to_string();
+    for part in ["cx23 in fsn1", "cx23 in nbg1", "server location disabled", "account"] {
+        assert!(text.contains(part), "{text} does not contain {part}");
+    }
+    assert!(!text.contains("capacity"), "{text}");
+    assert_eq!(sim.inventory(), Inventory::default());
+}
+
+#[tokio::test]
+async fn a_used_up_quota_of_primary_ips_is_named_and_a_builder_without_ipv4_needs_less_of_it() {
+    let quotas = Quotas { primary_ips: 1, ..Quotas::default() };
+    let sim = HcloudSim::builder().speed(200.0).quotas(quotas).start().unwrap();
+    let error = build(&provider(&sim, 200.0).build().unwrap()).await.unwrap_err();
+    let BuildErrorKind::Provider(cause) = error.kind() else { panic!("{error}") };
+    assert_eq!(cause.kind(), ErrorKind::QuotaExceeded);
+    let text = error.to_string();
+    for part in ["primary_ip_limit", "Addresses::Ipv6", "higher limit"] {
+        assert!(text.contains(part), "{text} does not contain {part}");
+    }
+    assert_eq!(sim.inventory(), Inventory::default());
+    let hcloud = provider(&sim, 200.0).addresses(Addresses::Ipv6).build().unwrap();
+    only(&sim, &build(&hcloud).await.unwrap().id);
 }
 
 fn sim_server_actions(sim: &HcloudSim) -> u64 {

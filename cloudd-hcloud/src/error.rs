@@ -176,6 +176,22 @@ impl Error {
         )
     }
 
+    /// Whether the account must not use the location, which the API reports as if the location had no
+    /// capacity. There is no code for it; the message is `server location disabled`.
+    pub(crate) fn is_location_disabled(&self) -> bool {
+        let message = self.0.message.to_ascii_lowercase();
+        self.is_out_of_capacity() && message.contains("location disabled")
+    }
+
+    /// Whether the quota of primary IPs is used up: the limit is `primary_ip_limit`, and the message
+    /// `Primary IP limit exceeded`. Details can be missing.
+    fn is_primary_ip_quota(&self) -> bool {
+        let names = self.0.fields.iter().map(|field| field.name.as_str());
+        let mut texts = names.chain([self.0.message.as_str()]).map(str::to_ascii_lowercase);
+        self.0.code == Some(ApiCode::ResourceLimitExceeded)
+            && texts.any(|text| text.contains("primary_ip") || text.contains("primary ip"))
+    }
+
     /// Whether an action of the API failed, as opposed to a request.
     pub(crate) fn is_failed_action(&self) -> bool {
         self.0.kind == ErrorKind::Failed && self.0.status.is_none()
@@ -189,11 +205,19 @@ impl Error {
                 "the token must belong to the project and allow writing"
             }
             ApiCode::Protected => "remove the deletion protection",
+            _ if self.is_primary_ip_quota() => {
+                "delete primary IPs that no server uses, ask Hetzner for a higher limit, or use \
+                 servers without IPv4: Addresses::Ipv6"
+            }
             ApiCode::ResourceLimitExceeded | ApiCode::LimitExceededError => {
                 "delete something or ask Hetzner for a higher limit"
             }
             ApiCode::Maintenance => "try again in some minutes",
             ApiCode::DeprecatedApiEndpoint => "update cloudd-hcloud",
+            _ if self.is_location_disabled() => {
+                "a location that is disabled is a limit of the account: use another location, or ask \
+                 Hetzner to enable it"
+            }
             _ if self.is_out_of_capacity() => "try another location or server type",
             _ => return None,
         })
@@ -326,6 +350,26 @@ mod tests {
             "create server s: sold out (resource_unavailable; HTTP 412) after 2 attempts \
              (correlation id c0ffee); try another location or server type",
         );
+    }
+
+    #[test]
+    fn limits_of_an_account_have_hints_of_their_own_though_details_may_be_missing() {
+        let hint = |code, message: &str, limits: &[&str]| {
+            let limits = limits.iter().map(|name| FieldError::new(*name, "")).collect();
+            let error = Error::from_code("create server s", code, 403, message).with_fields(limits);
+            provider::Error::from(error).to_string()
+        };
+        let limit = ApiCode::ResourceLimitExceeded;
+        for (message, limits) in
+            [("Primary IP limit exceeded", &[][..]), ("limit exceeded", &["primary_ip_limit"])]
+        {
+            let text = hint(limit.clone(), message, limits);
+            assert!(text.contains("Addresses::Ipv6"), "{text}");
+        }
+        let text = hint(limit, "server limit exceeded", &["server_limit"]);
+        assert!(text.contains("delete something") && !text.contains("Ipv6"), "{text}");
+        let text = hint(ApiCode::ResourceUnavailable, "server location disabled", &[]);
+        assert!(text.contains("limit of the account"), "{text}");
     }
 
     #[test]

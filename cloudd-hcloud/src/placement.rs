@@ -57,22 +57,25 @@ impl Display for DiskSize {
     }
 }
 
-/// The placements that had no capacity.
+/// The placements that the API did not accept: without capacity, or disabled for the account.
 #[derive(Debug)]
-pub(crate) struct CapacityFailures<'a> {
+pub(crate) struct PlacementFailures<'a> {
     reporter: &'a Reporter,
     tried: Vec<String>,
+    /// How many of them are disabled for the account.
+    disabled: usize,
 }
 
-impl<'a> CapacityFailures<'a> {
+impl<'a> PlacementFailures<'a> {
     pub(crate) fn new(reporter: &'a Reporter) -> Self {
-        Self { reporter, tried: Vec::new() }
+        Self { reporter, tried: Vec::new(), disabled: 0 }
     }
 
-    /// Records and reports that there was no capacity for `what` at `location`.
+    /// Records and reports that the API did not accept `what` at `location`, with its words.
     pub(crate) fn record(&mut self, what: &str, location: &str, error: &crate::Error) {
-        let code = error.code().map_or("no capacity", |code| code.as_str());
-        self.add(format!("{what} in {location}: {code}"));
+        let code = error.code().map_or("no code", |code| code.as_str());
+        self.disabled = self.disabled.saturating_add(error.is_location_disabled().into());
+        self.add(format!("{what} in {location}: {code}: {}", error.message()));
     }
 
     /// Records and reports that no server type that fits is sold at `location`.
@@ -81,16 +84,25 @@ impl<'a> CapacityFailures<'a> {
     }
 
     fn add(&mut self, failure: String) {
-        self.reporter.note(format!("no capacity, trying the next placement: {failure}"));
+        self.reporter
+            .note(format!("trying the next placement, because this one failed: {failure}"));
         self.tried.push(failure);
     }
 
     /// The error after every placement was tried.
     pub(crate) fn exhausted(self, operation: &str, name: &str) -> Error {
-        Error::new(ErrorKind::Unavailable, operation)
+        let only_disabled = self.disabled == self.tried.len();
+        let kind = if only_disabled { ErrorKind::QuotaExceeded } else { ErrorKind::Unavailable };
+        let hint = if self.disabled > 0 {
+            "a location that is disabled is a limit of the account: allow more locations, or ask \
+             Hetzner to enable it"
+        } else {
+            "allow more locations or server types, or try again later"
+        };
+        Error::new(kind, operation)
             .with_resource(name)
-            .with_message(format_args!("no location has capacity; tried {}", self.tried.join("; ")))
-            .with_hint("allow more locations or server types, or try again later")
+            .with_message(format_args!("no location accepted it; tried {}", self.tried.join("; ")))
+            .with_hint(hint)
     }
 }
 

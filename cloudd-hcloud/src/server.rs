@@ -11,7 +11,7 @@ use cloudd_core::provider::{
 use crate::builder::Hcloud;
 use crate::client::CreateOutcome;
 use crate::hints::ServerHint;
-use crate::placement::{CapacityFailures, DiskSize, PlacementRequest};
+use crate::placement::{DiskSize, PlacementFailures, PlacementRequest};
 use crate::schema::{
     self, Addresses, CreateServer, FirewallId, Label, NetworkId, Selector, Server, ServerStatus,
     SshKeyId,
@@ -116,7 +116,8 @@ impl Hcloud {
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a label with the reserved prefix `cloudd/`, and
     /// for a type or location that does not exist or that the image does not fit; [`Unavailable`](ErrorKind::Unavailable) if no location has capacity,
-    /// with those that were tried; [`AlreadyExists`](ErrorKind::AlreadyExists) if the name is taken.
+    /// with those that were tried, and [`QuotaExceeded`](ErrorKind::QuotaExceeded) if all of them are
+    /// disabled for the account; [`AlreadyExists`](ErrorKind::AlreadyExists) if the name is taken.
     pub async fn start_server(&self, spec: ServerSpec) -> Result<Server> {
         spec.labels.ensure_unreserved().map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "start server from image")
@@ -199,7 +200,7 @@ impl Hcloud {
             request = request.stopped();
         }
         let silent = Reporter::silent();
-        let mut failures = CapacityFailures::new(&silent);
+        let mut failures = PlacementFailures::new(&silent);
         self.create_server(request, &placements, idempotency_label, &mut failures)
             .await?
             .ok_or_else(|| failures.exhausted(operation, &spec.name))

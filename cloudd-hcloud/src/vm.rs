@@ -9,7 +9,7 @@ use cloudd_core::provider::{
 use crate::builder::Hcloud;
 use crate::client::CreateOutcome;
 use crate::hints::ServerHint;
-use crate::placement::{CapacityFailures, DiskSize, Placement};
+use crate::placement::{DiskSize, Placement, PlacementFailures};
 use crate::schema::{
     Action, ActionStatus, ApiCode, Command, CreateServer, ImageId, Label, Selector, Server,
     ServerId, ServerStatus, VolumeId,
@@ -40,7 +40,7 @@ impl Hcloud {
         let disk = DiskSize::Exactly(spec.resolved.root_size);
         let mut placements = self.builder_placements(spec.requirements.architecture, disk).await?;
         let request = self.builder_request(spec)?;
-        let mut failures = CapacityFailures::new(reporter);
+        let mut failures = PlacementFailures::new(reporter);
         while let Some(preferred) = placements.first().map(|it| it.location.clone()) {
             let made = match self.create_volume(spec, &preferred, &build).await {
                 Ok(made) => made,
@@ -123,7 +123,7 @@ impl Hcloud {
         mut request: CreateServer,
         placements: &[Placement],
         idempotency_label: &Label,
-        failures: &mut CapacityFailures<'_>,
+        failures: &mut PlacementFailures<'_>,
     ) -> std::result::Result<Option<CreateOutcome<Server>>, crate::Error> {
         for Placement { server_type, location, .. } in placements {
             request = request.placement(server_type, location);

@@ -149,6 +149,9 @@ pub(crate) struct BuildOptions {
     /// hcloud: type, preferred first; repeatable
     #[arg(long, value_name = "TYPE")]
     pub(crate) server_type: Vec<String>,
+    /// hcloud: builder without an IPv4 address
+    #[arg(long)]
+    pub(crate) ipv6_only: bool,
     /// hcloud: image name; libvirt: disk image file
     #[arg(long, env = "CLOUDD_BASE", hide_env = true)]
     pub(crate) base: Option<String>,

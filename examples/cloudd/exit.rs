@@ -125,7 +125,10 @@ fn provider_advice(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::Unauthorized => SET_TOKEN,
         ErrorKind::Unavailable => "try other values of --location or --server-type",
-        ErrorKind::QuotaExceeded => "`cloudd list` prints the resources of cloudd in this project",
+        ErrorKind::QuotaExceeded => {
+            "`cloudd list` prints the resources of cloudd in this project; --ipv6-only needs fewer \
+             primary IPs, and --location chooses another location"
+        }
         ErrorKind::Connection => "the cloud could not be reached; try again",
         _ => return None,
     })

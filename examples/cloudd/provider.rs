@@ -6,6 +6,7 @@ use std::time::Duration;
 use cloudd_core::Provider;
 use cloudd_examples::hetzner_builder;
 use cloudd_hcloud::BaseImage;
+use cloudd_hcloud::schema::Addresses;
 
 use crate::cli::{BuildOptions, Cloud, CloudOptions};
 use crate::exit::{SET_TOKEN, ToolError};
@@ -37,6 +38,9 @@ fn hcloud(build: Option<&BuildOptions>) -> Result<Arc<dyn Provider>, ToolError> 
         }
         for server_type in &build.server_type {
             builder = builder.server_type(server_type);
+        }
+        if build.ipv6_only {
+            builder = builder.addresses(Addresses::Ipv6);
         }
         if let Some(base) = &build.base {
             builder = builder.base_image(BaseImage::Name(base.clone()));

@@ -46,7 +46,7 @@ async fn an_empty_bucket_answers_429_until_a_moment_has_passed() {
 
 #[tokio::test]
 async fn a_full_project_takes_no_more() {
-    let quotas = Quotas { servers: 1, volumes: 1, snapshots: 1 };
+    let quotas = Quotas { servers: 1, volumes: 1, snapshots: 1, ..Quotas::default() };
     let project = Project::with(HcloudSim::builder().quotas(quotas));
     let source = project.server("a").await;
     project.volume("v").await;

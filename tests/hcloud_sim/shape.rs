@@ -40,7 +40,7 @@ async fn objects_have_the_fields_of_the_reference() {
         (&server["protection"], "delete rebuild"),
         (
             &server["server_type"],
-            "architecture category cores cpu_type deprecated deprecation description disk id locations memory name \
+            "architecture category cores cpu_type deprecation description disk id locations memory name \
              prices storage_type",
         ),
         (&server["server_type"]["locations"][0], "available deprecation id name recommended"),
@@ -51,7 +51,7 @@ async fn objects_have_the_fields_of_the_reference() {
         (&server["location"], "city country description id latitude longitude name network_zone"),
         (
             &image.created()["image"],
-            "architecture bound_to created created_from deleted deprecated deprecation description disk_size id \
+            "architecture bound_to created created_from deleted deprecation description disk_size id \
              image_size labels name os_flavor os_version protection rapid_deploy status type",
         ),
         (&image.body["action"], "command error finished id progress resources started status"),

@@ -62,7 +62,10 @@ fn k3os_is_installed_with_its_config_and_boot_loaders() {
     let bytes = disk.bytes();
     assert!(bytes[..440].iter().any(|byte| *byte != 0), "no boot code");
 
-    install_trusting(k3os(), &disk).well();
+    let without_config = "k3OS cannot read the user data of servers on Hetzner Cloud";
+    assert!(!ended.output.contains(without_config), "{}", ended.output);
+    let ended = install_trusting(k3os(), &disk);
+    assert!(ended.well().output.contains(without_config), "{}", ended.output);
     assert!(file("/k3os/system/config.yaml").contains("- hetzner"), "no default config");
 
     server.put(LIST, format!("{}  k3os-amd64.iso\n", Sha256Digest::digest(b"another")));

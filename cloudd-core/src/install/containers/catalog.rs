@@ -270,15 +270,17 @@ built_in! {
 built_in! {
     /// Installs k3OS from its ISO image.
     ///
-    /// k3OS is archived upstream. Its last version, 0.21.5 of 2022, gets no security updates.
+    /// k3OS is archived upstream. Its last version, 0.21.5 of 2022, gets no security updates. It reads
+    /// user data from the EC2-style metadata routes, which Hetzner Cloud removed on 2026-08-01: servers
+    /// there use only what [`config`](Self::config) contains.
     K3os in "k3os", shared [DISK, DOWNLOAD];
     files { 0o644 "default.yaml" }
     new {
         /// The last version.
     }
     config {
-        /// Sets the k3OS config, as YAML. The default only refers to the user data of each server on
-        /// Hetzner Cloud.
+        /// Sets the k3OS config, as YAML. The default only refers to the user data of each server,
+        /// which k3OS can no longer read on Hetzner Cloud.
         config "config.yaml" TEXT
     }
     parameters {

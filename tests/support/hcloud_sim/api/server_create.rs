@@ -19,6 +19,11 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Reply, ApiError> 
     if world.visible_servers().count() >= world.quotas.servers {
         return Err(ApiError::limit("server_limit"));
     }
+    let new = |address: &&Address| matches!(address, Address::New);
+    let addresses = [request.ipv4, request.ipv6].iter().filter(new).count();
+    if world.primary_ips.len() + addresses > world.quotas.primary_ips {
+        return Err(ApiError::limit("primary_ip_limit"));
+    }
     for volume in &request.volumes {
         world.unlocked(Kind::Volume, *volume)?;
     }
@@ -254,7 +259,11 @@ fn usable_address(world: &World, address: Address, kind: &str) -> Result<(), Api
 
 /// What is listed as available may still not be there.
 fn placeable(world: &World, server_type: &ServerType, location: u64) -> Result<(), ApiError> {
-    match server_type.availability(world.location_of(location).name) {
+    let location = world.location_of(location).name;
+    if world.quotas.disabled_locations.iter().any(|disabled| disabled == location) {
+        return Err(ApiError::new(Code::UNAVAILABLE, "server location disabled"));
+    }
+    match server_type.availability(location) {
         Some(Availability::SoldOut) => {
             Err(ApiError::new(Code::UNAVAILABLE, "error during placement"))
         }

@@ -83,7 +83,6 @@ impl Catalog {
             "cores": of.cores,
             "memory": of.memory,
             "disk": of.disk,
-            "deprecated": false,
             "prices": prices::of_server_type(of),
             "storage_type": "local",
             "cpu_type": if of.dedicated { "dedicated" } else { "shared" },

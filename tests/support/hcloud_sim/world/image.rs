@@ -111,7 +111,6 @@ impl World {
             "os_version": image.version,
             "rapid_deploy": image.kind == ImageType::System,
             "protection": {"delete": image.protected},
-            "deprecated": deprecation.as_ref().map(|d| d["announced"].clone()),
             "deprecation": deprecation,
             "deleted": null,
             "labels": image.labels,

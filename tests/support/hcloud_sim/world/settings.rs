@@ -54,7 +54,8 @@ impl Default for Durations {
     }
 }
 
-/// How many of a kind a project may hold; one more answers `resource_limit_exceeded`.
+/// The limits of an account: how many of a kind a project may hold, where one more answers
+/// `resource_limit_exceeded`, and where it may create servers.
 #[derive(Debug, Clone)]
 pub struct Quotas {
     /// Servers.
@@ -63,11 +64,21 @@ pub struct Quotas {
     pub volumes: usize,
     /// Snapshots and backups.
     pub snapshots: usize,
+    /// Primary IPs, those of servers included.
+    pub primary_ips: usize,
+    /// The names of the locations at which the account must not create servers.
+    pub disabled_locations: Vec<String>,
 }
 
 impl Default for Quotas {
     /// Out of the way of tests that start a hundred builds.
     fn default() -> Self {
-        Self { servers: 1000, volumes: 1000, snapshots: 1000 }
+        Self {
+            servers: 1000,
+            volumes: 1000,
+            snapshots: 1000,
+            primary_ips: 2000,
+            disabled_locations: Vec::new(),
+        }
     }
 }
