@@ -392,7 +392,7 @@ async fn bad_input_is_named_before_anything_is_created() {
 }
 
 #[tokio::test]
-async fn a_build_resolves_to_the_newest_fedora_on_the_cheapest_type() {
+async fn a_build_resolves_to_the_newest_fedora_or_debian_on_the_cheapest_type() {
     let sim = HcloudSim::start(100.0);
     let hcloud = provider(&sim, 100.0).build().unwrap();
     let resolve = |architecture| {
@@ -405,6 +405,11 @@ async fn a_build_resolves_to_the_newest_fedora_on_the_cheapest_type() {
     assert_eq!(x86.base_image, "330120054 fedora-43");
     assert_eq!(x86.root_size, Size::bytes(40_000_000_000));
     assert_eq!(resolve(Architecture::Aarch64).await.base_image, "330120055 fedora-43");
+
+    let debian = provider(&sim, 100.0).base_image(BaseImage::NewestDebian).build().unwrap();
+    let requirements = BuildRequirements::new(Architecture::X86_64, Size::gib(10));
+    let resolved = debian.resolve(&requirements).await.unwrap();
+    assert_eq!(resolved.base_image, "310557660 debian-13");
 }
 
 #[tokio::test]

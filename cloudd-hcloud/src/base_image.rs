@@ -16,9 +16,11 @@ use crate::schema::{Image, ImageId, ImageStatus, ImageType, Selector};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum BaseImage {
-    /// The newest Fedora that Hetzner offers and has not deprecated.
+    /// The Fedora with the highest version that Hetzner offers and has not deprecated.
     #[default]
     NewestFedora,
+    /// The Debian with the highest version that Hetzner offers and has not deprecated.
+    NewestDebian,
     /// The public image of this name, such as `fedora-43`.
     Name(String),
     /// The image with this id, public or a snapshot.
@@ -36,6 +38,7 @@ impl fmt::Display for BaseImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NewestFedora => f.write_str("newest Fedora"),
+            Self::NewestDebian => f.write_str("newest Debian"),
             Self::Name(name) => write!(f, "image {name}"),
             Self::Id(id) => write!(f, "image {id}"),
             Self::Label { key, value } => write!(f, "snapshot labelled {key}={value}"),
@@ -55,9 +58,10 @@ impl BaseImage {
         let wanted = convert::architecture(architecture)?;
         let filter = ImageFilter::new().architecture(wanted.clone());
         let image = match self {
-            Self::NewestFedora => {
+            Self::NewestFedora | Self::NewestDebian => {
+                let flavor = if *self == Self::NewestDebian { "debian" } else { "fedora" };
                 let filter = filter.kind(ImageType::System);
-                newest_fedora(&client.cached_images(&filter, max_age).await?).cloned()
+                newest(&client.cached_images(&filter, max_age).await?, flavor).cloned()
             }
             Self::Name(name) => {
                 let filter = filter.kind(ImageType::System).name(name);
@@ -96,13 +100,13 @@ pub(crate) fn identity(image: &Image) -> String {
     format!("{} {}", image.id, name.unwrap_or(&image.description)).trim_end().to_owned()
 }
 
-/// The available Fedora image with the highest version, and of these the one with the highest id.
-/// Deprecated images are left out, and versions that are not a number, such as `rawhide`.
-fn newest_fedora(images: &[Image]) -> Option<&Image> {
+/// The available image of a distribution with the highest version, and of these the one with the
+/// highest id. Deprecated images are left out, and versions that are not a number, such as `rawhide`.
+fn newest<'a>(images: &'a [Image], os_flavor: &str) -> Option<&'a Image> {
     let version = |image: &Image| image.os_version.as_deref()?.parse::<u32>().ok();
     images
         .iter()
-        .filter(|image| image.os_flavor == "fedora" && !image.is_deprecated())
+        .filter(|image| image.os_flavor == os_flavor && !image.is_deprecated())
         .filter(|image| image.status == ImageStatus::Available)
         .filter_map(|image| Some((version(image)?, image)))
         .max_by_key(|(version, image)| (*version, image.id))
@@ -119,16 +123,20 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_fedora_is_the_highest_version_that_is_not_deprecated() {
+    fn the_newest_image_of_a_distribution_is_its_highest_version_that_is_not_deprecated() {
         let images = vec![
             image(1, r#","os_flavor":"fedora","os_version":"9""#),
             image(2, r#","os_flavor":"fedora","os_version":"43""#),
             image(3, r#","os_flavor":"fedora","os_version":"44","deprecation":{}"#),
             image(4, r#","os_flavor":"fedora","os_version":"rawhide""#),
             image(5, r#","os_flavor":"ubuntu","os_version":"124""#),
+            image(6, r#","os_flavor":"debian","os_version":"13""#),
+            image(7, r#","os_flavor":"debian","os_version":"9""#),
+            image(8, r#","os_flavor":"debian","os_version":"14","deprecation":{}"#),
         ];
-        assert_eq!(newest_fedora(&images).unwrap().id, ImageId(2));
-        assert_eq!(newest_fedora(&[]), None);
+        assert_eq!(newest(&images, "fedora").unwrap().id, ImageId(2));
+        assert_eq!(newest(&images, "debian").unwrap().id, ImageId(6));
+        assert_eq!(newest(&[], "fedora"), None);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use cloudd_core::{
     containers,
 };
 
+pub use base_image::CachedBaseImage;
 pub use builder::LibvirtBuilder;
 pub use libvirt::Libvirt;
 pub use server::VmOptions;

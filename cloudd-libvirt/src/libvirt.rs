@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloudd_core::provider::{Architecture, Capabilities, Result};
 
-use crate::base_image::FileHashes;
-use crate::connection::Host;
+use crate::base_image::{CachedBaseImage, FileHashes};
+use crate::connection::{Host, Session};
 use crate::settings::public_uri;
 
 /// A libvirt with one storage pool, local or remote, as a provider.
@@ -27,6 +27,14 @@ pub struct Libvirt {
 }
 
 impl Libvirt {
+    /// The base images that cloudd has uploaded to the pool, by name.
+    ///
+    /// # Errors
+    /// Errors of libvirt.
+    pub async fn base_images(&self) -> Result<Vec<CachedBaseImage>> {
+        self.host.call(Session::base_images).await
+    }
+
     /// Deletes the base images that cloudd uploaded to the pool longer ago than `older_than` and that
     /// are not the backing file of a disk. Returns their names.
     ///

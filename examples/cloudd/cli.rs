@@ -80,6 +80,12 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "ID", value_parser = resource_id)]
         ids: Vec<ResourceId>,
     },
+    /// libvirt: list the base images in the pool
+    BaseImages {
+        /// Delete those that are older and used by no disk
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+        prune: Option<u32>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh

@@ -1,5 +1,6 @@
 //! The command `cloudd`: builds images from a shell or in CI.
 
+mod base_images;
 mod build;
 mod cli;
 mod delete;
@@ -26,6 +27,7 @@ async fn main() -> ExitCode {
         Command::Sweep { yes } => sweep::run(&cloud, yes, json).await,
         Command::List => list::run(&cloud, json).await,
         Command::Delete { ids } => delete::run(&cloud, ids, json).await,
+        Command::BaseImages { prune } => base_images::run(&cloud, prune, json).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cloudd", &mut io::stdout());
             Ok(Exit::Success)

@@ -14,6 +14,10 @@ use crate::exit::{SET_TOKEN, ToolError};
 /// The deadline of each call of a command that only lists or deletes.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+#[cfg(not(feature = "libvirt"))]
+pub(crate) const WITHOUT_LIBVIRT: &str =
+    "this cloudd was built without libvirt; build it with --features libvirt";
+
 /// The provider, with the settings of a build if the command is one.
 pub(crate) async fn provider(
     cloud: &CloudOptions,
@@ -21,7 +25,10 @@ pub(crate) async fn provider(
 ) -> Result<Arc<dyn Provider>, ToolError> {
     match cloud.on {
         Cloud::Hcloud => hcloud(build),
-        Cloud::Libvirt => libvirt(cloud, build).await,
+        #[cfg(feature = "libvirt")]
+        Cloud::Libvirt => Ok(Arc::new(libvirt(cloud, build).await?)),
+        #[cfg(not(feature = "libvirt"))]
+        Cloud::Libvirt => Err(ToolError::input(WITHOUT_LIBVIRT)),
     }
 }
 
@@ -49,11 +56,12 @@ fn hcloud(build: Option<&BuildOptions>) -> Result<Arc<dyn Provider>, ToolError> 
     Ok(Arc::new(builder.build()?))
 }
 
+/// The libvirt of a command, with the settings of a build if the command is one.
 #[cfg(feature = "libvirt")]
-async fn libvirt(
+pub(crate) async fn libvirt(
     cloud: &CloudOptions,
     build: Option<&BuildOptions>,
-) -> Result<Arc<dyn Provider>, ToolError> {
+) -> Result<cloudd_libvirt::Libvirt, ToolError> {
     use cloudd_libvirt::{BaseImage, Libvirt};
     let mut builder = Libvirt::builder(&cloud.uri).pool(&cloud.pool);
     if let Some(build) = build {
@@ -65,13 +73,5 @@ async fn libvirt(
             builder = builder.architecture(architecture);
         }
     }
-    Ok(Arc::new(builder.connect().await?))
-}
-
-#[cfg(not(feature = "libvirt"))]
-async fn libvirt(
-    _: &CloudOptions,
-    _: Option<&BuildOptions>,
-) -> Result<Arc<dyn Provider>, ToolError> {
-    Err(ToolError::input("this cloudd was built without libvirt; build it with --features libvirt"))
+    Ok(builder.connect().await?)
 }

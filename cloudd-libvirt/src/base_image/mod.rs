@@ -6,6 +6,7 @@
 
 mod cache;
 mod head;
+mod list;
 mod prune;
 mod source;
 
@@ -24,6 +25,7 @@ use crate::vm::RootDisk;
 use crate::xml::volume::{Format, VolumeDescription};
 use head::CHECK;
 pub(crate) use head::MAX_SIZE;
+pub use list::CachedBaseImage;
 pub(crate) use source::FileHashes;
 
 /// The content of a base image. The details of a [`ResolvedBuilder`].

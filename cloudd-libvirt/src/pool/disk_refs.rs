@@ -37,20 +37,31 @@ impl Session {
         paths: &[String],
         own: Option<&str>,
     ) -> Result<()> {
+        match self.user_of(paths, own)? {
+            None => Ok(()),
+            Some((path, user)) => Err(Error::new(ErrorKind::Busy, operation)
+                .with_resource(path)
+                .with_message(format_args!("in use by {user}"))),
+        }
+    }
+
+    /// The first of these files that is used by a domain other than `own`, or is the backing file of a
+    /// volume, and what uses it, for people. Fails with [`ErrorKind::Failed`] if this cannot be
+    /// determined.
+    pub(crate) fn user_of(
+        &self,
+        paths: &[String],
+        own: Option<&str>,
+    ) -> Result<Option<(String, String)>> {
         if paths.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let disks: Vec<_> = paths.iter().map(|path| DiskFile::new(path, self.is_local)).collect();
-        let busy = |path: &str, user: String| {
-            Error::new(ErrorKind::Busy, operation)
-                .with_resource(path)
-                .with_message(format_args!("in use by {user}"))
-        };
         let storage = Storage::read(self)?;
         for (volume, backing) in storage.overlays() {
             if let Some((disk, how)) = used_by(&disks, &[backing]) {
                 let user = format!("volume {volume}, which is an overlay of it{how}");
-                return Err(busy(&disk.path, user));
+                return Ok(Some((disk.path.clone(), user)));
             }
         }
         for domain in self.connection.list_all_domains(0).context(FIND, &paths[0])? {
@@ -62,11 +73,11 @@ impl Session {
             }
             for references in all_references(&domain, &name)? {
                 if let Some((disk, how)) = storage.user_of(&references, &disks, &name)? {
-                    return Err(busy(&disk.path, format!("VM {name}{how}")));
+                    return Ok(Some((disk.path.clone(), format!("VM {name}{how}"))));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The name of a domain, running or not, that has this file as a disk.

@@ -8,7 +8,7 @@ use cloudd_core::install::Sha256Digest;
 use cloudd_core::provider::{
     Architecture, BuildRequirements, ErrorKind, Provider, Report, Reporter, Size,
 };
-use cloudd_libvirt::{BaseImage, Libvirt};
+use cloudd_libvirt::{BaseImage, CachedBaseImage, Libvirt};
 
 use crate::http::Server;
 use crate::support::{
@@ -262,22 +262,65 @@ async fn what_a_killed_process_has_begun_is_taken_over() {
     let sum = sha256(&unique_disk(dir.path()));
     let _uncache = Uncache(sum.clone());
     let provider = connect(BaseImage::path(dir.path().join("base.img"))).await;
-    // What a process leaves that is killed while it writes.
+    let half = half_uploaded(dir.path(), &sum);
+    with_provider(dir, provider, |bench| async move {
+        soon(prepare(&bench, &Reporter::silent())).await.unwrap();
+        assert!(!cached(&sum).contains(&half), "{:?}", cached(&sum));
+        boots(&bench).await;
+    })
+    .await;
+}
+
+/// What a process leaves that is killed while it writes: a record and a volume, whose name is
+/// returned.
+fn half_uploaded(dir: &std::path::Path, sum: &str) -> String {
     let half = format!("cloudd-base-{}-half.img", &sum[..16]);
     virsh(&["vol-create-as", &pool(), &half, "4M"]);
     let record = serde_json::json!({
         "cloudd": 1, "kind": "base", "name": format!("cloudd-base-{sum}"), "state": "creating",
         "data": half, "size": 0, "created": 0,
     });
-    let file = dir.path().join("record");
+    let file = dir.join("record");
     std::fs::write(&file, record.to_string()).unwrap();
     let record = format!("cloudd-base-{sum}.cloudd-base.json");
     virsh(&["vol-create-as", &pool(), &record, "0"]);
     virsh(&["vol-upload", &record, file.to_str().unwrap(), "--pool", &pool()]);
+    half
+}
+
+/// The base image with this content, as the provider lists it.
+async fn listed(bench: &Bench, sum: &str) -> Option<CachedBaseImage> {
+    let mut images = bench.provider.base_images().await.unwrap();
+    images.retain(|image| image.name == format!("cloudd-base-{sum}"));
+    assert!(images.len() <= 1, "{images:?}");
+    images.pop()
+}
+
+#[tokio::test]
+async fn base_images_are_listed_with_their_source_and_what_uses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let sum = sha256(&unique_disk(dir.path()));
+    let _uncache = Uncache(sum.clone());
+    let path = dir.path().join("base.img");
+    let provider = connect(BaseImage::path(&path)).await;
     with_provider(dir, provider, |bench| async move {
+        assert_eq!(listed(&bench, &sum).await, None);
+        half_uploaded(bench.dir.path(), &sum);
+        let half = listed(&bench, &sum).await.unwrap();
+        assert_eq!((half.ready, half.source, half.used_by), (false, None, None));
+
         soon(prepare(&bench, &Reporter::silent())).await.unwrap();
-        assert!(!cached(&sum).contains(&half), "{:?}", cached(&sum));
-        boots(&bench).await;
+        let image = listed(&bench, &sum).await.unwrap();
+        assert_eq!((image.ready, &image.used_by), (true, &None));
+        assert_eq!(image.size, Size::bytes(BASE_SIZE as u64));
+        assert!(image.allocated > Size::bytes(0) && image.created > 0, "{image:?}");
+        assert_eq!(image.source.as_deref(), path.to_str());
+
+        let vm = bench.vm().await;
+        let user = listed(&bench, &sum).await.unwrap().used_by.unwrap();
+        assert!(user.contains(vm.id.as_str()), "{user} does not name {}", vm.id);
+        bench.provider.delete(&vm.id.into()).await.unwrap();
+        assert_eq!(listed(&bench, &sum).await.unwrap().used_by, None);
     })
     .await;
 }
