@@ -13,16 +13,31 @@ make_tree() {
         path=$(command -v "$tool") || { why="$tool is missing" && return 1; }
         set -- "$@" "$path"
     done
-    cp -L "$@" "$tree/bin" &&
+    # Links are kept, because all these tools may be one program under many names (uutils, busybox).
+    cp -L --preserve=links "$@" "$tree/bin" &&
         libraries "$@" >"$run/libraries" &&
         xargs cp -L --parents -t "$tree" <"$run/libraries" &&
         cp "$lib/env" "$lib/events.sh" "$lib/disks.sh" "$lib/copy.sh" "$extents" "$run/source" "$run/target" \
             "$tree/cloudd" &&
         cp "$lib/stage2" "$tree/shutdown" &&
         chmod 0755 "$tree/shutdown" || return
+    does_direct_io || {
+        note "dd does no direct I/O on these disks ($(cat "$run/error")); stage 2 uses the page cache"
+        : >"$tree/cloudd/buffered"
+    }
     # Tested now: stage 2 could not report a missing library.
     chroot "$tree" /bin/sh -c 'dd if=/shutdown status=none | b2sum && mount -V && stty --version' >/dev/null
 }
+
+# Whether dd does direct I/O as stage 2 needs it. Some versions of uutils cannot (uutils/coreutils issue 12085), which
+# would be seen only after the root disk was zeroed. Reads the volume, since that changes nothing, and writes a file.
+does_direct_io() {
+    dd if="$device" of=/dev/null bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip=512 count=4096 status=none &&
+        dd if=/dev/zero of="$lib/direct" bs=256K iflag=count_bytes oflag=seek_bytes,direct count=266240 seek=4096 \
+            conv=notrunc,sparse status=none &&
+        dd if=/dev/urandom of="$lib/direct" bs=256K iflag=count_bytes oflag=seek_bytes,direct count=266240 seek=4096 \
+            conv=notrunc,sparse status=none
+} 2>"$run/error"
 
 # Prints the libraries that the loader loads for these programs. ldd does the same with a dozen processes per file.
 libraries() {
@@ -85,7 +100,10 @@ arm_kexec() {
     extend_initramfs || return
     first_file "/boot/vmlinuz-$kernel" "/boot/Image-$kernel" "/lib/modules/$kernel/vmlinuz" \
         /boot/*/"$kernel/linux" || { why="no image of kernel $kernel" && return 1; }
-    kexec -a -l "$boot_file" --initrd="$initramfs" --reuse-cmdline
+    kexec -a -l "$boot_file" --initrd="$initramfs" --reuse-cmdline && return
+    # The newer system call (-a tries it first) can refuse a kernel that the older one loads.
+    note "kexec -a failed, trying kexec -c"
+    kexec -c -l "$boot_file" --initrd="$initramfs" --reuse-cmdline
 }
 
 arm_reboot() {

@@ -11,6 +11,7 @@
 mib=1048576
 window_bytes=$((32 * mib))
 zeroing=fallocate
+direct=,direct # a flag of dd, or empty
 
 # Runs a command. If it fails, stage 2 fails with the first line of its standard error.
 try() { # REASON COMMAND...
@@ -42,7 +43,7 @@ zero_range() { # OFFSET LENGTH
         note "the target refuses BLKZEROOUT, writing zeroes"
         zeroing='dd'
     fi
-    try zero_failed dd if=/dev/zero of="$target" bs=1M iflag=count_bytes oflag=seek_bytes,direct count="$2" \
+    try zero_failed dd if=/dev/zero of="$target" bs=1M iflag=count_bytes oflag=seek_bytes$direct count="$2" \
         seek="$1" conv=notrunc status=none
 }
 
@@ -72,7 +73,7 @@ copy_extents() {
             [ "$offset" = "$window_end" ] || clean_window
             least $((window + window_bytes - offset)) "$length"
             try copy_failed dd if="$source" of="$work/window" bs=1M skip="$offset" count="$least" \
-                iflag=skip_bytes,count_bytes,fullblock,direct oflag=seek_bytes seek=$((offset - window)) \
+                iflag=skip_bytes,count_bytes,fullblock$direct oflag=seek_bytes seek=$((offset - window)) \
                 conv=notrunc status=none
             copied=$((copied + least))
             offset=$((offset + least))
@@ -83,6 +84,8 @@ copy_extents() {
     close_window
     # An empty write with fsync flushes the disk's write cache and reports deferred write errors.
     try copy_failed dd if=/dev/null of="$target" conv=notrunc,fsync status=none
+    # Without direct I/O, the page cache holds what was written, and the verification would not read the disk.
+    [ -n "$direct" ] || echo 1 >"$proc/sys/vm/drop_caches" || broken copy_failed "the page cache cannot be dropped"
 }
 
 # Called before the first gap in a window: overwrites the previous window's data after the current end with zeroes.
@@ -100,7 +103,7 @@ close_window() {
     used=$((window_end - window))
     dd if="$work/window" bs=1M iflag=count_bytes count="$used" status=none | b2sum >"$work/sum" &
     try copy_failed dd if="$work/window" of="$target" bs=256K iflag=count_bytes count="$used" \
-        oflag=seek_bytes,direct seek="$window" conv=notrunc,sparse status=none
+        oflag=seek_bytes$direct seek="$window" conv=notrunc,sparse status=none
     wait $! || broken copy_failed "b2sum failed"
     read -r sum _ <"$work/sum"
     echo "$window $used $sum" >>"$work/windows"
@@ -110,7 +113,7 @@ close_window() {
 
 # Fails unless this range of the target has this hash. A failed read results in another hash.
 expect() { # OFFSET LENGTH SUM WHAT
-    found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock,direct skip="$1" count="$2" status=none |
+    found=$(dd if="$target" bs=1M iflag=skip_bytes,count_bytes,fullblock$direct skip="$1" count="$2" status=none |
         b2sum)
     [ "${found%% *}" = "$3" ] || broken verify_failed "the target does not hold the $4 it should at $1"
 }
@@ -134,4 +137,5 @@ verify_target() {
         progress verify "$verified" "$target_bytes"
     done <"$work/windows"
     expect_zeroes "$verified" "$target_bytes"
+    progress verify "$target_bytes" "$target_bytes"
 }

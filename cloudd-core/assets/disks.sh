@@ -28,6 +28,27 @@ find_disk() {
     [ -n "$disk" ]
 }
 
+# Sets $disk to the only disk whose link in /dev/disk/by-id would have the name $1: virtio-SERIAL, or
+# scsi-0VENDOR_MODEL_SERIAL, which some systems do not make. Fails if there is not exactly one.
+find_by_name() {
+    disk=
+    for candidate in "$sys"/block/*; do
+        candidate=${candidate##*/}
+        identity "$candidate" || continue
+        vendor='' model='' serial=''
+        { read -r vendor <"$sys/block/$candidate/device/vendor"; read -r model <"$sys/block/$candidate/device/model"; }
+        [ ! -r "$sys/block/$candidate/device/vpd_pg80" ] ||
+            serial=$(tail -c +5 "$sys/block/$candidate/device/vpd_pg80" | tr -cd '[:graph:]')
+        case $1 in
+        "virtio-${id#serial:}" | "scsi-0${vendor}_${model}_$serial") ;;
+        *) continue ;;
+        esac
+        [ -z "$disk" ] || return 2
+        disk=$candidate
+    done 2>/dev/null
+    [ -n "$disk" ]
+}
+
 # Sets $disk to the disk of a file system, through partitions and device mappings. $1 and $2 are major:minor and source
 # from mountinfo; for btrfs, whose device number there is virtual, the source is used.
 disk_under() {

@@ -29,12 +29,20 @@ start_writer() {
     # Space in /run for the events that report the result, even if /run is full later.
     spare=$run/spare
     head -c 524288 /dev/zero >"$spare"
-    mkfifo "$run/fifo" "$run/ack"
+    mkfifo "$run/fifo" "$run/ack" "$run/last.fifo"
     # Read and write: open does not block, and no reader sees the end of the file.
     exec 3<>"$run/fifo" 7<>"$run/ack"
     writer &
     writer=$!
+    heartbeat &
+    heartbeat=$!
 }
+
+# Sends an event every 10 s, so that the host can tell a long step from a system that has stopped.
+heartbeat() {
+    exec 7>&-
+    while kill -0 $$ && emit '"event":"alive"'; do sleep 10; done
+} >/dev/null 2>&1
 
 writer() {
     emit() { put "$1"; }
@@ -44,6 +52,7 @@ writer() {
     while IFS= read -r body; do
         case $body in
         '"event":"log"'*) put_log ;;
+        '"event":"alive"') put "$body" ;;
         flush) echo >&7 ;;
         quit) return ;;
         *)
@@ -63,10 +72,6 @@ recent_lines=0
 
 # Writes the line of output $body, or keeps it in $recent.
 put_log() {
-    # The container's exit code is in the last such line of the step.
-    case $body in
-    '"event":"log","step":"run",'*'Error: '*' exit status '*[0-9]\") keep_status ;;
-    esac
     if [ "$log_room" -gt 0 ]; then
         log_room=$((log_room - ${#body} - 150))
         kept=$spare
@@ -91,16 +96,6 @@ put_recent() {
     recent_lines=0
 }
 
-# Keeps an exit code in the range and the form that JSON and every shell have.
-keep_status() {
-    status=${body##* exit status }
-    status=${status%\"}
-    case $status in
-    [0-9] | [1-9][0-9] | [12][0-9][0-9]) echo "$status" >"$run/status" ;;
-    *) rm -f "$run/status" ;;
-    esac
-} 2>/dev/null
-
 # Returns when all events so far have been written.
 flush() {
     echo flush >&3
@@ -110,18 +105,26 @@ flush() {
 fail() { # REASON EXIT MESSAGE
     failed "$@"
     flush
-    reported=yes
+    result_is_reported
     exit 1
 }
 
-# Reports the end of this script if it has not reported a result.
+# The file is for last_words.sh. (`true` and not `:`, whose failure would end a POSIX shell.)
 reported=
+result_is_reported() {
+    reported=yes
+    true >"$run/reported"
+} 2>/dev/null
+
+# Reports the end of this script if it has not reported a result. If it is killed, last_words.sh does.
 at_exit() {
     code=$?
     if [ -z "$reported" ]; then
         failed internal $code "the agent ended unexpectedly"
         flush
+        result_is_reported
     fi
+    kill $heartbeat
     # Not ended by a signal: when a killed process closes the port, the kernel drops unsent bytes.
     echo quit >&3
     wait $writer
@@ -144,22 +147,95 @@ logged() {
     return "${code:-1}"
 }
 
-# Installs package $2 when command $1 is missing.
+# Runs a command like `logged`, and keeps the last bytes of its output in $run/last: the reason of a failure.
+logged_last() {
+    logged keep_last "$@"
+}
+
+keep_last() {
+    tail -c 1000 <"$run/last.fifo" >"$run/last" &
+    {
+        "$@" 2>&1
+        echo $? >"$run/status"
+    } | tee "$run/last.fifo"
+    wait $!
+    read -r status <"$run/status"
+    return "$status"
+}
+
+# Runs a command that downloads images, up to 4 times as long as a registry limits requests or has an internal error.
+# Sets $code and, for a failure that podman's output explains, $hint.
+with_registry() {
+    pause=20
+    while
+        hint=
+        ! logged_last "$@"
+    do
+        case $(tr '\000[:upper:]' '?[:lower:]' <"$run/last") in
+        *toomanyrequests* | *'too many requests'*) hint="the registry limits requests (HTTP 429)" again=yes ;;
+        *'status code from registry 5'[0-9][0-9]* | *'received unexpected http status: 5'[0-9][0-9]* | \
+            *'500 internal server error'* | *'502 bad gateway'* | *'503 service unavailable'*)
+            hint="the registry has an internal error" again=yes ;;
+        *unauthorized* | *'authentication required'* | *'access to the resource is denied'*)
+            hint="the registry asks for credentials, or the image does not exist" again= ;;
+        *'no such host'* | *'network is unreachable'* | *'no route to host'* | *'i/o timeout'*)
+            hint="the builder does not reach the registry; without IPv4, only registries with an IPv6 address can be reached"
+            again= ;;
+        *) again= ;;
+        esac
+        [ -n "$again" ] && [ $pause -le 80 ] || return "$code"
+        note "$hint, trying again in $pause s"
+        sleep $pause
+        pause=$((pause * 2))
+    done
+}
+
+# Installs the package $2 when the command $1 is missing. Repeats this for 5 minutes, since an upgrade may be holding the
+# lock of the package manager, and names may not resolve yet.
 need() {
     command -v "$1" >/dev/null && return
     note "$1 is missing, installing package $2"
-    if command -v dnf >/dev/null; then
-        logged dnf -y install "$2"
-    elif command -v apt-get >/dev/null; then
-        export DEBIAN_FRONTEND=noninteractive
-        # The daily upgrade may hold the lock.
-        logged apt-get -q -o DPkg::Lock::Timeout=300 update
-        logged apt-get -q -y -o DPkg::Lock::Timeout=300 install "$2"
-    elif command -v zypper >/dev/null; then
-        logged zypper --non-interactive install "$2"
-    fi
-    command -v "$1" >/dev/null
+    tries=30
+    until install_package "$2" && command -v "$1" >/dev/null; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return
+        note "installing $2 failed ($why), trying again"
+        sleep 10
+    done
 }
+
+# Without recommended packages, which are more than half of the download. The packages of Debian do not depend on what
+# podman needs besides them: a runtime, a network, and the program that writes the network's firewall rules (iptables up
+# to netavark 1.11, nftables since). Sets $why after a failure.
+install_package() {
+    if command -v apt-get >/dev/null; then
+        export DEBIAN_FRONTEND=noninteractive
+        # Lists that could not be downloaded are an error; older versions of apt ignore the option.
+        logged apt-get -q -o APT::Update::Error-Mode=any update || why="apt-get update ended with $code"
+        [ "$1" != podman ] || set -- podman crun netavark iptables nftables ca-certificates
+        logged apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@" ||
+            { why="apt-get install ended with $code" && return 1; }
+    elif command -v dnf >/dev/null; then
+        logged dnf -y --setopt=install_weak_deps=False install "$1" ||
+            { why="dnf install ended with $code" && return 1; }
+    elif command -v zypper >/dev/null; then
+        logged zypper --non-interactive install --no-recommends "$1" ||
+            { why="zypper install ended with $code" && return 1; }
+    elif command -v pacman >/dev/null; then
+        logged pacman -Sy --noconfirm --needed "$1" || { why="pacman ended with $code" && return 1; }
+    else
+        why="there is none of apt-get, dnf, zypper and pacman"
+        tries=1
+        return 1
+    fi
+}
+
+# Automatic upgrades would hold the lock of the package manager, restart services, and delay the reboot. One that runs
+# already is not interrupted.
+stop_upgrades() {
+    systemctl --quiet --runtime --no-block --now mask apt-daily.timer apt-daily-upgrade.timer \
+        dnf-makecache.timer dnf-automatic.timer dnf5-automatic.timer packagekit.service
+} >/dev/null 2>&1 3>&- 7>&-
 
 # --- the steps
 
@@ -186,12 +262,20 @@ find_volume() {
     udevadm settle --timeout=30
     left=${CLOUDD_VOLUME_WAIT:-30}
     until [ -b "$CLOUDD_VOLUME" ]; do
+        if find_by_name "${CLOUDD_VOLUME##*/}"; then
+            note "$CLOUDD_VOLUME is missing, and the disk of this name is $disk"
+            break
+        fi
         [ "$left" -gt 0 ] || fail volume_missing 1 "$CLOUDD_VOLUME did not appear"
         left=$((left - 1))
         sleep 1
     done
-    device=$(readlink -f "$CLOUDD_VOLUME")
-    volume=${device##*/}
+    volume=$disk
+    if [ -b "$CLOUDD_VOLUME" ]; then
+        device=$(readlink -f "$CLOUDD_VOLUME")
+        volume=${device##*/}
+    fi
+    device=/dev/$volume
     [ -d "$sys/block/$volume" ] || fail volume_missing 1 "$CLOUDD_VOLUME is not a disk"
     describe "$volume" "$run/source"
     case $? in
@@ -207,14 +291,15 @@ find_volume() {
 
 prepare() {
     begin prepare
+    stop_upgrades
     find_root
     find_volume
-    need podman podman || fail podman_missing 1 "podman is missing and could not be installed"
+    need podman podman || fail podman_missing 1 "podman is missing and could not be installed: $why"
     if [ "$CLOUDD_ENTRY" != exitrd ]; then
         command -v dracut >/dev/null || fail dracut_missing 1 "entry $CLOUDD_ENTRY needs an initramfs made by dracut"
     fi
     if [ "$CLOUDD_ENTRY" = kexec ]; then
-        need kexec kexec-tools || fail kexec_missing 1 "kexec is missing and could not be installed"
+        need kexec kexec-tools || fail kexec_missing 1 "kexec is missing and could not be installed: $why"
     fi
     # Zeroed by the disk itself. If the disk cannot, writing zeroes would take as long as copying the whole volume.
     fallocate --punch-hole --offset 0 --length $((volume_sectors * 512)) "$device" 2>"$run/error" ||
@@ -226,7 +311,10 @@ fetch() {
     begin fetch
     if [ "$CLOUDD_CONTAINER" = reference ]; then
         image=$CLOUDD_REFERENCE
-        logged podman pull "$image" || fail pull_failed "$code" "podman pull $image ended with $code"
+        with_registry podman pull "$image" || {
+            explain_space
+            fail pull_failed "$code" "podman pull $image ended with $code${hint:+: $hint}"
+        }
     else
         fetch_context
     fi
@@ -308,49 +396,130 @@ build_environment() {
 
 # Without layers: caching each line of a Containerfile would help a second build only, and copies files for each.
 podman_build() {
-    logged podman build --layers=false -t "$image" "$@" || fail build_failed "$code" "podman build ended with $code"
+    with_registry podman build --layers=false -t "$image" "$@" || {
+        explain_space
+        fail build_failed "$code" "podman build ended with $code${hint:+: $hint}"
+    }
 }
 
-# podman ignores the case of the label's name.
-has_run_label() {
-    podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" |
-        grep -qix run
+# Fails only if podman printed the labels and RUN is not among them; podman ignores the case of the name.
+may_have_run_label() {
+    podman image inspect --format '{{range $k, $v := .Labels}}{{if $v}}{{println $k}}{{end}}{{end}}' "$image" \
+        >"$run/labels" || return 0
+    grep -qix run "$run/labels"
+} 2>/dev/null
+
+
+# Sets $code to the container's exit code: podman always exits with 125, and reports the code at the end of its last line,
+# behind the whole command. Codes of another form or range do not count.
+container_code() {
+    status=$(tr '\r\000' '\n?' <"$run/last" | sed -n '$s/^.* exit status \([0-9]*\)$/\1/p')
+    case $status in
+    [1-9] | [1-9][0-9] | [12][0-9][0-9]) code=$status ;;
+    esac
 }
+
+# Sets $hint to what an exit code most often means, for a container that was killed and for podman's own codes (podman
+# run, "Exit Status").
+explain_code() {
+    case $1 in
+    125) hint="podman could not start it" ;;
+    126) hint="its program cannot be executed: is the file executable, and for this architecture?" ;;
+    127) hint="its program was not found" ;;
+    137) hint="it was killed" ;;
+    139) hint="it crashed with a segmentation fault" ;;
+    143) hint="it was terminated" ;;
+    *) hint= ;;
+    esac
+    oom_kills
+    [ "$killed" = "$killed_before" ] || hint="the builder ran out of memory, and the kernel killed a process"
+    explain_space
+}
+
+# Adds to $hint that the builder's disk is full.
+explain_space() {
+    free=$(df -Pk "$lib" | awk 'END { print int($4 / 1024) }')
+    [ "${free:-1000}" -gt 64 ] || hint="${hint:+$hint; }the builder's root disk has only $free MiB free"
+}
+
+# Sets $killed to the number of processes that the kernel has killed for lack of memory.
+oom_kills() {
+    killed=$(sed -n 's/^oom_kill //p' "$proc/vmstat")
+} 2>/dev/null
 
 run_container() {
     begin run
     untraced=${unzeroed:-}
     trace_start "$volume"
-    rm -f "$run/status"
+    oom_kills
+    killed_before=$killed
     # The kernel's name of the device node: the container's /dev may lack the links that udev makes.
-    if ! logged podman container runlabel run "$image" "$device"; then
-        # Checked only after a failure: podman runs nothing without the label, and the check takes a second.
-        has_run_label || fail run_label_missing 1 "the image has no RUN label"
-        # podman always exits with 125; the container's exit code is in the last line of its output.
-        flush
-        [ ! -s "$run/status" ] || read -r code <"$run/status"
-        fail container_failed "$code" "the install container ended with $code"
+    if ! logged_last podman container runlabel run "$image" "$device"; then
+        may_have_run_label || fail run_label_missing 1 "the image has no RUN label"
+        container_code
+        explain_code "$code"
+        fail container_failed "$code" "the install container ended with $code${hint:+: $hint}"
     fi
+    # A container that runs on would write after the image was taken.
+    running=$(podman ps --format '{{.Names}} ({{.Image}})' 2>"$run/error" | tr '\n' ' ') || running=
+    [ -z "$running" ] ||
+        fail container_running 1 "a container still runs after podman run has returned, perhaps because of -d in the RUN label: $running"
     end
 }
 
-# Prints the users of the volume: mounts in any mount namespace, and device mappings.
-volume_users() {
+# Writes a line for the volume and for each of its partitions to $run/nodes: the device number as in mountinfo, as stat
+# prints it for a device node, and as stat prints it for a file on it, and the usual name of the node.
+list_nodes() {
     for entry in "$sys/block/$volume" "$sys/block/$volume/$volume"*; do
         [ -e "$entry/dev" ] || continue
-        read -r number <"$entry/dev"
-        printf ' %s \n /dev/%s \n' "$number" "${entry##*/}" >&4
-        for holder in "$entry"/holders/*; do [ ! -e "$holder" ] || echo "$holder"; done
-    done 4>"$run/nodes"
-    grep -lFf "$run/nodes" "$proc"/[0-9]*/mountinfo
+        IFS=: read -r major minor <"$entry/dev"
+        high=$((minor / 256))
+        printf '%d:%d %x:%x %d /dev/%s\n' "$major" "$minor" "$major" "$minor" \
+            $((major * 256 + minor % 256 + high * 1048576)) "${entry##*/}"
+    done >"$run/nodes"
+}
+
+# Prints what uses the volume, one use a line. Device numbers decide, because a container may have given a device another
+# name.
+volume_users() {
+    list_nodes
+    while read -r number _ _ node; do
+        for holder in "$sys/block/$volume/holders"/* "$sys/block/$volume/${node#/dev/}/holders"/*; do
+            [ ! -e "$holder" ] || echo "device ${holder##*/}"
+        done
+        grep -hF -e " $number " -e " $node " "$proc"/[0-9]*/mountinfo | cut -d ' ' -f 5 | sed 's/^/mounted on /'
+        # For a container's /dev, the path lacks the mount point: /vdb in place of /dev/vdb; the same for loop devices.
+        awk -v node="$node" '
+            { sub(/.*\//, "", $1) }
+            $2 == "partition" && "/dev/" $1 == node { print "swap on " node }
+        ' "$proc/swaps"
+        for loop in "$sys"/block/loop*/loop/backing_file; do
+            read -r backing <"$loop" || continue
+            loop=${loop%/loop/backing_file}
+            case $backing in "$node" | "/${node##*/}") echo "loop device ${loop##*/}" ;; esac
+        done
+    done <"$run/nodes"
+    stat -Lc '%F|%t:%T|%d|%n' "$proc"/[0-9]*/fd/* | awk -F '|' '
+        FNR == NR { split($0, word, " "); node[word[2]]; system_of[word[3]]; next }
+        $1 ~ /^block/ && $2 in node || $3 in system_of { sub(/\/fd\/.*/, "", $4); print $4 }
+    ' "$run/nodes" - | while read -r process; do
+        read -r name <"$process/comm" && echo "opened by process ${process##*/} ($name)"
+    done
 } 2>/dev/null
+
+# Whether the kernel refuses exclusive use of the volume: a file system, swap space or device mapping is on it, also one
+# that `volume_users` does not find. The range has no bytes, so nothing is discarded.
+is_claimed() {
+    ! blkdiscard --offset $((volume_sectors * 512)) --length 0 "$device" 2>"$run/error" && grep -q busy "$run/error"
+}
 
 check() {
     begin check
     sync
     left=5
-    while users=$(volume_users); [ -n "$users" ]; do
-        [ $left -gt 0 ] || fail volume_busy 1 "the volume is still in use after the container has ended: $users"
+    while users=$(volume_users | sort -u | head -n 5 | paste -sd ';') && [ -n "$users" ] || is_claimed; do
+        [ $left -gt 0 ] ||
+            fail volume_busy 1 "after the container has ended, the volume is in use: ${users:-by the kernel, such as by a file system that is mounted nowhere}"
         left=$((left - 1))
         sleep 1
     done
@@ -377,10 +546,12 @@ arm() {
     flush
     # A host that reads the file over the network needs time to receive the event before the network stops.
     [ -n "${CLOUDD_PORT-}" ] || sleep 2
-    verb=reboot # never power-off: after a failed entry, this system boots again and reports it
-    [ "$CLOUDD_ENTRY" != kexec ] || verb=kexec
-    systemctl --no-block $verb || fail arm_failed $? "systemctl $verb"
-    reported=yes
+    goal=reboot # never power-off: after a failed entry, this system boots again and reports it
+    [ "$CLOUDD_ENTRY" != kexec ] || goal=kexec
+    # Before the request, which ends this agent.
+    result_is_reported
+    # A job of PID 1, because a package manager can hold an inhibitor lock, for which `systemctl reboot` is refused.
+    systemctl --no-block --job-mode=replace-irreversibly start $goal.target || fail arm_failed $? "starting $goal.target failed"
 }
 
 # Reports why the builder's operating system booted again: stage 2 was not entered, or refused before its first write.
@@ -401,6 +572,7 @@ main() {
     trap at_exit EXIT
     [ "$from" = stage1 ] || report_return
     echo started >"$state"
+    [ ! -f "$lib/auth.json" ] || export REGISTRY_AUTH_FILE="$lib/auth.json"
     ln -sf /etc/systemd/system/cloudd.service /etc/systemd/system/multi-user.target.wants/
     # Warms up podman in the background: its first start reads 40 MB from the disk and probes the storage.
     podman info >/dev/null 2>&1 3>&- 7>&- &

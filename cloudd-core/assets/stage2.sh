@@ -20,6 +20,7 @@ dev=/dev
 . "$here/copy.sh"
 
 emit() { put "$1"; }
+[ ! -e "$here/buffered" ] || direct=
 
 # Waits without end: PID 1 must not exit, and a host that sees only the power state must not mistake a failure for
 # success.

@@ -20,7 +20,7 @@ trace_start() {
         untraced="the kernel's block trace is not available"
         return
     fi
-    cat "$instance/trace_pipe" >"$trace" 3>&- &
+    cat "$instance/trace_pipe" >"$trace" 2>"$trace.error" 3>&- &
     tracer=$!
 } 2>/dev/null
 
@@ -33,11 +33,12 @@ trace_stop() {
         # The trace is complete up to this marker once the marker has been read.
         echo cloudd-end >"$instance/trace_marker"
         tries=100
-        until grep -q cloudd-end "$trace" || [ $tries = 0 ]; do
+        until grep -q cloudd-end "$trace" || [ $tries = 0 ] || [ -s "$trace.error" ]; do
             tries=$((tries - 1))
             sleep 0.1
         done
         [ $tries -gt 0 ] || untraced="the end of the trace is missing"
+        [ ! -s "$trace.error" ] || untraced="the trace cannot be stored: $(head -n 1 "$trace.error")"
         echo 0 >"$instance/tracing_on"
         kill "$tracer"
         wait "$tracer"

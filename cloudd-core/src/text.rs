@@ -26,7 +26,7 @@ pub fn human_duration(duration: Duration) -> String {
 }
 
 /// An untrusted text, safe to keep and to print: at most `max_bytes` of it, cut at a character and
-/// marked with `…`. Control characters, which could control the reader's terminal, and the characters
+/// marked with `…`. Control characters except tabs, which could control the reader's terminal, and the characters
 /// that reorder text (Unicode Standard Annex 9, "Explicit Directional Formatting Characters"), which
 /// could show another text than the one that is there, become U+FFFD.
 #[must_use]
@@ -56,7 +56,7 @@ pub(crate) fn sanitize_lines(text: &str, max_bytes: usize) -> String {
 }
 
 fn is_unsafe(char: char) -> bool {
-    char.is_control()
+    char.is_control() && char != '\t'
         || matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

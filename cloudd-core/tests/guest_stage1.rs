@@ -4,19 +4,25 @@
 mod guest_support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use guest_support::{Guest, events, failure, shells};
 use serde_json::Value;
 
-/// Runs lines of shell inside the agent, between `hello` and its end, and returns the events.
+/// Runs lines of shell inside the agent, between `hello` and its end, without its heartbeat, and
+/// returns the events.
 fn agent(guest: &Guest, script: &str) -> Vec<Value> {
+    agent_with(guest, "heartbeat() { :; }", script)
+}
+
+/// The same with these overrides.
+fn agent_with(guest: &Guest, overrides: &str, script: &str) -> Vec<Value> {
     let _ = fs::remove_dir_all(guest.path("run"));
     fs::create_dir_all(guest.path("run")).unwrap();
     let main = format!(
-        "main() {{\nstart_writer\ntrap at_exit EXIT\nimage=image\n{script}\nflush\nreported=yes\n}}"
+        "{overrides}\nmain() {{\nstart_writer\ntrap at_exit EXIT\nimage=image\n{script}\nflush\nreported=yes\n}}"
     );
     let output = guest.stage("lib/stage1.sh", &[], &main);
     let text = guest.read("run/events");
@@ -125,7 +131,9 @@ fn podman(guest: &Guest, labels: &str, runlabel: &str) {
         "podman",
         &format!(
             "case \"$*\" in\n'image inspect '*) printf '{labels}' ;;\n\
-             'container runlabel run image /dev/vdb') {runlabel} ;;\n*) echo podman \"$@\" ;;\nesac"
+             'container runlabel run image /dev/vdb') {runlabel} ;;\n\
+             'ps '*) cat {running} 2>/dev/null ;;\n*) echo podman \"$@\" ;;\nesac",
+            running = guest.path("running").display(),
         ),
     );
 }
@@ -163,8 +171,10 @@ fn the_containers_own_exit_code_is_reported() {
         for (runlabel, code) in &table {
             podman(guest, "RUN", runlabel);
             let events = agent(guest, RUN);
-            let message = format!("the install container ended with {code}");
-            assert_eq!(failure(&events), ("container_failed", message.as_str()), "{runlabel}");
+            let (reason, message) = failure(&events);
+            assert_eq!(reason, "container_failed", "{runlabel}");
+            let expected = format!("the install container ended with {code}");
+            assert!(message.starts_with(&expected), "{runlabel}: {message}");
             assert_eq!(events.last().unwrap()["exit"], *code);
         }
     });
@@ -313,7 +323,7 @@ fn exit_codes_that_are_none_leave_the_failure_readable() {
         for odd in ["99999999999", "007", "-1", "1e3", "0x10"] {
             podman(guest, "RUN", &format!("echo \"{words} {odd}\"; exit 125"));
             let events = agent(guest, RUN);
-            let message = "the install container ended with 125";
+            let message = "the install container ended with 125: podman could not start it";
             assert_eq!(failure(&events), ("container_failed", message), "{odd}");
         }
         // Output that looks like the line of podman, without end.
@@ -321,7 +331,7 @@ fn exit_codes_that_are_none_leave_the_failure_readable() {
         podman(guest, "RUN", &flood);
         let events = agent(guest, RUN);
         assert_eq!(events.last().unwrap()["exit"], 5);
-        assert!(fs::metadata(guest.path("run/status")).unwrap().len() < 10);
+        assert!(fs::metadata(guest.path("run/last")).unwrap().len() <= 1000);
     });
 }
 
@@ -336,6 +346,44 @@ fn a_failing_build_and_a_failing_pull_are_named() {
         let events = agent(guest, script);
         let message = "podman pull registry.example/x:1 ended with 9";
         assert_eq!(failure(&events), ("pull_failed", message));
+    });
+}
+
+#[test]
+fn a_registry_that_limits_requests_is_asked_again_and_other_failures_are_explained() {
+    let unauthorized = "Error: initializing source docker://r.example/x:1: reading manifest: \
+                        unauthorized: authentication required";
+    let table = [
+        ("Error: reading manifest: toomanyrequests: Rate exceeded.", 4, "(HTTP 429)"),
+        ("Error: received unexpected HTTP status: 503 Service Unavailable", 4, "internal error"),
+        (unauthorized, 1, "asks for credentials"),
+        ("Error: dial tcp: lookup r.example: no such host", 1, "does not reach the registry"),
+        ("Error: manifest unknown", 1, "ended with 125"),
+    ];
+    each(|guest| {
+        guest.program("sleep", ":");
+        let calls = guest.path("calls").display().to_string();
+        for (error, tries, reason) in table {
+            let podman = format!("echo x >>{calls}; echo Trying; echo '{error}' >&2; exit 125");
+            guest.program("podman", &podman);
+            for script in [
+                "CLOUDD_CONTAINER=reference CLOUDD_REFERENCE=r.example/x:1 fetch",
+                "CLOUDD_CONTAINER=context build",
+            ] {
+                let events = agent(guest, script);
+                assert!(failure(&events).1.contains(reason), "{events:?}");
+                assert_eq!(guest.text("calls").lines().count(), tries, "{error}");
+                fs::remove_file(&calls).unwrap();
+            }
+        }
+        // The second try succeeds.
+        guest.program(
+            "podman",
+            &format!("[ -e {calls} ] && exit; touch {calls}; echo toomanyrequests; exit 125"),
+        );
+        let events = agent(guest, "CLOUDD_CONTAINER=context build");
+        assert_eq!(events.last().unwrap()["exit"], 0, "{events:?}");
+        fs::remove_file(&calls).unwrap();
     });
 }
 
@@ -441,24 +489,261 @@ fn a_root_disk_without_an_identity_is_named() {
 }
 
 #[test]
-fn a_volume_still_in_use_is_noticed() {
+fn an_exit_code_behind_a_long_label_is_reported() {
+    each(|guest| {
+        let label = format!("Error: \\`podman run {} image\\` failed:", "-e A=b ".repeat(400));
+        podman(guest, "RUN", &format!("echo \"{label} exit status 42\"; exit 125"));
+        let events = agent(guest, RUN);
+        assert_eq!(events.last().unwrap()["exit"], 42, "{events:?}");
+        assert_eq!(failure(&events).1, "the install container ended with 42");
+    });
+}
+
+#[test]
+fn a_failing_container_is_explained_as_far_as_its_code_and_the_kernel_tell() {
+    each(|guest| {
+        guest.write("proc/vmstat", "pgfault 1\noom_kill 3\n");
+        let oom = format!("printf 'oom_kill 4\\n' >{}; ", guest.path("proc/vmstat").display());
+        for (before, code, hint) in [
+            ("", 126, "its program cannot be executed"),
+            ("", 127, "its program was not found"),
+            ("", 137, "it was killed"),
+            (oom.as_str(), 137, "the builder ran out of memory, and the kernel killed a process"),
+        ] {
+            let script = format!("{before}echo \"Error: x failed: exit status {code}\"; exit 125");
+            podman(guest, "RUN", &script);
+            let events = agent(guest, RUN);
+            let expected = format!("the install container ended with {code}: {hint}");
+            assert!(failure(&events).1.starts_with(&expected), "{events:?}");
+        }
+        guest.program("df", "echo Filesystem; echo /dev/vda1 4000000 3990000 10240 99% /");
+        podman(guest, "RUN", "exit 125");
+        let events = agent(guest, RUN);
+        let full = "the builder's root disk has only 10 MiB free";
+        assert!(failure(&events).1.ends_with(full), "{events:?}");
+        guest.program("podman", "exit 9");
+        let events = agent(guest, "CLOUDD_CONTAINER=context build");
+        assert!(failure(&events).1.ends_with(full), "{events:?}");
+    });
+}
+
+#[test]
+fn labels_that_cannot_be_read_are_not_said_to_be_missing() {
+    each(|guest| {
+        guest.disk("vdb", "serial", "cloudd-volume", 2048);
+        guest.write("sys/block/vdb/dev", "254:16\n");
+        guest.program("mount", "exit 1");
+        guest.program("podman", "case $* in *inspect*) exit 125 ;; *) exit 3 ;; esac");
+        assert_eq!(failure(&agent(guest, RUN)).0, "container_failed");
+    });
+}
+
+#[test]
+fn a_container_that_runs_on_is_an_error() {
+    each(|guest| {
+        podman(guest, "RUN", "echo 5a1e; exit 0");
+        guest.write("running", "eager_knuth (localhost/cloudd:latest)\n");
+        let events = agent(guest, RUN);
+        let (reason, message) = failure(&events);
+        assert_eq!(reason, "container_running");
+        assert!(message.contains("eager_knuth (localhost/cloudd:latest)"), "{message}");
+        assert!(message.contains("-d in the RUN label"), "{message}");
+    });
+}
+
+/// A block device of this machine: its path, and its number.
+fn block_device() -> (String, u64, u64) {
+    let names = fs::read_dir("/sys/class/block").unwrap().map(|it| it.unwrap().file_name());
+    let nodes = names.map(|name| format!("/dev/{}", name.into_string().unwrap()));
+    let node = nodes.filter(|node| Path::new(node).exists()).min().expect("a block device");
+    let number = fs::metadata(&node).unwrap().rdev();
+    (node, libc::major(number).into(), libc::minor(number).into())
+}
+
+#[test]
+fn every_use_of_the_volume_is_named() {
     each(|guest| {
         podman(guest, "RUN", ":");
-        guest.write("sys/block/vdb/vdb1/dev", "254:17\n");
+        let (device, major, minor) = block_device();
+        guest.write("sys/block/vdb/vdb1/dev", format!("{major}:{minor}\n"));
         guest.write("proc/1/mountinfo", "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n");
-        guest.write("proc/77/mountinfo", "22 1 1254:17 / /x rw - ext4 /dev/vdb11 rw\n");
-        let users = r#"volume=vdb; note "users: $(volume_users)""#;
-        let noticed = |guest: &Guest| {
-            agent(guest, users).last().unwrap()["message"].as_str().unwrap().to_owned()
+        guest.write("proc/77/comm", "sleep\n");
+        let other = "22 1 1254:17 / /y rw - ext4 /dev/vdb11 rw\n";
+        guest.write("proc/77/mountinfo", other);
+        let find = r#"volume=vdb; note "$(volume_users)""#;
+        let users = |guest: &Guest| {
+            agent(guest, find).last().unwrap()["message"].as_str().unwrap().to_owned()
         };
-        assert_eq!(noticed(guest), "users: ");
-        for mounted in ["254:17 / /x rw - ext4 /dev/vdb1", "0:40 / /x rw - btrfs /dev/vdb"] {
+        assert_eq!(users(guest), "");
+        let partition = format!("{major}:{minor} / /x rw - ext4 /dev/root");
+        for mounted in [partition.as_str(), "0:40 / /x rw - btrfs /dev/vdb"] {
             guest.write("proc/77/mountinfo", format!("22 1 {mounted} rw\n"));
-            assert!(noticed(guest).ends_with("/proc/77/mountinfo"), "{mounted}");
+            assert_eq!(users(guest), "mounted on /x", "{mounted}");
         }
-        fs::remove_file(guest.path("proc/77/mountinfo")).unwrap();
+        guest.write("proc/77/mountinfo", other);
+
+        let swaps = "Filename\tType\n/dev/vdb11 partition 1\n/vdb1 partition 1\n/x/vdb file 1\n";
+        guest.write("proc/swaps", swaps);
+        assert_eq!(users(guest), "swap on /dev/vdb1");
+        guest.write("proc/swaps", "Filename\tType\n");
+
+        guest.write("sys/block/loop0/loop/backing_file", "/dev/vdb\n");
+        guest.write("sys/block/loop1/loop/backing_file", "/dev/vdc\n");
+        assert_eq!(users(guest), "loop device loop0");
+        fs::remove_dir_all(guest.path("sys/block/loop0")).unwrap();
+
         guest.write("sys/block/vdb/vdb1/holders/dm-0", "");
-        assert!(noticed(guest).ends_with("/vdb1/holders/dm-0"));
+        guest.write("sys/block/vdb/holders/md127", "");
+        let found = users(guest);
+        assert!(found.contains("device dm-0") && found.contains("device md127"), "{found}");
+        fs::remove_dir_all(guest.path("sys/block/vdb/vdb1/holders")).unwrap();
+        fs::remove_dir_all(guest.path("sys/block/vdb/holders")).unwrap();
+
+        fs::create_dir_all(guest.path("proc/77/fd")).unwrap();
+        symlink("/dev/null", guest.path("proc/77/fd/0")).unwrap();
+        assert_eq!(users(guest), "");
+        symlink(&device, guest.path("proc/77/fd/3")).unwrap();
+        assert_eq!(users(guest), "opened by process 77 (sleep)");
+        fs::remove_file(guest.path("proc/77/fd/3")).unwrap();
+        // A file on a file system of the volume that is mounted nowhere any more.
+        let file = guest.path("lib/env");
+        let number = fs::metadata(&file).unwrap().dev();
+        let (major, minor) = (libc::major(number), libc::minor(number));
+        guest.write("sys/block/vdb/vdb1/dev", format!("{major}:{minor}\n"));
+        fs::remove_dir_all(guest.path("proc/77/fd")).unwrap();
+        fs::create_dir_all(guest.path("proc/77/fd")).unwrap();
+        symlink(file, guest.path("proc/77/fd/4")).unwrap();
+        assert_eq!(users(guest), "opened by process 77 (sleep)");
+    });
+}
+
+#[test]
+fn a_volume_that_stays_in_use_is_reported_in_one_line() {
+    each(|guest| {
+        podman(guest, "RUN", ":");
+        guest.program("sleep", "exit 0");
+        guest.program("sync", "exit 0");
+        let check = "volume=vdb device=/dev/vdb volume_sectors=2048; check";
+        guest.write("proc/7/mountinfo", "22 1 254:16 / /x rw - ext4 /dev/vdb rw\n");
+        guest.write("proc/8/mountinfo", "22 1 254:16 / /x rw - ext4 /dev/vdb rw\n");
+        guest.write("proc/swaps", "Filename\tType\n/dev/vdb partition 1\n");
+        let events = agent(guest, check);
+        let message =
+            "after the container has ended, the volume is in use: mounted on /x;swap on /dev/vdb";
+        assert_eq!(failure(&events), ("volume_busy", message));
+
+        fs::remove_dir_all(guest.path("proc/7")).unwrap();
+        fs::remove_dir_all(guest.path("proc/8")).unwrap();
+        guest.write("proc/swaps", "Filename\tType\n");
+        guest.program("blkdiscard", "echo cannot open: Device or resource busy >&2; exit 1");
+        let events = agent(guest, check);
+        let message = "after the container has ended, the volume is in use: by the kernel, such as \
+                       by a file system that is mounted nowhere";
+        assert_eq!(failure(&events), ("volume_busy", message));
+    });
+}
+
+#[test]
+fn a_volume_without_a_link_is_found_by_the_name_that_the_link_would_have() {
+    each(|guest| {
+        guest.program("udevadm", ":");
+        guest.disk("vda", "serial", "cloudd-root", 2048);
+        guest.disk("vdb", "serial", "cloudd-volume", 2048);
+        guest.disk("sdc", "device/vendor", "HC      \n", 2048);
+        guest.write("sys/block/sdc/device/model", "Volume          \n");
+        guest.write("sys/block/sdc/device/vpd_pg80", b"\0\x80\0\x0812345678");
+        let find = |link: &str| {
+            let script = format!(
+                "CLOUDD_VOLUME=/dev/disk/by-id/{link} CLOUDD_VOLUME_WAIT=0 root=vda \
+                 root_bytes=1048576 find_volume; note \"$volume $device\""
+            );
+            agent(guest, &script)
+        };
+        for (link, found) in
+            [("virtio-cloudd-volume", "vdb /dev/vdb"), ("scsi-0HC_Volume_12345678", "sdc /dev/sdc")]
+        {
+            let events = find(link);
+            assert_eq!(events.last().unwrap()["message"], found, "{events:?}");
+        }
+        for link in ["virtio-cloudd", "scsi-0HC_Volume_1234567", "scsi-0HC_Volume_", "*"] {
+            assert_eq!(failure(&find(link)).0, "volume_missing", "{link}");
+        }
+    });
+}
+
+#[test]
+fn direct_io_is_tried_before_anything_is_destroyed() {
+    each(|guest| {
+        guest.write("volume", vec![1; 1 << 20]);
+        let volume = guest.path("volume").display().to_string();
+        let script = format!("device={volume}; does_direct_io; note \"$? $(cat $run/error)\"");
+        let events = agent(guest, &script);
+        assert_eq!(events.last().unwrap()["message"], "0 ");
+        guest.program("dd", "case $* in *direct*) echo no direct I/O >&2; exit 1 ;; esac");
+        let events = agent(guest, &script);
+        assert_eq!(events.last().unwrap()["message"], "1 no direct I/O");
+    });
+}
+
+#[test]
+fn tools_that_are_one_program_are_one_file_in_the_tree() {
+    each(|guest| {
+        // As uutils is installed: one program, to which the names are symbolic links.
+        let bin = guest.path("bin");
+        fs::copy("/bin/busybox", bin.join("multicall")).unwrap();
+        for name in ["dd", "tr", "mv"] {
+            symlink("multicall", bin.join(name)).unwrap();
+        }
+        let tree = guest.path("tree");
+        // The tree is not tested at the end, which needs root.
+        let script = format!("tools='dd tr mv'; make_tree {} || note \"$why\"", tree.display());
+        agent(guest, &script);
+        let inode = |name: &str| fs::metadata(tree.join("bin").join(name)).unwrap().ino();
+        assert_eq!((inode("dd"), inode("mv")), (inode("tr"), inode("tr")));
+        assert!(!fs::symlink_metadata(tree.join("bin/dd")).unwrap().is_symlink());
+    });
+}
+
+#[test]
+fn an_agent_that_is_killed_is_reported_with_the_cause() {
+    each(|guest| {
+        let line =
+            r#"{"cloudd":1,"build":"abcdefghij","from":"stage1","seq":1,"up":1,"event":"hello"}"#;
+        let run = |events: &str| {
+            guest.write("run/events", events);
+            let overrides = format!("{}run={}\n", guest.paths(), guest.path("run").display());
+            guest.write("test.sh", overrides);
+            let mut command = Command::new(guest.shell());
+            command.arg(guest.path("lib/last_words.sh"));
+            command.env("CLOUDD_TEST", guest.path("test.sh"));
+            command.env("SERVICE_RESULT", "signal").env("EXIT_CODE", "killed");
+            let output = command.env("EXIT_STATUS", "KILL").output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            guest.text("run/events")
+        };
+        // The agent was killed while it wrote its second event.
+        let text = run(&format!("{line}\n{}", &line[..40]));
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["seq"], 2, "{text}");
+        assert_eq!(last["event"], "failed");
+        assert_eq!(last["message"], "the agent was ended: signal (killed KILL)");
+        // It has reported its result before.
+        let text = format!("{line}\n");
+        assert_eq!(run(&text), text);
+        fs::remove_file(guest.path("run/reported")).unwrap();
+    });
+}
+
+#[test]
+fn an_agent_at_work_sends_a_heartbeat() {
+    each(|guest| {
+        let pause = guest.path("pause").display().to_string();
+        // The first pause is short.
+        guest.program("sleep", &format!("[ ! -e {pause} ] || exec /bin/sleep 60; touch {pause}"));
+        let events = agent_with(guest, "", "begin run; logged /bin/sleep 1; end");
+        let beats = events.iter().filter(|event| event["event"] == "alive").count();
+        assert_eq!(beats, 2, "{events:?}");
+        fs::remove_file(pause).unwrap();
     });
 }
 
@@ -466,10 +751,11 @@ fn a_volume_still_in_use_is_noticed() {
 fn a_missing_program_is_installed_with_what_the_system_has() {
     each(|guest| {
         let installs = format!(
-            "echo \"$0 $*\"; case \"$*\" in *install*) touch {0}; chmod 755 {0} ;; esac",
+            "echo \"$0 $*\"; case \"$*\" in *install*|-Sy*) touch {0}; chmod 755 {0} ;; esac",
             guest.path("bin/wanted").display()
         );
-        for tool in ["zypper", "apt-get", "dnf"] {
+        guest.program("sleep", ":");
+        for tool in ["pacman", "zypper", "dnf", "apt-get"] {
             let _ = fs::remove_file(guest.path("bin/wanted"));
             guest.program(tool, &installs);
             // Only these programs, because the test machine has a package manager of its own.
@@ -481,19 +767,54 @@ fn a_missing_program_is_installed_with_what_the_system_has() {
             );
             let events = agent(guest, &script);
             let last = *lines(&events).last().unwrap();
-            assert!(
-                last.contains(&format!("/{tool} ")) && last.ends_with("install package"),
-                "{last}"
-            );
-            assert_eq!(events[2]["message"], "wanted is missing, installing package package");
+            assert!(last.contains(&format!("/{tool} ")) && last.ends_with(" package"), "{last}");
+            let notes = events.iter().filter(|event| event["event"] == "note");
+            let notes: Vec<_> = notes.map(|event| event["message"].as_str().unwrap()).collect();
+            assert_eq!(notes, ["wanted is missing, installing package package"]);
         }
         let _ = fs::remove_file(guest.path("bin/wanted"));
-        guest.program("dnf", "echo no network; exit 1");
+        guest.program("apt-get", "echo no network; exit 100");
         let script = format!(
-            "PATH={}; begin prepare; need wanted package || note no",
+            r#"PATH={}; begin prepare; need wanted package || note "no: $why""#,
             guest.path("bin").display()
         );
-        assert_eq!(agent(guest, &script).last().unwrap()["message"], "no");
+        let events = agent(guest, &script);
+        assert_eq!(events.last().unwrap()["message"], "no: apt-get install ended with 100");
+        let tries = events.iter().filter(|event| event.to_string().contains("trying again"));
+        assert_eq!(tries.count(), 29);
+    });
+}
+
+#[test]
+fn a_lock_that_an_upgrade_holds_is_waited_for_and_only_what_podman_needs_is_installed() {
+    each(|guest| {
+        let calls = guest.path("calls").display().to_string();
+        let wanted = guest.path("bin/podman").display().to_string();
+        // The third try gets the lock of the lists, and the names of the packages with it.
+        guest.program(
+            "apt-get",
+            &format!(
+                "echo \"$*\" >>{calls}\ncase $* in\n\
+                 *update) [ \"$(grep -c update {calls})\" -ge 3 ] || {{ echo E: lock; exit 100; }} ;;\n\
+                 *) [ \"$(grep -c update {calls})\" -ge 3 ] || {{ echo E: unknown; exit 100; }}\n\
+                 touch {wanted}; chmod 755 {wanted} ;;\nesac"
+            ),
+        );
+        guest.program("sleep", ":");
+        let script = "command() { [ -e \"$sys/../bin/$2\" ] || [ \"$2\" = apt-get ]; }\n\
+                      begin prepare; need podman podman; end";
+        let events = agent(guest, script);
+        assert_eq!(events.last().unwrap()["exit"], 0, "{events:?}");
+        assert_eq!(lines(&events), ["E: lock", "E: unknown", "E: lock", "E: unknown"]);
+        let calls = guest.text("calls");
+        assert_eq!(calls.lines().count(), 6, "{calls}");
+        assert!(calls.contains("update\n") && calls.contains("Error-Mode=any"), "{calls}");
+        let install = calls.lines().last().unwrap();
+        let packages = "install podman crun netavark iptables nftables ca-certificates";
+        assert!(install.ends_with(packages), "{install}");
+        assert!(install.contains("--no-install-recommends"), "{install}");
+        fs::remove_file(guest.path("calls")).unwrap();
+        fs::remove_file(wanted).unwrap();
     });
 }
 

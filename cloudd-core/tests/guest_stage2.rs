@@ -285,6 +285,21 @@ fn a_failing_disk_is_a_failure_with_the_commands_own_words() {
 }
 
 #[test]
+fn without_direct_io_the_image_is_the_same_and_the_page_cache_is_dropped_before_it_is_verified() {
+    each(|stage2| {
+        let dd =
+            "case $* in *direct*) echo Invalid argument >&2; exit 1 ;; esac\nexec /bin/dd \"$@\"";
+        stage2.guest.program("dd", dd);
+        stage2.enter("", "").expect_failed("copy_failed");
+        stage2.guest.write("dev/vda", vec![b'x'; Stage2::ROOT]);
+        stage2.guest.write("tree/cloudd/buffered", "");
+        stage2.guest.write("proc/sys/vm/drop_caches", "");
+        stage2.enter("", "").expect_done(&stage2.volume);
+        assert_eq!(stage2.guest.text("proc/sys/vm/drop_caches"), "1\n");
+    });
+}
+
+#[test]
 fn a_disk_that_is_not_the_one_described_is_refused() {
     let sectors = (Stage2::ROOT / 512).to_string();
     let table = [

@@ -469,3 +469,25 @@ fn files_without_permission_to_read_are_named() {
         assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
     }
 }
+
+#[test]
+fn credentials_for_registries_are_checked_and_never_quoted() {
+    let load = |text: String| {
+        InstallContainer::reference("registry.example/x:1").registry_auth(text).load()
+    };
+    let entry = r#"{"auths": {"registry.example": {"auth": "c2VjcmV0"}}, "other": 1}"#;
+    assert_eq!(load(entry.to_owned()).unwrap().registry_auth(), Some(entry));
+    let other = load(entry.replace("c2VjcmV0", "b3RoZXI=")).unwrap().fingerprint();
+    assert_eq!(load(entry.to_owned()).unwrap().fingerprint(), other);
+    for (text, problem) in [
+        ("c2VjcmV0".to_owned(), "it is not JSON"),
+        (r#"{"auth": "c2VjcmV0"}"#.to_owned(), "no object \"auths\""),
+        (r#"{"auths": {"r.example": {}}, "credsStore": "c2VjcmV0"}"#.to_owned(), "helper"),
+        (" ".repeat((64 << 10) + 1), "more than 64 KiB"),
+    ] {
+        let error = load(text).unwrap_err();
+        assert!(matches!(error, InstallError::RegistryAuthInvalid { .. }), "{error:?}");
+        assert!(error.to_string().contains(problem), "{error}");
+        assert!(!format!("{error} {error:?}").contains("c2VjcmV0"), "{error:?}");
+    }
+}

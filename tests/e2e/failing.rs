@@ -10,7 +10,7 @@ use cloudd_core::provider::{ResourceId, Size};
 use cloudd_core::testing::Faulty;
 use cloudd_libvirt::Libvirt;
 use cloudd_tests::containers::Context;
-use cloudd_tests::installer::shell_container;
+use cloudd_tests::installer::{shell_container, shell_container_with};
 use cloudd_tests::lab::Lab;
 use cloudd_tests::story::Story;
 
@@ -77,6 +77,35 @@ async fn e2e_full_a_container_that_writes_nothing_is_reported() {
     let context = shell_container("echo nothing to do");
     let (error, _) = fails(&lab, &lab.builder("nothing", context.container())).await;
     assert_eq!(reason(&error).0, &FailureReason::NothingWritten);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_full_swap_space_on_the_volume_is_refused_by_name() {
+    let lab = Lab::new().await;
+    let context = shell_container("chroot /host mkswap \"$1\" && chroot /host swapon \"$1\"");
+    let (error, _) = fails(&lab, &lab.builder("swap", context.container())).await;
+    assert_eq!(reason(&error).0, &FailureReason::VolumeBusy);
+    assert!(error.to_string().contains("swap on /dev/vd"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_full_an_agent_that_is_killed_is_reported_at_once_with_the_cause() {
+    let lab = Lab::new().await;
+    let context = shell_container_with(
+        "--pid=host",
+        "chroot /host systemctl restart cloudd.service || echo restart refused\n\
+         sleep 15\n\
+         chroot /host systemctl kill --signal=KILL --kill-who=main cloudd.service\n\
+         sleep 600\n",
+    );
+    let (error, story) = fails(&lab, &lab.builder("killed-agent", context.container())).await;
+    assert_eq!(reason(&error).0, &FailureReason::Internal);
+    assert!(error.to_string().contains("signal (killed KILL)"), "{error}");
+    let refused = story.when(
+        |update| matches!(update, BuildEventKind::Log { line, .. } if line == "restart refused"),
+    );
+    let late = story.0.last().unwrap().at - refused.expect("the restart was refused");
+    assert!(late < Duration::from_secs(90), "{late:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

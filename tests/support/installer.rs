@@ -121,15 +121,24 @@ impl Installer {
 /// When there is no static busybox: `make setup` installs it.
 #[must_use]
 pub fn shell_container(script: &str) -> Context {
+    shell_container_with("", script)
+}
+
+/// The same with further options of `podman run`.
+///
+/// # Panics
+/// The same.
+#[must_use]
+pub fn shell_container_with(options: &str, script: &str) -> Context {
     let busybox = fs::read("/bin/busybox").expect("a static busybox, which `make setup` installs");
-    let context = Context::new(
+    let context = Context::new(&format!(
         "FROM scratch\n\
          ARG ARGUMENT\n\
          ENV ARGUMENT=$ARGUMENT VARIABLE=overridden\n\
          COPY . /\n\
-         LABEL RUN=\"podman run --rm --privileged --network=host -v /dev:/dev -v /:/host IMAGE\"\n\
+         LABEL RUN=\"podman run {options} --rm --privileged --network=host -v /dev:/dev -v /:/host IMAGE\"\n\
          ENTRYPOINT [\"/bin/busybox\", \"sh\", \"/install\"]\n",
-    );
+    ));
     fs::create_dir(context.path().join("bin")).expect("a writable temporary directory");
     let context = context.file("bin/busybox", busybox).file("install", script);
     make_executable(&context.path().join("bin/busybox"));

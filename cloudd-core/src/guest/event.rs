@@ -141,6 +141,8 @@ impl fmt::Display for Stage2Entry {
 pub enum EventBody {
     /// The first event of each source.
     Hello,
+    /// Sent every 10 seconds during stage 1, also while a step produces no output.
+    Alive,
     /// A step starts or ends.
     Step {
         /// The step.
@@ -233,6 +235,8 @@ pub enum FailureReason {
     RunLabelMissing,
     /// The install container exited with a code other than 0.
     ContainerFailed,
+    /// A container still runs after the `RUN` label has been run, for example with `-d`.
+    ContainerRunning,
     /// The install container wrote nothing.
     NothingWritten,
     /// The volume is larger than the root disk.
@@ -279,6 +283,7 @@ impl fmt::Display for FailureReason {
             Self::PullFailed => "podman pull failed",
             Self::RunLabelMissing => "the install container's image has no RUN label",
             Self::ContainerFailed => "the install container failed",
+            Self::ContainerRunning => "a container still runs",
             Self::NothingWritten => "the install container wrote nothing to the volume",
             Self::ImageTooLarge => "the volume is larger than the root disk",
             Self::VolumeMissing => "the volume did not appear in the builder",

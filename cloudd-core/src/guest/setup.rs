@@ -57,9 +57,10 @@ const AFTER_WRITE_FILES: &str =
     "--property=After=network-online.target cloud-init.service cloud-init-network.service";
 
 /// The files of the archive with their modes; the same for every build.
-const FILES: [(&str, u32, &str); 10] = [
+const FILES: [(&str, u32, &str); 11] = [
     ("stage1", 0o755, include_str!("../../assets/stage1.sh")),
     ("stage2", 0o644, include_str!("../../assets/stage2.sh")),
+    ("last_words.sh", 0o644, include_str!("../../assets/last_words.sh")),
     ("events.sh", 0o644, include_str!("../../assets/events.sh")),
     ("disks.sh", 0o644, include_str!("../../assets/disks.sh")),
     ("trace.sh", 0o644, include_str!("../../assets/trace.sh")),
@@ -78,7 +79,7 @@ impl GuestSetup<'_> {
     pub(crate) fn user_data(&self) -> Result<UserData, Error> {
         let (path, unit) = UNIT;
         let mut config = CloudConfig::new()
-            .write_file(WriteFile::new(path, without_comments(unit)))
+            .write_file(WriteFile::new(path, minified(unit)))
             .write_file(file(ARCHIVE, archive()).encoding(Encoding::GzipBase64))
             .write_file(file("env", self.env()).permissions(0o600));
         let build_args = self.container.build_args_file();
@@ -91,6 +92,9 @@ impl GuestSetup<'_> {
         };
         if let Some(layer) = self.container.env_containerfile(base) {
             config = config.write_file(file("env.Containerfile", layer).permissions(0o600));
+        }
+        if let Some(auth) = self.container.registry_auth() {
+            config = config.write_file(file("auth.json", auth).permissions(0o600));
         }
         if let ContainerDelivery::UserData(archive) = &self.delivery {
             // Small archives only, and those are in memory.
@@ -166,7 +170,7 @@ fn file(name: &str, content: impl Into<Vec<u8>>) -> WriteFile {
 fn archive() -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for (name, mode, text) in FILES {
-        let text = without_comments(text);
+        let text = minified(text);
         let mut header = Header::new_ustar();
         header.set_mode(mode);
         header.set_size(text.len() as u64);
@@ -175,10 +179,12 @@ fn archive() -> Vec<u8> {
     tar.into_inner().expect("writing into a Vec does not fail")
 }
 
-/// Removes the lines that are only a comment, a third of all bytes, since user data is limited.
-fn without_comments(text: &str) -> String {
-    let comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
-    text.split_inclusive('\n').filter(|line| !comment(line)).collect()
+/// Removes the lines that are only a comment, and indentation, since user data is limited: half of all
+/// bytes. No script has text of several lines whose indentation matters.
+fn minified(text: &str) -> String {
+    let is_comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
+    let lines = text.split_inclusive('\n').filter(|line| !is_comment(line));
+    lines.map(|line| line.trim_start_matches([' ', '\t'])).collect()
 }
 
 #[cfg(test)]
@@ -217,7 +223,9 @@ mod tests {
 
     #[test]
     fn only_root_can_read_the_files_with_values() {
-        let container = InstallContainer::reference("registry.example/x:1").env("TOKEN", "hunter2");
+        let container = InstallContainer::reference("registry.example/x:1")
+            .env("TOKEN", "hunter2")
+            .registry_auth(r#"{"auths": {"registry.example": {"auth": "aHVudGVyMw=="}}}"#);
         let setup = GuestSetup {
             build: BuildId::random(),
             volume: Path::new("/dev/x"),
@@ -232,11 +240,14 @@ mod tests {
         let (_, json) = data.as_str().split_once('\n').unwrap();
         let config: serde_json::Value = serde_json::from_str(json).unwrap();
         let files = config["write_files"].as_array().unwrap();
-        let with_value: Vec<_> =
-            files.iter().filter(|file| file.to_string().contains("hunter2")).collect();
-        assert_eq!(with_value.len(), 1);
-        assert_eq!(with_value[0]["path"], "/var/lib/cloudd/env.Containerfile");
-        assert_eq!(with_value[0]["permissions"], "0600");
+        for (value, name) in [("hunter2", "env.Containerfile"), ("aHVudGVyMw", "auth.json")] {
+            let with_value: Vec<_> =
+                files.iter().filter(|file| file.to_string().contains(value)).collect();
+            assert_eq!(with_value.len(), 1);
+            assert_eq!(with_value[0]["path"], format!("/var/lib/cloudd/{name}"));
+            assert_eq!(with_value[0]["permissions"], "0600");
+        }
+        assert!(!format!("{container:?} {:?}", container.load()).contains("aHVudGVyMw"));
     }
 
     #[test]
@@ -263,11 +274,11 @@ mod tests {
         let volume = "/dev/disk/by-id/virtio-cloudd-volume";
         let data = with_setup(volume, "registry.example/installer:1", |setup| setup.user_data());
         let sizes = data.unwrap().sizes();
-        assert!(sizes.gzip_base64 < 16 * 1024, "{sizes:?}: half of Hetzner's limit");
+        assert!(sizes.gzip_base64 < 18 * 1024, "{sizes:?}: 14 KiB of Hetzner's limit are left");
     }
 
     #[test]
-    fn the_archive_has_each_file_without_its_comments() {
+    fn the_archive_has_each_file_without_comments_and_indentation() {
         let bytes = archive();
         let mut tar = tar::Archive::new(bytes.as_slice());
         let mut entries = tar.entries().unwrap();
@@ -277,13 +288,13 @@ mod tests {
             assert_eq!(entry.header().mode().unwrap(), mode);
             let mut found = String::new();
             entry.read_to_string(&mut found).unwrap();
-            assert_eq!(found, without_comments(text));
+            assert_eq!(found, minified(text));
         }
         assert!(entries.next().is_none());
     }
 
     #[test]
-    fn only_comment_lines_are_removed() {
-        assert_eq!(without_comments("#!/bin/sh\n  # why\nx # y\n\n"), "#!/bin/sh\nx # y\n\n");
+    fn only_comment_lines_and_indentation_are_removed() {
+        assert_eq!(minified("#!/bin/sh\n  # why\n  x # y  \n\n"), "#!/bin/sh\nx # y  \n\n");
     }
 }
