@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cloudd_core::build::Events;
 use cloudd_core::guest::StepState;
+use cloudd_core::text::human_duration;
 use cloudd_core::{BuildEvent, BuildEventKind};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -63,8 +64,9 @@ fn line(event: &BuildEventKind) -> Option<String> {
     Some(match event {
         BuildEventKind::Phase { phase } => format!("▶ {phase}"),
         BuildEventKind::Reused { image } => format!("  = image {image} exists already"),
-        BuildEventKind::Waiting { build, phase } => {
-            format!("  waiting for build {build} of the same image, now in phase {phase}")
+        BuildEventKind::Waiting { build, phase, waited } => {
+            let waited = human_duration(Duration::from_secs(*waited));
+            format!("  waiting for build {build} of the same image, in phase {phase} ({waited})")
         }
         BuildEventKind::Resumed { build } => {
             format!("  resuming build {build}, whose process died")

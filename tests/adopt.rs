@@ -149,6 +149,12 @@ async fn a_dead_holder_on_another_machine_is_waited_for_until_its_lease_expires(
     let waits = updates.iter().position(|it| matches!(it, BuildEventKind::Waiting { .. }));
     let adopts = updates.iter().position(|it| matches!(it, BuildEventKind::Resumed { .. }));
     assert!(waits.is_some() && waits < adopts, "{updates:?}");
+    let waited = updates.iter().filter_map(|it| match it {
+        BuildEventKind::Waiting { waited, .. } => Some(*waited),
+        _ => None,
+    });
+    let waited: Vec<_> = waited.collect();
+    assert!(waited.len() >= 4 && waited.is_sorted() && waited[3] >= 180, "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

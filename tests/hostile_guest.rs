@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cloudd_core::build::{BuildError, BuildErrorKind, BuildEventKind, Deadlines, ImageBuilder};
+use cloudd_core::guest::Step;
 use cloudd_core::memory::{GuestScript, Memory};
 use cloudd_core::provider::{ErrorKind, PowerState, ResourceId, VmId};
 use cloudd_core::testing::Faulty;
@@ -40,7 +41,15 @@ async fn build<F: Future<Output = ()> + Send + 'static>(
     deadlines: Deadlines,
     act: impl FnOnce(Guest) -> F,
 ) -> Result<(), BuildError> {
-    let (context, memory) = (Context::plausible(), Memory::new().guests(GuestScript::Silent));
+    build_on(Memory::new(), deadlines, act).await
+}
+
+async fn build_on<F: Future<Output = ()> + Send + 'static>(
+    memory: Memory,
+    deadlines: Deadlines,
+    act: impl FnOnce(Guest) -> F,
+) -> Result<(), BuildError> {
+    let (context, memory) = (Context::plausible(), memory.guests(GuestScript::Silent));
     let builder = ImageBuilder::new("x", context.container()).deadlines(deadlines);
     let mut build = builder.start(Arc::new(memory.clone()));
     let mut events = build.events();
@@ -79,6 +88,75 @@ async fn a_guest_that_repeats_its_events_does_not_move_the_deadline() {
         assert!(matches!(error.kind(), BuildErrorKind::Deadline { .. }), "{error}");
         assert!(begun.elapsed() < SECOND * 3600 * 3, "{:?}", begun.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_stops_is_told_from_one_that_works_within_a_minute() {
+    let begun = tokio::time::Instant::now();
+    let memory = Memory::new().prints("booting\r\n\n[ 9.1] BUG: soft lockup\x1b[0m\n");
+    let result = build_on(memory, Deadlines::default(), |mut guest| async move {
+        guest.send(json!({"event": "hello"}));
+        guest.send(json!({"event": "step", "step": "build", "state": "start"}));
+        // A long step without output.
+        for _ in 0..100 {
+            guest.send(json!({"event": "alive"}));
+            tokio::time::sleep(SECOND * 10).await;
+        }
+    });
+    let error = result.await.unwrap_err();
+    let BuildErrorKind::Silent { after, during: Some(Step::Build) } = error.kind() else {
+        panic!("{error}")
+    };
+    assert_eq!(*after, SECOND * 60);
+    let took = begun.elapsed();
+    assert!(took >= SECOND * 1050 && took < SECOND * 1070, "{took:?}");
+    let tail = error.log_tail();
+    assert_eq!(tail, ["console: booting", "console: [ 9.1] BUG: soft lockup\u{fffd}[0m"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stage_2_and_a_guest_without_heartbeat_may_be_silent() {
+    for events in [
+        vec![json!({"event": "hello"})],
+        vec![
+            json!({"event": "hello"}),
+            json!({"event": "alive"}),
+            json!({"event": "armed", "entry": "exitrd"}),
+        ],
+    ] {
+        let begun = tokio::time::Instant::now();
+        let result = build(Deadlines::default(), |mut guest| async move {
+            for event in events {
+                guest.send(event);
+            }
+        });
+        let error = result.await.unwrap_err();
+        assert!(matches!(error.kind(), BuildErrorKind::Deadline { .. }), "{error}");
+        assert!(begun.elapsed() >= SECOND * 3600);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kernel_panic_on_the_console_ends_the_wait_for_the_agent() {
+    const PANIC: &str =
+        "[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
+    let begun = tokio::time::Instant::now();
+    let memory = Memory::new().prints(format!("booting\n{PANIC}\n[    2.2] Call Trace:\n"));
+    let error = build_on(memory, Deadlines::default(), |_| async {}).await.unwrap_err();
+    let BuildErrorKind::KernelPanic { message } = error.kind() else { panic!("{error}") };
+    assert_eq!(message, PANIC);
+    assert!(begun.elapsed() <= SECOND * 31, "{:?}", begun.elapsed());
+    assert_eq!(error.log_tail().last().unwrap(), "console: [    2.2] Call Trace:");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_guest_that_never_starts_its_agent_ends_with_its_console() {
+    let lines = (0..20).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
+    let error = build_on(Memory::new().prints(lines), Deadlines::default(), |_| async {}).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error.kind(), BuildErrorKind::Deadline { .. }), "{error}");
+    assert_eq!(error.log_tail().len(), 15);
+    assert_eq!(error.log_tail()[14], "console: line 19");
 }
 
 /// Sends log lines without a pause, and does something after the first thousand.
@@ -127,6 +205,7 @@ async fn the_longest_possible_deadlines_are_no_error() {
         &mut deadlines.stage1,
         &mut deadlines.stage2,
         &mut deadlines.power_off,
+        &mut deadlines.silence,
         &mut deadlines.image,
         &mut deadlines.boot_check,
         &mut deadlines.teardown,

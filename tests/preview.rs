@@ -108,8 +108,8 @@ async fn a_preview_has_the_warnings_that_a_build_tells_before_it_creates_anythin
     let (context, memory) = (Context::new(text), Memory::new());
     let builder = ImageBuilder::new("x", context.container());
     let preview = builder.preview(&memory).await.unwrap();
-    assert!(preview.warnings.len() == 1 && preview.warnings[0].contains("line 3"), "{preview:?}");
-    assert!(preview.to_string().contains(&format!("\n  ! {}\n", preview.warnings[0])), "{preview}");
+    assert!(preview.notes.len() == 1 && preview.notes[0].contains("line 3"), "{preview:?}");
+    assert!(preview.to_string().contains(&format!("\n  ! {}\n", preview.notes[0])), "{preview}");
 
     let mut build = builder.start(Arc::new(memory));
     let mut events = build.events();
@@ -118,7 +118,7 @@ async fn a_preview_has_the_warnings_that_a_build_tells_before_it_creates_anythin
     while let Some(event) = events.next().await {
         kinds.push(event.kind);
     }
-    let note = BuildEventKind::Note { message: preview.warnings[0].clone() };
+    let note = BuildEventKind::Note { message: preview.notes[0].clone() };
     let created = kinds.iter().position(|kind| matches!(kind, BuildEventKind::Created { .. }));
     assert!(kinds.iter().position(|kind| *kind == note) < created, "{kinds:?}");
     assert!(kinds.contains(&note), "{kinds:?}");

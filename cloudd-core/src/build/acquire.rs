@@ -168,17 +168,23 @@ async fn wait_for_other(
 ) -> Result<(), BuildErrorKind> {
     const WAITING_FOR: &str = "image that another process makes";
     let longest = cx.config.deadlines.longest_build();
+    // Also while nothing changes, to show that the process has not stopped.
+    const INTERVAL: Duration = Duration::from_secs(60);
     let mut reported = None;
     let mut pauses = lease::POLL.pauses();
     loop {
         let newest = leases.last();
         let now = newest.map(|it| [it.label(keys::BUILD), it.label(keys::PHASE)].map(String::from));
-        if now != reported
-            && let Some([build, phase]) = now.clone()
-        {
-            cx.events.send(BuildEventKind::Waiting { build, phase });
+        let is_due = reported.as_ref().is_none_or(|(reported, at): &(_, Instant)| {
+            *reported != now || at.elapsed() >= INTERVAL
+        });
+        if is_due {
+            reported = Some((now.clone(), Instant::now()));
+            if let Some([build, phase]) = now {
+                let waited = since.elapsed().as_secs();
+                cx.events.send(BuildEventKind::Waiting { build, phase, waited });
+            }
         }
-        reported = now;
         cx.pause(pauses.next().unwrap_or(lease::POLL.longest)).await?;
         leases = cx.read(lease::list(cx.provider.as_ref(), &terms.selector)).await?;
         if observer.observe(&leases) != LeaseState::Held {

@@ -22,6 +22,9 @@ pub struct Deadlines {
     pub upload: Duration,
     /// Stage 1, from the first event to the entry into stage 2: 60 minutes.
     pub stage1: Duration,
+    /// Between two events of the guest during stage 1, while it can be reached: 1 minute. The guest
+    /// sends one every 10 seconds, so that a system that has stopped is told from a long step.
+    pub silence: Duration,
     /// Stage 2, from its entry to its last event: 60 minutes.
     pub stage2: Duration,
     /// From the last event of stage 2 to the VM being off: 2 minutes.
@@ -48,6 +51,7 @@ impl Default for Deadlines {
             route: MINUTE * 5,
             upload: MINUTE * 30,
             stage1: MINUTE * 60,
+            silence: MINUTE,
             stage2: MINUTE * 60,
             power_off: MINUTE * 2,
             image: MINUTE * 60,
@@ -78,6 +82,7 @@ impl Deadlines {
             route: bounded(self.route),
             upload: bounded(self.upload),
             stage1: bounded(self.stage1),
+            silence: bounded(self.silence),
             stage2: bounded(self.stage2),
             power_off: bounded(self.power_off),
             image: bounded(self.image),

@@ -121,6 +121,24 @@ pub enum BuildErrorKind {
         /// For how long.
         after: Duration,
     },
+    /// The guest sent nothing during stage 1, not even the event that shows that it is alive: its
+    /// system has stopped. The log ends with the last lines of its console, if there are any.
+    #[error(
+        "the guest has sent nothing for {}, {}: its system has stopped",
+        human_duration(*.after), last_step(.during)
+    )]
+    Silent {
+        /// [`Deadlines::silence`](super::Deadlines::silence).
+        after: Duration,
+        /// The last step that the guest reported.
+        during: Option<Step>,
+    },
+    /// The console shows that the guest's kernel has stopped.
+    #[error("the kernel of the guest has stopped: {message}")]
+    KernelPanic {
+        /// The line of the console.
+        message: String,
+    },
     /// A deadline passed.
     #[error("no {waiting_for} within {}", human_duration(*.after))]
     Deadline {

@@ -97,12 +97,15 @@ pub enum BuildEventKind {
         /// The image.
         image: ImageId,
     },
-    /// Another process makes the same image; the build waits for it.
+    /// Another process makes the same image; the build waits for it. Sent about once a
+    /// minute, and when the phase of that build changes.
     Waiting {
         /// The other process's build.
         build: String,
         /// The phase of that build.
         phase: String,
+        /// For how long the build has waited, in seconds.
+        waited: u64,
     },
     /// A build whose process died is resumed. Later events carry its id.
     Resumed {
@@ -188,7 +191,7 @@ impl BuildEventKind {
         const MAX_TEXT: usize = 4096;
         let clean = |text: &mut String| *text = sanitize_untrusted(text, MAX_TEXT);
         match &mut self {
-            Self::Waiting { build, phase } => {
+            Self::Waiting { build, phase, .. } => {
                 clean(build);
                 clean(phase);
             }
@@ -322,7 +325,7 @@ mod tests {
         let (sender, mut events) = Events::channel();
         let sink = EventSink::new("x", 0, Some(sender));
         let evil = "a\u{1b}[2Jb\u{202e}";
-        sink.send(BuildEventKind::Waiting { build: evil.into(), phase: evil.into() });
+        sink.send(BuildEventKind::Waiting { build: evil.into(), phase: evil.into(), waited: 0 });
         sink.note(evil);
         for _ in 0..2 {
             let text = format!("{:?}", events.next().await.unwrap().kind);

@@ -15,6 +15,7 @@ mod batch;
 mod boot_check;
 mod builder;
 mod cleanup;
+mod console;
 mod context;
 mod deadlines;
 mod driver;

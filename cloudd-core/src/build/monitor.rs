@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{self, Instant};
 
+use super::console;
 use super::error::BuildErrorKind;
 use super::events::{BuildEventKind, Phase};
 use super::recovery::restart;
@@ -101,17 +102,36 @@ async fn follow(build: &mut Build<'_>, vm: Vm, upload: Upload) -> Result<State, 
     };
     let mut off = provider.wait_vm_off(&vm.id);
     let mut monitor = GuestMonitor::new(build, channel);
-    let power = match upload {
-        Upload::None => Power::On,
-        Upload::Required(archive) => monitor.upload(&archive, off.as_mut(), false).await?,
-        Upload::PerhapsDone(archive) => monitor.upload(&archive, off.as_mut(), true).await?,
+    let followed = async {
+        let power = match upload {
+            Upload::None => Power::On,
+            Upload::Required(archive) => monitor.upload(&archive, off.as_mut(), false).await?,
+            Upload::PerhapsDone(archive) => monitor.upload(&archive, off.as_mut(), true).await?,
+        };
+        match power {
+            Power::On => monitor.run(&vm, off.as_mut()).await,
+            Power::Off => monitor.conclude().await,
+        }
     };
-    match power {
-        Power::On => monitor.run(off.as_mut()).await?,
-        Power::Off => monitor.conclude().await?,
-    }
+    let result = followed.await;
     drop(off);
-    Ok(State::PoweredOff(vm))
+    match result {
+        Ok(()) => Ok(State::PoweredOff(vm)),
+        Err(
+            kind @ (BuildErrorKind::Deadline { .. }
+            | BuildErrorKind::KernelPanic { .. }
+            | BuildErrorKind::PoweredOffEarly { .. }
+            | BuildErrorKind::Silent { .. }
+            | BuildErrorKind::Unreachable { .. }),
+        ) => {
+            // The guest did not report why.
+            for line in console::tail(build.cx, &vm).await {
+                build.log.push(format!("console: {line}"));
+            }
+            Err(kind)
+        }
+        Err(kind) => Err(kind),
+    }
 }
 
 /// The provider's own channel, or the one over SSH.
@@ -159,6 +179,8 @@ struct GuestMonitor<'b, 'a> {
     waiting_for: &'static str,
     deadline: (Instant, Duration),
     started: Instant,
+    /// When the guest is silent for too long, if it sends events regularly.
+    silent: Option<Instant>,
 }
 
 /// What ends a wait of the monitor.
@@ -169,6 +191,8 @@ enum MonitorEvent {
     Unreachable(String),
     Reachable,
     DeadlineExpired,
+    Silent,
+    KernelPanic(String),
 }
 
 impl<'b, 'a> GuestMonitor<'b, 'a> {
@@ -192,6 +216,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             waiting_for: "first event of the guest",
             deadline: (Instant::now() + boot, boot),
             started: Instant::now(),
+            silent: None,
             build,
         }
     }
@@ -243,8 +268,10 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
     }
 
     /// Receives events until the VM is off, and decides whether the guest had finished.
-    async fn run(&mut self, mut off: Off<'_>) -> Result<(), BuildErrorKind> {
+    async fn run(&mut self, vm: &Vm, mut off: Off<'_>) -> Result<(), BuildErrorKind> {
         let route = self.build.cx.config.deadlines.route;
+        let panic = console::wait_for_kernel_panic(self.build.cx, vm);
+        tokio::pin!(panic);
         loop {
             let (until, after, waiting_for) = self.current_deadline();
             // Stage 2 may send no events at all.
@@ -261,12 +288,17 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 () = self.build.interrupted() => MonitorEvent::Interrupted,
                 // Before the bytes: a guest that sends without end hides neither.
                 () = time::sleep_until(until) => MonitorEvent::DeadlineExpired,
+                message = &mut panic, if !self.greeted => MonitorEvent::KernelPanic(message),
                 off = &mut off => MonitorEvent::PoweredOff(off),
                 bytes = receive => MonitorEvent::Received(bytes),
                 reason = self.reachability.unreachable_for(route), if must_be_reachable => {
                     MonitorEvent::Unreachable(reason)
                 }
                 () = self.reachability.reachable(), if self.unreachable => MonitorEvent::Reachable,
+                // After the bytes: those that have arrived end the silence.
+                () = time::sleep_until(self.silent.unwrap_or(until)), if self.silent.is_some() => {
+                    MonitorEvent::Silent
+                }
             };
             match event {
                 MonitorEvent::Interrupted => return Err(BuildErrorKind::Cancelled),
@@ -284,6 +316,15 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 }
                 MonitorEvent::Unreachable(reason) => self.mark_unreachable(&reason)?,
                 MonitorEvent::Reachable => self.mark_reachable(),
+                // The connection is interrupted, which has its own deadline.
+                MonitorEvent::Silent if !self.reachability.is_reachable() => self.expect_event(),
+                MonitorEvent::Silent => {
+                    let after = self.build.cx.config.deadlines.silence;
+                    return Err(BuildErrorKind::Silent { after, during: self.last_step });
+                }
+                MonitorEvent::KernelPanic(message) => {
+                    return Err(BuildErrorKind::KernelPanic { message });
+                }
                 MonitorEvent::DeadlineExpired => {
                     return Err(BuildErrorKind::Deadline { waiting_for, after });
                 }
@@ -304,6 +345,12 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             return (self.started + longest, longest, "power-off of the VM");
         }
         (self.deadline.0, self.deadline.1, self.waiting_for)
+    }
+
+    /// Starts the time within which the next event is due.
+    fn expect_event(&mut self) {
+        let silence = self.build.cx.config.deadlines.silence;
+        self.silent = self.silent.map(|_| Instant::now() + silence);
     }
 
     fn mark_unreachable(&mut self, reason: &str) -> Result<(), BuildErrorKind> {
@@ -377,7 +424,10 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 Parsed::Gap { missing, .. } => {
                     self.build.events.note(format!("{missing} events of the guest were lost"));
                 }
-                Parsed::Event(event) => self.handle_event(event.from, event.body)?,
+                Parsed::Event(event) => {
+                    self.expect_event();
+                    self.handle_event(event.from, event.body)?;
+                }
             }
         }
         Ok(())
@@ -393,7 +443,10 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
                 self.build.enter(Phase::Stage1);
                 self.wait_for("end of stage 1", deadlines.stage1);
             }
-            EventBody::Hello | EventBody::Unknown => {}
+            EventBody::Alive if from == Source::Stage1 && !self.stage2_installed => {
+                self.silent = Some(Instant::now() + deadlines.silence);
+            }
+            EventBody::Hello | EventBody::Alive | EventBody::Unknown => {}
             EventBody::Step { step, state, exit } => {
                 self.last_step = (state == StepState::Start).then_some(step).or(self.last_step);
                 events.send(BuildEventKind::Step { step, state, exit });
@@ -426,6 +479,7 @@ impl<'b, 'a> GuestMonitor<'b, 'a> {
             EventBody::Armed { .. } if self.stage2_installed => {}
             EventBody::Armed { entry } => {
                 self.stage2_installed = true;
+                self.silent = None;
                 events.send(BuildEventKind::EnteringStage2 { entry });
                 self.build.enter(Phase::Stage2);
                 self.wait_for("end of stage 2", deadlines.stage2);

@@ -44,15 +44,12 @@ pub struct Preview {
     pub base: String,
     /// The size of the build context that is sent, packed; 0 if an image reference is pulled.
     pub context: Size,
-    /// What is probably wrong in the install container, although podman accepts it: see
-    /// [`LoadedContainer::warnings`](crate::install::LoadedContainer::warnings). A build has the same
-    /// texts as notes.
-    pub warnings: Vec<String>,
+    /// The notes that a build would send, too: what is probably wrong in the install container although
+    /// podman accepts it ([`LoadedContainer::warnings`](crate::install::LoadedContainer::warnings)), and
+    /// that the disk of the image that is reused is larger than that of a new one.
+    pub notes: Vec<String>,
     /// The steps, in order.
     pub steps: Vec<PreviewStep>,
-    /// What the user of the image should know, such as that the disk of the image that is reused is
-    /// larger than that of a new one.
-    pub notes: Vec<String>,
     /// The duration of a build whose install container takes no time; `None` if the provider does
     /// not know it.
     pub time: Option<Duration>,
@@ -123,7 +120,7 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
     let resolved = &plan.resolved;
     let image = reuse::find_image(cx, &plan).await?;
     let time = resolved.build_time.filter(|_| image.is_none());
-    let (mut steps, mut notes, mut cost) = (Vec::new(), Vec::new(), None);
+    let (mut steps, mut notes, mut cost) = (Vec::new(), plan.warnings().to_vec(), None);
     match image {
         Some(image) => {
             notes.extend(reuse::larger_disk(&plan, &image));
@@ -146,9 +143,8 @@ async fn preview(cx: &BuildContext) -> Result<Preview, BuildErrorKind> {
         fingerprint: plan.fingerprint.clone(),
         base: sanitize_untrusted(&resolved.base_image, MAX_TEXT),
         context: context_size(&plan.delivery),
-        warnings: plan.warnings().to_vec(),
-        steps,
         notes,
+        steps,
         time,
         cost,
     })
@@ -226,14 +222,11 @@ impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, architecture, provider, base, .. } = self;
         write!(f, "image {name} for {architecture} on {provider}, built from {base}")?;
-        for warning in &self.warnings {
-            write!(f, "\n  ! {warning}")?;
+        for note in &self.notes {
+            write!(f, "\n  ! {note}")?;
         }
         for step in &self.steps {
             write!(f, "\n  {step}")?;
-        }
-        for note in &self.notes {
-            write!(f, "\nnote: {note}")?;
         }
         if let Some(time) = self.time {
             let time = human_duration(time);

@@ -154,7 +154,7 @@ impl Memory {
         self
     }
 
-    /// Sets the console output of VMs that are started from an image; default: a login prompt.
+    /// Sets the console output of VMs that were started; default: a login prompt.
     #[must_use]
     pub fn prints(mut self, console: impl Into<String>) -> Self {
         self.prints = console.into();

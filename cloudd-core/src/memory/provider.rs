@@ -12,9 +12,6 @@ use crate::provider::{
     VolumeId, keys,
 };
 
-/// What a builder VM prints on its console once it was started.
-const BUILDER_CONSOLE: &[u8] = b"memory builder\n";
-
 #[async_trait]
 impl Provider for Memory {
     fn capabilities(&self) -> &Capabilities {
@@ -182,7 +179,6 @@ impl Provider for Memory {
         let started = state.vms.get(vm).filter(|record| record.vm.started == Some(true));
         Ok(match started {
             None => Vec::new(),
-            Some(record) if record.builder.is_some() => BUILDER_CONSOLE.to_vec(),
             Some(_) => self.prints.clone().into_bytes(),
         })
     }
