@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
-use cloudd_core::build::{BootCheck, Events};
+use cloudd_core::build::{BootCheck, Deadlines, Events};
 use cloudd_core::cloud_init::User;
 use cloudd_core::provider::Size;
 use cloudd_core::{
@@ -14,7 +15,7 @@ use cloudd_core::{
 use cloudd_examples::{cancel_on_interrupt, for_simulator, print_events};
 use serde_json::json;
 
-use crate::cli::{BuildOptions, CloudOptions, Force};
+use crate::cli::{BuildOptions, CloudOptions, Deadline, Force};
 use crate::exit::{Exit, ToolError, advice, argument, delete_command, error_chain};
 use crate::provider::provider;
 
@@ -59,6 +60,7 @@ pub(crate) fn builder(options: &BuildOptions) -> Result<ImageBuilder, ToolError>
         let user = User::new(name).sudo("ALL=(ALL) NOPASSWD:ALL").shell("/bin/bash");
         builder = builder.debug_user(user.authorized_key(key.trim()));
     }
+    builder = builder.deadlines(deadlines(&options.deadline));
     if options.keep {
         builder = builder.on_failure(OnFailure::Keep);
     }
@@ -80,6 +82,30 @@ pub(crate) fn builder(options: &BuildOptions) -> Result<ImageBuilder, ToolError>
     Ok(builder)
 }
 
+/// The default deadlines with these changes.
+fn deadlines(changes: &[(Deadline, Duration)]) -> Deadlines {
+    let mut deadlines = Deadlines::default();
+    for (name, time) in changes {
+        let deadline = match name {
+            Deadline::Call => &mut deadlines.call,
+            Deadline::Prepare => &mut deadlines.prepare,
+            Deadline::Boot => &mut deadlines.boot,
+            Deadline::Route => &mut deadlines.route,
+            Deadline::Upload => &mut deadlines.upload,
+            Deadline::Stage1 => &mut deadlines.stage1,
+            Deadline::Silence => &mut deadlines.silence,
+            Deadline::Stage2 => &mut deadlines.stage2,
+            Deadline::PowerOff => &mut deadlines.power_off,
+            Deadline::Image => &mut deadlines.image,
+            Deadline::BootCheck => &mut deadlines.boot_check,
+            Deadline::Teardown => &mut deadlines.teardown,
+            Deadline::Lease => &mut deadlines.lease,
+        };
+        *deadline = *time;
+    }
+    deadlines
+}
+
 fn container(options: &BuildOptions) -> Result<InstallContainer, ToolError> {
     let built_in = options.builtin.as_deref().and_then(containers::by_name);
     let mut container = match (&options.context, &options.reference, built_in) {
@@ -92,6 +118,9 @@ fn container(options: &BuildOptions) -> Result<InstallContainer, ToolError> {
     };
     if let Some(path) = &options.config {
         container = container.config(read(path)?);
+    }
+    if let Some(path) = &options.registry_auth {
+        container = container.registry_auth(read(path)?);
     }
     for (name, value) in &options.build_arg {
         container = container.build_arg(name, value);

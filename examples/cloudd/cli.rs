@@ -3,12 +3,14 @@
 use std::env::VarError;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cloudd_core::provider::{InvalidName, ResourceId};
 use cloudd_core::{Architecture, ReadinessProbe, Size, containers};
+use jiff::SignedDuration;
 
 /// Build operating-system images on clouds that only snapshot your own servers
 #[derive(Debug, Parser)]
@@ -112,6 +114,9 @@ pub(crate) struct BuildOptions {
     /// Image of an install container, to be pulled
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["context", "build_arg"])]
     pub(crate) reference: Option<String>,
+    /// auth.json with credentials for registries
+    #[arg(long, value_name = "FILE")]
+    pub(crate) registry_auth: Option<PathBuf>,
     /// x86_64 or aarch64; repeat to build several
     #[arg(long, value_name = "ARCH", default_value = "x86_64", hide_default_value = true)]
     pub(crate) arch: Vec<Architecture>,
@@ -149,6 +154,9 @@ pub(crate) struct BuildOptions {
     /// File with the SSH public key of that user
     #[arg(long, value_name = "FILE", requires = "debug_user")]
     pub(crate) debug_key: Option<PathBuf>,
+    /// Deadline, such as stage1=2h; repeatable
+    #[arg(long, value_name = "NAME=TIME", value_parser = deadline)]
+    pub(crate) deadline: Vec<(Deadline, Duration)>,
     /// hcloud: location, preferred first; repeatable
     #[arg(long)]
     pub(crate) location: Vec<String>,
@@ -170,6 +178,37 @@ fn resource_id(text: &str) -> Result<ResourceId, InvalidName> {
         true => text.parse(),
         false => Ok(ResourceId::Image(text.parse()?)),
     }
+}
+
+/// A field of [`Deadlines`](cloudd_core::Deadlines).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deadline {
+    Call,
+    Prepare,
+    Boot,
+    Route,
+    Upload,
+    Stage1,
+    Silence,
+    Stage2,
+    PowerOff,
+    Image,
+    BootCheck,
+    Teardown,
+    Lease,
+}
+
+/// Parses `NAME=TIME`, with a time such as `90s`, `30m` or `1h 30m`.
+fn deadline(text: &str) -> Result<(Deadline, Duration), String> {
+    let (name, time) = text.split_once('=').ok_or("expected NAME=TIME, such as stage1=2h")?;
+    let name = Deadline::from_str(name, false).map_err(|_| {
+        let names = Deadline::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<_> = names.map(|name| name.get_name().to_owned()).collect();
+        format!("expected one of {}", names.join(", "))
+    })?;
+    let time: SignedDuration = time.parse().map_err(|error| format!("{error}"))?;
+    let time = Duration::try_from(time).map_err(|_| "a deadline is not negative")?;
+    Ok((name, time))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -223,6 +262,19 @@ mod tests {
         assert_eq!(options.boot_check, Some(health));
         assert_eq!(options.volume_size, Size::mib(512));
         assert_eq!(options.arch, [Architecture::Aarch64]);
+    }
+
+    #[test]
+    fn a_deadline_has_a_name_and_a_time_with_a_unit() {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        assert_eq!(deadline("stage1=2h"), Ok((Deadline::Stage1, minutes(120))));
+        assert_eq!(deadline("power-off=1h 30m"), Ok((Deadline::PowerOff, minutes(90))));
+        for (bad, reason) in
+            [("stage1", "NAME=TIME"), ("x=1h", "silence"), ("boot=5", ""), ("boot=-1h", "negative")]
+        {
+            let error = deadline(bad).unwrap_err();
+            assert!(error.contains(reason), "{bad}: {error}");
+        }
     }
 
     #[test]

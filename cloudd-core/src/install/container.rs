@@ -20,6 +20,7 @@ pub struct InstallContainer {
     pub(super) build_args: Variables,
     pub(super) env: Variables,
     pub(super) config: Option<String>,
+    pub(super) registry_auth: Option<String>,
     pub(super) max_context_size: u64,
 }
 
@@ -67,6 +68,7 @@ impl InstallContainer {
             build_args: Variables::default(),
             env: Variables::default(),
             config: None,
+            registry_auth: None,
             max_context_size: Self::MAX_CONTEXT_SIZE,
         }
     }
@@ -124,6 +126,19 @@ impl InstallContainer {
         self
     }
 
+    /// Sets the credentials for registries: the text of an `auth.json`, as `podman login --authfile` or
+    /// `docker login` write it (containers-auth.json(5)), at most 64 KiB. A later call replaces it.
+    ///
+    /// podman uses them for the images that it pulls in the builder VM: `FROM`, `COPY --from` and
+    /// [`reference`](Self::reference). They are in the builder's user data, and everything in the builder
+    /// VM can read them, the install container included: use a token that can only read. They are not
+    /// part of the fingerprint. Credential helpers are not available in the builder VM.
+    #[must_use]
+    pub fn registry_auth(mut self, auth_json: impl Into<String>) -> Self {
+        self.registry_auth = Some(auth_json.into());
+        self
+    }
+
     /// Sets the size in bytes above which a build context is refused. The size is that of its archive
     /// before compression: the sizes of its files, holes included, and at least 512 bytes for each file,
     /// directory and symbolic link.
@@ -155,6 +170,7 @@ impl fmt::Debug for InstallContainer {
             .field("build_args", &self.build_args)
             .field("env", &self.env)
             .field("config_bytes", &self.config.as_ref().map(String::len))
+            .field("registry_auth_bytes", &self.registry_auth.as_ref().map(String::len))
             .field("max_context_size", &self.max_context_size)
             .finish()
     }

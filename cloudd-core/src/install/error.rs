@@ -83,6 +83,12 @@ pub enum InstallError {
         /// The line of the `LABEL` instruction, counted from 1.
         line: usize,
     },
+    /// The credentials for registries are not an `auth.json`.
+    #[error("the credentials for registries: {problem}")]
+    RegistryAuthInvalid {
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// The `RUN` label cannot run an install container: it would run it in the background, run another
     /// image or none, or podman could not parse it.
     #[error("{path:?}, line {line}: the RUN label {problem}")]

@@ -30,6 +30,9 @@ impl InstallContainer {
     /// invalid: see [`InstallError`].
     pub fn load(&self) -> Result<LoadedContainer, InstallError> {
         self.env.check_env()?;
+        if let Some(auth) = &self.registry_auth {
+            check_registry_auth(auth)?;
+        }
         let source = match &self.source {
             Source::Directory(directory) => {
                 self.check_no_config(&directory.to_string_lossy())?;
@@ -52,7 +55,8 @@ impl InstallContainer {
                 ContainerSource::Context(self.load_built_in(built_in)?)
             }
         };
-        Ok(LoadedContainer::new(source, self.build_args.clone(), self.env.clone()))
+        let (build_args, env) = (self.build_args.clone(), self.env.clone());
+        Ok(LoadedContainer::new(source, build_args, env, self.registry_auth.clone()))
     }
 
     fn load_context(&self, directory: &Path) -> Result<BuildContext, InstallError> {
@@ -109,6 +113,24 @@ impl InstallContainer {
         inspected.check_copies(&entries, &IgnoreRules::default())?;
         let archive = pack(Path::new(""), &entries, ContextArchive::MEMORY_LIMIT)?;
         Ok(BuildContext::new(containerfile, inspected, entries.len(), archive))
+    }
+}
+
+/// Checks that a text is an `auth.json` (containers-auth.json(5)). The errors do not quote it.
+fn check_registry_auth(text: &str) -> Result<(), InstallError> {
+    const MAX: usize = 64 << 10;
+    let invalid = |problem| InstallError::RegistryAuthInvalid { problem };
+    if text.len() > MAX {
+        return Err(invalid("it has more than 64 KiB"));
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|_| invalid("it is not JSON"))?;
+    match json.get("auths").and_then(serde_json::Value::as_object) {
+        None => Err(invalid("it has no object \"auths\"")),
+        Some(auths) if auths.values().all(|auth| auth.get("auth").is_none()) => Err(invalid(
+            "no entry of \"auths\" has credentials; a credential helper keeps them elsewhere",
+        )),
+        Some(_) => Ok(()),
     }
 }
 

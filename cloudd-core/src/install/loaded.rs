@@ -1,7 +1,6 @@
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use super::archive::ContextArchive;
 use super::inspect::Inspected;
@@ -10,11 +9,12 @@ use super::variables::Variables;
 use crate::digest::{FieldHasher, Sha256Digest};
 
 /// An install container whose inputs have been read and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoadedContainer {
     source: ContainerSource,
     build_args: Variables,
     env: Variables,
+    registry_auth: Option<String>,
     fingerprint: Sha256Digest,
 }
 
@@ -39,9 +39,14 @@ pub struct BuildContext {
 }
 
 impl LoadedContainer {
-    pub(super) fn new(source: ContainerSource, build_args: Variables, env: Variables) -> Self {
+    pub(super) fn new(
+        source: ContainerSource,
+        build_args: Variables,
+        env: Variables,
+        registry_auth: Option<String>,
+    ) -> Self {
         let fingerprint = fingerprint(&source, &build_args, &env);
-        Self { source, build_args, env, fingerprint }
+        Self { source, build_args, env, registry_auth, fingerprint }
     }
 
     /// The origin of the container image.
@@ -81,6 +86,12 @@ impl LoadedContainer {
         self.build_args.lines()
     }
 
+    /// The credentials for registries, as JSON.
+    #[must_use]
+    pub fn registry_auth(&self) -> Option<&str> {
+        self.registry_auth.as_deref()
+    }
+
     /// A Containerfile that adds the environment to the image `base`, or `None` if there are no
     /// variables. It is needed because `podman container runlabel` has no option for variables.
     ///
@@ -88,6 +99,18 @@ impl LoadedContainer {
     #[must_use]
     pub fn env_containerfile(&self, base: &str) -> Option<String> {
         (!self.env.is_empty()).then(|| self.env.env_layer(base))
+    }
+}
+
+impl fmt::Debug for LoadedContainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedContainer")
+            .field("source", &self.source)
+            .field("build_args", &self.build_args)
+            .field("env", &self.env)
+            .field("registry_auth_bytes", &self.registry_auth.as_ref().map(String::len))
+            .field("fingerprint", &self.fingerprint)
+            .finish()
     }
 }
 

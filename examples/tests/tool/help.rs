@@ -57,3 +57,19 @@ fn an_invalid_command_line_is_exit_code_2_with_what_is_expected() {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }
+
+#[test]
+fn a_configuration_is_read_from_a_pipe_too_and_has_a_limit() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut command = bare(&["preview", "x", "--builtin", "debian", "--config", "/dev/stdin"]);
+    command.stdin(reader);
+    let writing = std::thread::spawn(move || {
+        // Ends when the reader has seen enough.
+        while std::io::Write::write_all(&mut writer, &[b'x'; 4096]).is_ok() {}
+    });
+    let ended = ended(command.output().expect("cloudd"));
+    drop(command);
+    writing.join().unwrap();
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("/dev/stdin is longer than 1 MiB"), "{}", ended.err);
+}
