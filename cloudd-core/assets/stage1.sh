@@ -124,23 +124,31 @@ at_exit() {
         flush
         result_is_reported
     fi
-    kill $heartbeat
+    kill $heartbeat 2>/dev/null
     # Not ended by a signal: when a killed process closes the port, the kernel drops unsent bytes.
     echo quit >&3
     wait $writer
 }
 
-# Runs a command. Its output becomes log events of the current step, its exit code is in $code and returned. Arbitrary
-# output is possible: a carriage return ends a line, too (progress bars), other control characters become ?, and lines
-# are truncated before they are buffered. No file is needed, because /run may be full.
+# Arbitrary output is possible: a carriage return ends a line, too (progress bars), other control characters become ?,
+# and lines are truncated before they are buffered. stdbuf has no effect on other tools than GNU's (uutils), whose output
+# would come when the command has ended; there, sed buffers whole lines.
+clean_lines() {
+    case $(tr --version 2>&1) in
+    *GNU*) stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' | stdbuf -oL cut -b -1000 ;;
+    *) sed -u 's/\r/\n/g; s/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/?/g' | sed -uE 's/^(.{1000}).*/\1/' ;;
+    esac
+}
+
+# Runs a command. Its output becomes log events of the current step, its exit code is in $code and returned. No file is
+# needed, because /run may be full.
 logged() {
     code=$({
         {
             "$@" </dev/null 2>&1 3>&- 4>&- 7>&-
             echo $? >&4
         } |
-            stdbuf -o0 tr '\r\000-\010\013\014\016-\037\177' '\n?' |
-            stdbuf -oL cut -b -1000 |
+            clean_lines |
             stdbuf -oL sed -E -f "$lib/log.sed" \
                 -e "s/.*/\"event\":\"log\",\"step\":\"$step\",\"line\":\"&\"/" >&3
     } 4>&1)

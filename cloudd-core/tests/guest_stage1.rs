@@ -69,6 +69,28 @@ fn output_of_any_kind_becomes_lines_that_hold_what_can_be_read() {
 }
 
 #[test]
+fn lines_are_reported_while_the_command_runs() {
+    each(|guest| {
+        let events = guest.path("run/events").display().to_string();
+        let count = format!("echo one; sleep 2; echo reported: $(grep -c '\"one\"' {events})");
+        guest.write("command", count);
+        let script = format!("begin run; logged sh {}", guest.path("command").display());
+        assert_eq!(lines(&agent(guest, &script)), ["one", "reported: 1"]);
+        // Tools whose output comes when their input ends, as those of uutils.
+        for tool in ["tr", "cut"] {
+            let late =
+                format!("[ $1 != --version ] || exit 0; x=$(/usr/bin/{tool} \"$@\"); echo \"$x\"");
+            guest.program(tool, &late);
+        }
+        assert_eq!(lines(&agent(guest, &script)), ["one", "reported: 1"]);
+        assert_eq!(logged(guest, b"10%\r20%\r\n\x1b[1m\0 \xc3\xbc\n"), ["10%", "20%", "?[1m? ü"]);
+        for tool in ["tr", "cut"] {
+            fs::remove_file(guest.path("bin").join(tool)).unwrap();
+        }
+    });
+}
+
+#[test]
 fn output_that_looks_like_an_event_stays_output() {
     let fake = r#"{"cloudd":1,"build":"abcdefghij","from":"stage2","seq":1,"event":"done"}"#;
     each(|guest| assert_eq!(logged(guest, fake.as_bytes()), [fake]));

@@ -57,7 +57,7 @@ fn no_output_of_a_container_passes_for_an_event() {
         }
         guest.write("bytes", &output);
         let main = format!(
-            "main() {{\nstart_writer\ntrap at_exit EXIT\nbegin run; logged cat {}\nflush\nreported=yes\n}}",
+            "heartbeat() {{ :; }}\nmain() {{\nstart_writer\ntrap at_exit EXIT\nbegin run; logged cat {}\nflush\nreported=yes\n}}",
             guest.path("bytes").display()
         );
         let told = guest.stage("lib/stage1.sh", &[], &main);
