@@ -93,7 +93,7 @@ async fn a_guest_that_repeats_its_events_does_not_move_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_stops_is_told_from_one_that_works_within_a_minute() {
     let begun = tokio::time::Instant::now();
-    let memory = Memory::new().prints("booting\r\n\n[ 9.1] BUG: soft lockup\x1b[0m\n");
+    let memory = Memory::new().builder_prints("booting\r\n\n[ 9.1] BUG: soft lockup\x1b[0m\n");
     let result = build_on(memory, Deadlines::default(), |mut guest| async move {
         guest.send(json!({"event": "hello"}));
         guest.send(json!({"event": "step", "step": "build", "state": "start"}));
@@ -141,7 +141,7 @@ async fn a_kernel_panic_on_the_console_ends_the_wait_for_the_agent() {
     const PANIC: &str =
         "[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
     let begun = tokio::time::Instant::now();
-    let memory = Memory::new().prints(format!("booting\n{PANIC}\n[    2.2] Call Trace:\n"));
+    let memory = Memory::new().builder_prints(format!("booting\n{PANIC}\n[    2.2] Call Trace:\n"));
     let error = build_on(memory, Deadlines::default(), |_| async {}).await.unwrap_err();
     let BuildErrorKind::KernelPanic { message } = error.kind() else { panic!("{error}") };
     assert_eq!(message, PANIC);
@@ -152,7 +152,8 @@ async fn a_kernel_panic_on_the_console_ends_the_wait_for_the_agent() {
 #[tokio::test(start_paused = true)]
 async fn the_error_of_a_guest_that_never_starts_its_agent_ends_with_its_console() {
     let lines = (0..20).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n");
-    let error = build_on(Memory::new().prints(lines), Deadlines::default(), |_| async {}).await;
+    let error =
+        build_on(Memory::new().builder_prints(lines), Deadlines::default(), |_| async {}).await;
     let error = error.unwrap_err();
     assert!(matches!(error.kind(), BuildErrorKind::Deadline { .. }), "{error}");
     assert_eq!(error.log_tail().len(), 15);

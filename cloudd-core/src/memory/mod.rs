@@ -44,6 +44,7 @@ pub struct Memory {
     pace: Duration,
     image_time: Duration,
     prints: String,
+    builder_prints: String,
     reachability: Option<Reachability>,
     state: Arc<Mutex<State>>,
     /// Incremented with every change of the state.
@@ -69,6 +70,7 @@ impl Memory {
             pace: Duration::ZERO,
             image_time: Duration::ZERO,
             prints: "memory login: ".to_owned(),
+            builder_prints: "memory builder\n".to_owned(),
             reachability: None,
             state: Arc::default(),
             changed: watch::Sender::new(0),
@@ -154,10 +156,17 @@ impl Memory {
         self
     }
 
-    /// Sets the console output of VMs that were started; default: a login prompt.
+    /// Sets the console output of VMs that are started from an image; default: a login prompt.
     #[must_use]
     pub fn prints(mut self, console: impl Into<String>) -> Self {
         self.prints = console.into();
+        self
+    }
+
+    /// Sets the console output of builder VMs; default: one line.
+    #[must_use]
+    pub fn builder_prints(mut self, console: impl Into<String>) -> Self {
+        self.builder_prints = console.into();
         self
     }
 

@@ -179,6 +179,7 @@ impl Provider for Memory {
         let started = state.vms.get(vm).filter(|record| record.vm.started == Some(true));
         Ok(match started {
             None => Vec::new(),
+            Some(record) if record.builder.is_some() => self.builder_prints.clone().into_bytes(),
             Some(_) => self.prints.clone().into_bytes(),
         })
     }
