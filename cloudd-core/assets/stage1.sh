@@ -155,20 +155,23 @@ logged() {
     return "${code:-1}"
 }
 
-# Runs a command like `logged`, and keeps the last bytes of its output in $run/last: the reason of a failure.
+# Runs a command like `logged`, and keeps the last bytes of its output in $run/last: the reason of a failure. Its exit code
+# needs no file, either.
 logged_last() {
     logged keep_last "$@"
 }
 
 keep_last() {
     tail -c 1000 <"$run/last.fifo" >"$run/last" &
-    {
-        "$@" 2>&1
-        echo $? >"$run/status"
-    } | tee "$run/last.fifo"
+    exec 6>&1
+    status=$({
+        {
+            "$@" 2>&1 5>&- 6>&-
+            echo $? >&5
+        } | tee "$run/last.fifo" >&6
+    } 5>&1)
     wait $!
-    read -r status <"$run/status"
-    return "$status"
+    return "${status:-1}"
 }
 
 # Runs a command that downloads images, up to 4 times as long as a registry limits requests or has an internal error.
@@ -469,9 +472,10 @@ run_container() {
         fail container_failed "$code" "the install container ended with $code${hint:+: $hint}"
     fi
     # A container that runs on would write after the image was taken.
-    running=$(podman ps --format '{{.Names}} ({{.Image}})' 2>"$run/error" | tr '\n' ' ') || running=
-    [ -z "$running" ] ||
-        fail container_running 1 "a container still runs after podman run has returned, perhaps because of -d in the RUN label: $running"
+    running=$(podman ps --format '{{.Names}} ({{.Image}})' 2>/dev/null) ||
+        note "podman ps ended with $?: whether a container still runs is not known"
+    [ -z "$running" ] || fail container_running 1 "a container still runs after podman run has returned, perhaps because \
+of -d in the RUN label: $(printf '%s' "$running" | tr '\n' ' ')"
     end
 }
 
@@ -491,6 +495,7 @@ list_nodes() {
 # name.
 volume_users() {
     list_nodes
+    [ -s "$run/nodes" ] || echo "unknown, because /run is full"
     while read -r number _ _ node; do
         for holder in "$sys/block/$volume/holders"/* "$sys/block/$volume/${node#/dev/}/holders"/*; do
             [ ! -e "$holder" ] || echo "device ${holder##*/}"

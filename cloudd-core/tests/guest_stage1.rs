@@ -339,6 +339,39 @@ fn a_full_file_system_does_not_silence_the_agent() {
 }
 
 #[test]
+fn a_full_file_system_hides_neither_the_exit_code_nor_a_use_of_the_volume() {
+    each(|guest| {
+        let run = guest.path("run");
+        let root = run.parent().unwrap().display().to_string();
+        guest.disk("vdb", "serial", "cloudd-volume", 2048);
+        guest.write("sys/block/vdb/dev", "254:16\n");
+        let main = format!(
+            "heartbeat() {{ :; }}\nmain() {{\nstart_writer\ntrap at_exit EXIT\nbegin run\n\
+             cat /dev/zero >$run/fill\n\
+             logged_last sh -c 'echo x; exit 0' && note \"zero, last $(cat $run/last)\"\n\
+             logged_last sh -c 'exit 42'\nnote \"$code\"\n\
+             volume=vdb\nnote \"$(volume_users)\"\nflush\nreported=yes\n}}"
+        );
+        let shell = guest.shell();
+        guest.write("test.sh", format!("{}run={root}/run\n{main}\n", guest.paths()));
+        let script = format!(
+            "mount -t tmpfs -o size=1M run {root}/run && \
+             CLOUDD_TEST={root}/test.sh {shell} {root}/lib/stage1.sh; \
+             cp {root}/run/events {root}/events"
+        );
+        let mut words = SMALL_RUN.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(["sh", "-c", &script]).env("LC_ALL", "C");
+        let output = command.output().unwrap();
+        let events = events(guest.text("events").as_bytes());
+        let notes = events.iter().filter(|event| event["event"] == "note");
+        let notes: Vec<_> = notes.map(|event| event["message"].as_str().unwrap()).collect();
+        let unknown = "unknown, because /run is full";
+        assert_eq!(notes[notes.len() - 3..], ["zero, last ", "42", unknown], "{output:?}");
+    });
+}
+
+#[test]
 fn exit_codes_that_are_none_leave_the_failure_readable() {
     let words = r#"Error: \`/proc/self/exe run --rm image /dev/vdb\` failed: exit status"#;
     each(|guest| {
