@@ -345,13 +345,11 @@ fn a_full_file_system_hides_neither_the_exit_code_nor_a_use_of_the_volume() {
         let root = run.parent().unwrap().display().to_string();
         guest.disk("vdb", "serial", "cloudd-volume", 2048);
         guest.write("sys/block/vdb/dev", "254:16\n");
-        let main = format!(
-            "heartbeat() {{ :; }}\nmain() {{\nstart_writer\ntrap at_exit EXIT\nbegin run\n\
+        let main = "heartbeat() { :; }\nmain() {\nstart_writer\ntrap at_exit EXIT\nbegin run\n\
              cat /dev/zero >$run/fill\n\
              logged_last sh -c 'echo x; exit 0' && note \"zero, last $(cat $run/last)\"\n\
              logged_last sh -c 'exit 42'\nnote \"$code\"\n\
-             volume=vdb\nnote \"$(volume_users)\"\nflush\nreported=yes\n}}"
-        );
+             volume=vdb\nnote \"$(volume_users)\"\nflush\nreported=yes\n}";
         let shell = guest.shell();
         guest.write("test.sh", format!("{}run={root}/run\n{main}\n", guest.paths()));
         let script = format!(

@@ -14,6 +14,8 @@
 /// [`InstallContainer::build_arg`]: crate::install::InstallContainer::build_arg
 /// [`InstallContainer::run_label_inherited`]: crate::install::InstallContainer::run_label_inherited
 /// [`InstallContainer::reference`]: crate::install::InstallContainer::reference
+/// [`InstallContainer::registry_auth`]: crate::install::InstallContainer::registry_auth
+/// [`Preview`]: crate::build::Preview
 /// [`ImageBuilder::volume_size`]: crate::ImageBuilder::volume_size
 /// [`BuildError`]: crate::BuildError
 #[doc = include_str!("install_containers.md")]
