@@ -179,7 +179,7 @@ fn archive() -> Vec<u8> {
     tar.into_inner().expect("writing into a Vec does not fail")
 }
 
-/// Removes the lines that are only a comment, and indentation, since user data is limited: half of all
+/// Removes the lines that are only a comment, and indentation, since user data is limited: 38 % of all
 /// bytes. No script has text of several lines whose indentation matters.
 fn minified(text: &str) -> String {
     let is_comment = |line: &str| line.trim_start().starts_with('#') && !line.starts_with("#!");
